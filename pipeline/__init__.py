@@ -1,0 +1,1 @@
+"""Denoise-then-separate: does denoising first help speech separation?"""

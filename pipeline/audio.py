@@ -1,0 +1,109 @@
+"""The only door to audio files: every sample that enters or leaves goes through here."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import soundfile as sf
+import soxr
+from numpy.typing import NDArray
+
+from pipeline.errors import PipelineError
+from pipeline.files import replacing
+
+Samples = NDArray[np.float32]
+
+
+class AudioInfo(NamedTuple):
+    """Header facts of a file: rate in Hz, length in samples at that rate."""
+
+    sample_rate: int
+    samples: int
+    channels: int
+
+
+def info(path: Path | str) -> AudioInfo:
+    """Read the header of an audio file.
+
+    Raises:
+        PipelineError: the file is missing, empty or not audio.
+    """
+    try:
+        header = sf.info(str(path))
+    except (sf.LibsndfileError, TypeError) as error:
+        raise PipelineError(_unreadable(path, error)) from error
+    if header.frames <= 0:
+        raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
+    return AudioInfo(header.samplerate, header.frames, header.channels)
+
+
+def read(path: Path | str, start: int = 0, samples: int = -1) -> tuple[Samples, int]:
+    """Read the first channel of a file: `[time]` in -1…1, and its rate in Hz.
+
+    Args:
+        path: any format libsndfile reads (WAV, FLAC, …).
+        start: first sample wanted.
+        samples: how many; -1 reads to the end.
+
+    Raises:
+        PipelineError: missing, unreadable, truncated or empty file, or NaN samples.
+    """
+    try:
+        with sf.SoundFile(str(path)) as file:
+            wanted = file.frames - start if samples < 0 else samples
+            file.seek(start)
+            data = file.read(wanted, dtype="float32", always_2d=True)
+            rate = file.samplerate
+    except (sf.LibsndfileError, TypeError) as error:
+        raise PipelineError(_unreadable(path, error)) from error
+    if not len(data):
+        raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
+    if len(data) < wanted:
+        raise PipelineError(
+            f"{path}: truncated, {len(data)} of {wanted} samples can be read;"
+            " fetch the file again or remove it"
+        )
+    first = np.ascontiguousarray(data[:, 0])
+    if not np.isfinite(first).all():
+        raise PipelineError(f"{path}: holds NaN or infinite samples; mend or remove the file")
+    return first, rate
+
+
+def read_at(path: Path | str, sample_rate: int, start: int = 0, samples: int = -1) -> Samples:
+    """Read a file that must already be at `sample_rate` Hz: `[time]`.
+
+    Raises:
+        PipelineError: as `read`, or the file has another rate.
+    """
+    data, rate = read(path, start, samples)
+    if rate != sample_rate:
+        raise PipelineError(
+            f"{path}: is at {rate} Hz where {sample_rate} Hz is expected; delete it and run again"
+        )
+    return data
+
+
+def resample(samples: Samples, rate: int, target: int) -> Samples:
+    """Resample `[time]` from `rate` to `target` Hz (soxr, very high quality)."""
+    if rate == target:
+        return samples
+    return soxr.resample(samples, rate, target, quality="VHQ").astype(np.float32)
+
+
+def write(
+    path: Path | str,
+    samples: Samples,
+    sample_rate: int,
+    subtype: Literal["PCM_16", "FLOAT"] = "PCM_16",
+    format: Literal["WAV", "FLAC"] = "WAV",
+) -> None:
+    """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates."""
+    with replacing(path) as temporary:
+        sf.write(str(temporary), samples, sample_rate, subtype=subtype, format=format)
+
+
+def _unreadable(path: Path | str, error: Exception) -> str:
+    if not Path(path).exists():
+        return f"{path}: no such file; check the path, or run the stage that makes it again"
+    reason = str(error).split(": ")[-1].strip().rstrip(".")
+    return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

@@ -1,0 +1,268 @@
+"""The typed configuration: one model a section, unknown keys refused, errors of one line."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from pipeline.errors import PipelineError
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"lower bound {pair[0]} is above upper bound {pair[1]}")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Section(BaseModel):
+    """Base of all sections: a key that is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Counts(Section):
+    """A number for each split."""
+
+    train: PositiveInt
+    dev: PositiveInt
+    test: PositiveInt
+
+
+class DemoCorpus(Section):
+    """The embedded corpus: how many synthetic speakers, utterances and noises to make."""
+
+    speakers: Counts = Counts(train=40, dev=10, test=12)
+    utterances_per_speaker: PositiveInt = 6
+    noises: Counts = Counts(train=24, dev=8, test=8)
+    noise_seconds: PositiveFloat = 12.0
+
+
+class Subsets(Section):
+    """Subset folders below the speech root for each split."""
+
+    train: list[str] = Field(min_length=1)
+    dev: list[str] = Field(min_length=1)
+    test: list[str] = Field(min_length=1)
+
+
+class LocalCorpus(Section):
+    """Corpora already on disk: roots of LibriSpeech and of the WHAM! noise."""
+
+    speech: str
+    noise: str
+    subsets: Subsets = Subsets(
+        train=["train-clean-100", "train-clean-360"], dev=["dev-clean"], test=["test-clean"]
+    )
+
+
+class Corpora(Section):
+    """Where speech and noise come from."""
+
+    kind: Literal["demo", "local"] = "demo"
+    demo: DemoCorpus = DemoCorpus()
+    local: LocalCorpus | None = None
+
+    @model_validator(mode="after")
+    def _local_given(self) -> "Corpora":
+        if self.kind == "local" and self.local is None:
+            raise ValueError("kind is local: give local.speech and local.noise, the corpus folders")
+        return self
+
+
+class Mixtures(Section):
+    """How mixtures are drawn. Levels in LUFS, SNR in dB, lengths in seconds, peak of 1.0."""
+
+    num_speakers: PositiveInt = 3
+    mode: Literal["min", "max"] = "min"
+    counts: Counts = Counts(train=400, dev=40, test=40)
+    min_seconds: PositiveFloat = 3.0
+    speech_lufs: Range = (-33.0, -25.0)
+    noise_rule: Literal["wham", "librimix"] = "wham"
+    noise_snr: Range = (-6.0, 3.0)
+    noise_lufs: Range = (-38.0, -30.0)
+    peak: float = Field(default=0.9, gt=0, le=1)
+
+
+class Training(Section):
+    """The training loop. Each model may override any of these under its own `training:`."""
+
+    segment_seconds: PositiveFloat = 3.0
+    batch_size: PositiveInt = 8
+    epochs: PositiveInt = 100
+    max_steps: PositiveInt | None = None
+    learning_rate: PositiveFloat = 1.0e-3
+    gradient_clip: PositiveFloat = 5.0
+    plateau_patience: PositiveInt = 5
+    stop_patience: PositiveInt = 12
+    loader_workers: int = Field(default=0, ge=0)
+    save_seconds: float = Field(default=60.0, ge=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+
+
+class Network(Section):
+    """A network from the registry and how to train it."""
+
+    model: str
+    arguments: dict[str, Any] = {}
+    init_from: str | None = None
+    training: dict[str, Any] = {}
+
+
+class Denoiser(Network):
+    """A network that hears `mix_both` and returns `mix_clean`."""
+
+
+class Separator(Network):
+    """A network that returns one signal a speaker, trained once for each condition."""
+
+    conditions: list[str] = Field(min_length=1)
+
+
+class Inference(Section):
+    """Running trained models. `max_seconds` is the longest piece that is fed whole."""
+
+    max_seconds: PositiveFloat = 30.0
+    overlap_seconds: PositiveFloat = 2.0
+    warmup: PositiveInt = 3
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> "Inference":
+        if self.overlap_seconds * 2 > self.max_seconds:
+            raise ValueError("overlap_seconds must be at most half of max_seconds")
+        return self
+
+
+class Evaluation(Section):
+    """Metrics and the bootstrap over mixtures."""
+
+    metrics: list[Metric] = Field(default=list(get_args(Metric)), min_length=1)
+    bootstrap_samples: PositiveInt = 2000
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+class Report(Section):
+    """The HTML report. `examples` mixtures can be listened to."""
+
+    title: str = "Does denoising first help separation?"
+    examples: int = Field(default=3, ge=1)
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    seed: int = Field(default=0, ge=0)
+    sample_rate: Literal[8000, 16000] = 8000
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: PositiveInt = 1
+    shards: PositiveInt = 2
+    corpora: Corpora = Corpora()
+    mixtures: Mixtures = Mixtures()
+    training: Training = Training()
+    denoisers: dict[Name, Denoiser] = Field(min_length=1)
+    separators: dict[Name, Separator] = Field(min_length=1)
+    inference: Inference = Inference()
+    evaluation: Evaluation = Evaluation()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        allowed = self.conditions
+        for name, separator in self.separators.items():
+            for condition in separator.conditions:
+                if condition not in allowed:
+                    raise ValueError(
+                        f"separators.{name}.conditions: '{condition}' is not one of"
+                        f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
+                    )
+        return self
+
+    @property
+    def conditions(self) -> list[str]:
+        """Every mixture a separator can hear: clean, noisy, and one a denoiser."""
+        return ["clean", "noisy", *(f"denoised-{name}" for name in self.denoisers)]
+
+    def training_of(self, role: Literal["denoisers", "separators"], name: str) -> Training:
+        """The training settings of one model: the shared ones with its own laid over them."""
+        own = getattr(self, role)[name].training
+        return Training(**(self.training.model_dump() | own))
+
+
+def load_config(values: dict[str, Any]) -> Config:
+    """Check a nested dictionary (what `config.yaml` holds) and type it.
+
+    Raises:
+        PipelineError: one line that names the key, what is wrong and what is allowed.
+    """
+    try:
+        config = Config(**values)
+    except ValidationError as error:
+        raise PipelineError(_one_line(error)) from error
+    for role in ("denoisers", "separators"):
+        for name in getattr(config, role):
+            try:
+                config.training_of(role, name)
+            except ValidationError as error:
+                raise PipelineError(_one_line(error, f"{role}.{name}.training.")) from error
+    return config
+
+
+def _one_line(error: ValidationError, prefix: str = "") -> str:
+    model = Training if prefix else Config
+    return "config: " + "; ".join(describe_problems(error, model, prefix))
+
+
+def describe_problems(
+    error: ValidationError, model: type[BaseModel], prefix: str = ""
+) -> Iterator[str]:
+    """Yield one phrase a problem: its key, what is wrong, what is allowed.
+
+    Args:
+        error: what `model` raised.
+        model: the section that was being read.
+        prefix: the key under which the section stands, with a trailing dot.
+    """
+    for problem in error.errors():
+        parts = [str(part) for part in problem["loc"] if part != "[key]"]
+        key = prefix + ".".join(parts)
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
+        elif problem["type"] == "missing":
+            yield f"{key}: missing; add it to the configuration"
+        elif problem["type"] == "value_error":
+            yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
+        else:
+            yield f"{key}: {problem['msg']}, not {problem['input']!r}"
+
+
+def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:
+    """The keys allowed beside the last of `parts`, walking down from `model`."""
+    for part in parts[:-1]:
+        if part in model.model_fields:  # else a name under denoisers: or separators:
+            model = _section_in(model.model_fields[part].annotation)
+    return sorted(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel]:
+    """The section behind `X`, `X | None` or `dict[str, X]`."""
+    options = (annotation, *get_args(annotation))
+    return next(o for o in options if isinstance(o, type) and issubclass(o, Section))

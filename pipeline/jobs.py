@@ -1,0 +1,38 @@
+"""What every job of the workflow does at its edges: log to a file, fail with one line."""
+
+import errno
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+
+@contextmanager
+def job(log: str | Path) -> Iterator[None]:
+    """Log to `log` and standard error; turn a cause the user can mend into one line and exit 1."""
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=[logging.FileHandler(log, mode="a"), logging.StreamHandler()],
+        force=True,
+    )
+    logging.captureWarnings(True)
+    try:
+        yield
+    except PipelineError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _fail(f"{error.filename or Path.cwd()}: the disk is full; free some space, run again")
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EDQUOT):
+            _fail(f"{error.filename}: cannot be written ({error.strerror}); check its permissions")
+        raise
+
+
+def _fail(message: str) -> None:
+    logging.error(message)
+    sys.exit(1)

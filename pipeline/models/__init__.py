@@ -1,0 +1,54 @@
+"""Networks and their registry: a module here with `Arguments` and `build` is an entry.
+
+`Arguments` is a typed section of the configuration; `build(arguments, num_sources,
+sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from pipeline.config import Config, Section, describe_problems
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODELS = ("conv_tasnet",)
+
+
+def parse_arguments(model: str, arguments: dict[str, Any]) -> Section:
+    """Type the arguments of a registered model, defaults filled in.
+
+    Raises:
+        PipelineError: no such model, or an unknown or ill-typed argument.
+    """
+    if model not in MODELS:
+        raise PipelineError(f"model: '{model}' is not registered; allowed: {', '.join(MODELS)}")
+    section: type[Section] = import_module(f"{__name__}.{model}").Arguments
+    try:
+        return section(**arguments)
+    except ValidationError as error:
+        problems = describe_problems(error, section, "arguments.")
+        raise PipelineError("; ".join(problems)) from error
+
+
+def check_networks(config: Config) -> None:
+    """Check every model name and its arguments before anything is computed.
+
+    Raises:
+        PipelineError: one line that names the key.
+    """
+    for role in ("denoisers", "separators"):
+        for name, network in getattr(config, role).items():
+            try:
+                parse_arguments(network.model, network.arguments)
+            except PipelineError as error:
+                raise PipelineError(f"config: {role}.{name}.{error}") from error
+
+
+def build(model: str, arguments: dict[str, Any], num_sources: int, sample_rate: int) -> "nn.Module":
+    """Build a registered network: `[batch, time]` to `[batch, sources, time]`."""
+    parsed = parse_arguments(model, arguments)
+    return import_module(f"{__name__}.{model}").build(parsed, num_sources, sample_rate)

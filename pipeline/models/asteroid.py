@@ -1,0 +1,20 @@
+"""asteroid, importable where torchaudio is not: what we use of it is re-exported here.
+
+asteroid.losses imports torch_stoi, which imports torchaudio, which needs the CUDA build of
+torch. A CPU-only machine gets a stand-in for that one loss, which nothing here uses.
+"""
+
+import sys
+import types
+
+try:
+    import torch_stoi  # noqa: F401
+except (ImportError, OSError):
+    _stand_in = types.ModuleType("torch_stoi")
+    _stand_in.NegSTOILoss = type("NegSTOILoss", (), {})  # type: ignore[attr-defined]
+    sys.modules["torch_stoi"] = _stand_in
+
+from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr, singlesrc_neg_snr
+from asteroid.models import ConvTasNet
+
+__all__ = ["ConvTasNet", "PITLossWrapper", "pairwise_neg_sisdr", "singlesrc_neg_snr"]

@@ -3,3 +3,9 @@
 
 class PipelineError(Exception):
     """A cause that the user can mend: one line that names the file or key and the cure."""
+
+
+def first_few(problems: list[str], shown: int = 5) -> str:
+    """Join causes into one line, the first few in full and the rest as a count."""
+    rest = len(problems) - shown
+    return "; ".join(problems[:shown]) + (f"; and {rest} more" if rest > 0 else "")

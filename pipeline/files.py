@@ -61,7 +61,7 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
     Raises:
         PipelineError: the manifest is missing or empty.
     """
-    text = {"speaker": str, "utterance": str, "chapter": str, "mixture_id": str}
+    text = {"speaker": str, "utterance": str, "chapter": str, "mixture_id": str, "noise": str}
     try:
         head = pd.read_csv(path, nrows=0).columns
         text |= {c: str for c in head if c.endswith(("_speaker", "_utterance"))}

@@ -16,5 +16,12 @@ except (ImportError, OSError):
 
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr, singlesrc_neg_snr
 from asteroid.models import ConvTasNet
+from asteroid.utils.hub_utils import cached_download
 
-__all__ = ["ConvTasNet", "PITLossWrapper", "pairwise_neg_sisdr", "singlesrc_neg_snr"]
+__all__ = [
+    "ConvTasNet",
+    "PITLossWrapper",
+    "cached_download",
+    "pairwise_neg_sisdr",
+    "singlesrc_neg_snr",
+]

@@ -1,0 +1,1 @@
+"""Evaluation: score estimates, derive improvements and intervals, answer the question."""

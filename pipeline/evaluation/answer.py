@@ -1,0 +1,147 @@
+"""Say in words what the comparisons show, and keep the numbers behind each sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.files import read_manifest, write_json
+
+QUESTION = "Does denoising first help separation, and by how much?"
+METRIC = "si_sdri"
+
+# The two forms of the question, as a pair of systems: with denoising, and without.
+FORMS = {
+    "matched": ("{separator}/{denoised}/{denoised}", "{separator}/noisy/noisy"),
+    "clean-trained": ("{separator}/clean/{denoised}", "{separator}/clean/noisy"),
+}
+SENTENCES = {
+    "matched": (
+        "Denoising first with {denoiser} {verdict}: the {separator} separator trained on"
+        " denoised mixtures reaches {mean_a:.2f} dB SI-SDRi where the one trained on noisy"
+        " mixtures reaches {mean_b:.2f} dB, {change} ({evidence})."
+    ),
+    "clean-trained": (
+        "For the {separator} separator trained on clean mixtures, denoising its input with"
+        " {denoiser} {verdict}: it reaches {mean_a:.2f} dB SI-SDRi on denoised mixtures where"
+        " it reaches {mean_b:.2f} dB on noisy ones, {change} ({evidence})."
+    ),
+}
+CHANGES = {"helps": "a gain of", "hurts": "a loss of"}
+NO_DIFFERENCE = "makes no measurable difference"
+
+Fact = dict[str, Any]
+
+
+def answer(comparisons: Path, summary: Path, out: Path) -> None:
+    """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
+
+    For every separator and denoiser two comparisons are looked for: separators trained on
+    what they hear, denoised against noisy (`matched`); and one trained on clean mixtures that
+    hears denoised against noisy ones (`clean-trained`). Denoising is said to help or to hurt
+    only where the interval excludes zero. A last sentence names the best system that needs
+    no clean mixture, where several systems hear denoised ones.
+
+    Args:
+        comparisons: what `aggregate.compare` wrote.
+        summary: what `aggregate.summarise` wrote.
+        out: the JSON file. Where no comparison is available, a sentence says which.
+    """
+    pairs, means = (_of_metric(read_manifest(path)) for path in (comparisons, summary))
+    facts = [*_comparisons(pairs, means)] or [_unavailable(means)]
+    facts += _best(means)
+    sentences = [fact["sentence"] for fact in facts]
+    write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
+
+
+def _of_metric(table: pd.DataFrame) -> list[Fact]:
+    """The rows of `METRIC`, NaN (which JSON has not) as None."""
+    rows = table[table["metric"] == METRIC].astype(object)
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in rows.where(rows.notna(), None).to_dict("records")
+    ]
+
+
+def _comparisons(pairs: list[Fact], means: list[Fact]) -> Iterator[Fact]:
+    """Yield a fact for each form, separator and denoiser, where both its systems were scored."""
+    found = {(pair["system_a"], pair["system_b"]): pair for pair in pairs if pair["mixtures"]}
+    systems = [_parts(row["system"]) for row in means if _is_separation(row)]
+    hears = sorted({tested for _, _, tested in systems if tested.startswith("denoised-")})
+    for kind, forms in FORMS.items():
+        for separator in sorted({separator for separator, _, _ in systems}):
+            for denoised in hears:
+                a, b = (form.format(separator=separator, denoised=denoised) for form in forms)
+                if (a, b) in found:
+                    yield _fact(kind, separator, denoised.removeprefix("denoised-"), found[a, b])
+
+
+def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
+    verdict = _verdict(pair)
+    fact = {"kind": kind, "separator": separator, "denoiser": denoiser, "verdict": verdict} | pair
+    change = CHANGES.get(verdict, "a difference of")
+    # A gain and a loss carry their sign in the word.
+    size = abs(pair["difference"]) if verdict in CHANGES else pair["difference"]
+    words = {"change": f"{change} {size:.2f} dB", "evidence": _evidence(pair)}
+    return fact | {"sentence": SENTENCES[kind].format(**fact, **words)}
+
+
+def _verdict(pair: Fact) -> str:
+    if pair["low"] is None or pair["low"] <= 0 <= pair["high"]:
+        return NO_DIFFERENCE
+    return "helps" if pair["low"] > 0 else "hurts"
+
+
+def _evidence(pair: Fact) -> str:
+    count = pair["mixtures"]
+    mixtures = "1 mixture" if count == 1 else f"{count} mixtures"
+    interval = "too few for an interval"
+    if pair["low"] is not None:
+        percent = f"{100 * pair['confidence']:g} %"
+        interval = f"{percent} interval {pair['low']:.2f} to {pair['high']:.2f}"
+    return f"{interval}, {mixtures}, better on {100 * pair['win_rate']:.0f} % of them"
+
+
+def _best(means: list[Fact]) -> list[Fact]:
+    """The best system whose input is not the clean mixture, if several hear denoised ones."""
+    real = [row for row in means if _is_separation(row) and _parts(row["system"])[2] != "clean"]
+    real = [row for row in real if row["mean"] is not None]
+    if sum(_parts(row["system"])[2].startswith("denoised-") for row in real) < 2:
+        return []
+    best = max(real, key=lambda row: row["mean"])
+    separator, trained, tested = _parts(best["system"])
+    sentence = (
+        f"The best system without access to the clean mixture is {separator} trained on"
+        f" {_mixtures(trained)} and given {_mixtures(tested)}: {best['mean']:.2f} dB SI-SDRi."
+    )
+    return [{"kind": "best", "separator": separator} | best | {"sentence": sentence}]
+
+
+def _unavailable(means: list[Fact]) -> Fact:
+    names = {"separator": "<separator>", "denoised": "denoised-<denoiser>"}
+    wanted = " nor ".join(f"{a} with {b}" for a, b in FORMS.values()).format(**names)
+    scored = ", ".join(row["system"] for row in means if _is_separation(row)) or "none"
+    sentence = (
+        f"The question cannot be answered from this run: it can compare neither {wanted} in"
+        f" SI-SDRi (systems scored in it: {scored}); add the conditions under separators:, and"
+        " si_sdr to evaluation.metrics."
+    )
+    return {"kind": "unavailable", "sentence": sentence}
+
+
+def _mixtures(condition: str) -> str:
+    """`noisy mixtures`, `mixtures denoised with <denoiser>`."""
+    if condition.startswith("denoised-"):
+        return f"mixtures denoised with {condition.removeprefix('denoised-')}"
+    return f"{condition} mixtures"
+
+
+def _is_separation(row: Fact) -> bool:
+    return row["system"].count("/") == 2
+
+
+def _parts(system: str) -> tuple[str, str, str]:
+    """Separator, training condition, test condition."""
+    separator, trained, tested = system.split("/")
+    return separator, trained, tested

@@ -1,0 +1,235 @@
+"""Metrics of separation and enhancement on arrays `[sources, time]`; undefined values are NaN.
+
+Undefined are: any metric of a silent reference or estimate; SDR, SIR and SAR of fewer samples
+than the distortion filter has taps; SIR of a single source (nothing can interfere); STOI and
+ESTOI of fewer than 30 frames of speech; PESQ where no utterance is found.
+"""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pesq as pypesq
+from fast_bss_eval.numpy.metrics import square_cosine_metrics
+from numpy.typing import NDArray
+from pystoi import stoi as pystoi
+from scipy.optimize import linear_sum_assignment
+
+from pipeline.config import Metric
+
+Array = NDArray[np.float64]
+Signals = NDArray[Any]
+"""Real samples `[sources, time]`."""
+
+EPSILON = 1e-12
+"""Share of the estimate's energy added to both sides of a ratio: keeps dB within ±120."""
+
+SILENCE = 1e-8
+"""RMS (full scale is 1) at and below which a signal, its mean removed, is silent: -160 dBFS."""
+
+FILTER_TAPS = 512
+"""Length of the distortion filter that BSS Eval allows."""
+
+PESQ_SECONDS = 20.0
+"""Longest signal given whole to PESQ: its C code has room for 50 utterances, crashes beyond."""
+
+STOI_UNDEFINED = 1e-5
+"""What pystoi returns, with a warning, for fewer than 30 frames of speech."""
+
+
+class Bss(NamedTuple):
+    """BSS Eval ratios in dB, each `[sources]`."""
+
+    sdr: Array
+    sir: Array
+    sar: Array
+
+
+def si_sdr(reference: Signals, estimate: Signals) -> Array:
+    """Scale-invariant SDR in dB, means removed (Le Roux et al. 2019, arXiv:1811.02508).
+
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+
+    Returns:
+        `[sources]`, within ±120 dB (see `EPSILON`); NaN where either signal is silent.
+
+    >>> si_sdr(np.array([[1, -1, 1, -1]]), np.array([[4, -2, 2, -4]])).round(2)  # 10 lg 9
+    array([9.54])
+    """
+    cosines = np.einsum("st,st->s", _unit(reference), _unit(estimate))
+    return _decibels(cosines**2)
+
+
+def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
+    """Order of the estimates that maximises the mean SI-SDR: `estimate[order]` is aligned.
+
+    Silent estimates go to silent references first, so that the fewest values are undefined.
+
+    Args:
+        reference: `[sources, time]`.
+        estimate: `[sources, time]`.
+    """
+    pairwise = _decibels((_unit(reference) @ _unit(estimate).T) ** 2)
+    return linear_sum_assignment(np.nan_to_num(pairwise, nan=-1e6), maximize=True)[1]
+
+
+def bss(reference: Signals, estimate: Signals) -> Bss:
+    """SDR, SIR and SAR in dB (Vincent et al. 2006, by Scheibler 2021, arXiv:2110.06440).
+
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+
+    Returns:
+        Three `[sources]`, within ±120 dB. Silent references are left out of the subspace
+        that explains the estimates. SIR is NaN where only one reference sounds.
+    """
+    values = np.full((3, len(reference)), np.nan)
+    sounding = ~_silent(reference)
+    if sounding.any() and reference.shape[-1] >= FILTER_TAPS:
+        values[:, sounding] = _bss(reference[sounding], estimate[sounding])
+    values[:, _silent(estimate)] = np.nan
+    return Bss(*values)
+
+
+def stoi(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
+    """Short-time objective intelligibility, 0…1 (Taal et al. 2011): `[sources]`."""
+    return _each(reference, estimate, lambda r, e: _stoi(r, e, sample_rate, extended=False))
+
+
+def estoi(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
+    """Extended STOI (Jensen & Taal 2016): `[sources]`."""
+    return _each(reference, estimate, lambda r, e: _stoi(r, e, sample_rate, extended=True))
+
+
+def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
+    """PESQ as MOS-LQO (ITU-T P.862), narrow band at 8000 Hz, wide band at 16000 Hz: `[sources]`.
+
+    Signals above `PESQ_SECONDS` are cut into equal pieces; the value is the pieces' mean.
+    """
+    mode = {8000: "nb", 16000: "wb"}[sample_rate]
+    pieces = int(np.ceil(reference.shape[-1] / (PESQ_SECONDS * sample_rate)))
+
+    def whole(r: Array, e: Array) -> float:
+        cut = zip(np.array_split(r, pieces), np.array_split(e, pieces), strict=True)
+        return _nanmean([_pesq(*pair, sample_rate, mode) for pair in cut])
+
+    return _each(reference, estimate, whole)
+
+
+def score_item(
+    references: Signals, estimates: Signals, sample_rate: int, metrics: Collection[Metric]
+) -> dict[str, list[float]]:
+    """Score one mixture, estimates aligned by `permutation`; compute only what is asked for.
+
+    Args:
+        references: true sources, `[sources, time]`.
+        estimates: estimates in any order, `[sources, time]`.
+        sample_rate: 8000 or 16000 Hz.
+        metrics: names as in the configuration.
+
+    Returns:
+        For each metric one value a reference, in the references' order. `sir` is left out of
+        a single source's scores, for which it does not exist.
+    """
+    estimates = estimates[permutation(references, estimates)]
+    wanted = [m for m in metrics if m != "sir" or len(references) > 1]
+    values: dict[str, Array] = {}
+    if {"sdr", "sir", "sar"}.intersection(wanted):
+        values |= bss(references, estimates)._asdict()
+    if "si_sdr" in wanted:
+        values["si_sdr"] = si_sdr(references, estimates)
+    for name, function in (("stoi", stoi), ("estoi", estoi), ("pesq", pesq)):
+        if name in wanted:
+            values[name] = function(references, estimates, sample_rate)
+    return {name: values[name].tolist() for name in wanted}
+
+
+# Write the estimate as a projection on the reference (or on all its shifts) plus a residual
+# orthogonal to it. The projection holds the share c = cos² of the estimate's energy, the
+# residual the share 1 - c, so that every ratio here is c / (1 - c).
+def _decibels(cos_squared: Array) -> Array:
+    explained = np.clip(cos_squared, 0, 1)  # rounding can step over either bound
+    return 10 * np.log10((explained + EPSILON) / (1 - explained + EPSILON))
+
+
+def _bss(reference: Array, estimate: Array) -> Array:
+    """`[3, sources]` for references that all sound."""
+    # Loading the diagonal keeps identical or narrow-band references solvable; at 1e-12 of the
+    # reference's energy it moves no value below 80 dB by more than 1e-3 dB.
+    own, every = square_cosine_metrics(
+        reference.astype(np.float64),
+        _or_noise(estimate.astype(np.float64)),
+        filter_length=FILTER_TAPS,
+        load_diag=EPSILON,
+    )
+    own, every = np.diag(own), np.diag(every)
+    sir = _decibels(own / every) if len(reference) > 1 else np.full(1, np.nan)
+    return np.stack([_decibels(own), sir, _decibels(every)])
+
+
+def _or_noise(estimate: Array) -> Array:
+    """Put an impulse in place of silent estimates, whose ratios would be 0 / 0."""
+    filled = estimate.copy()
+    filled[_silent(estimate)] = np.eye(1, estimate.shape[-1])
+    return filled
+
+
+def _each(
+    reference: Signals, estimate: Signals, function: Callable[[Array, Array], float]
+) -> Array:
+    """Apply a metric of two `[time]` signals to each pair; NaN where either is silent."""
+    silent = _silent(reference) | _silent(estimate)
+    pairs = zip(reference.astype(np.float64), estimate.astype(np.float64), silent, strict=True)
+    return np.array([np.nan if mute else function(r, e) for r, e, mute in pairs])
+
+
+def _stoi(reference: Array, estimate: Array, sample_rate: int, extended: bool) -> float:
+    if len(reference) < 30 * 128 * sample_rate / 10_000:  # 30 hops at STOI's own 10 kHz
+        return np.nan
+    with _quiet_and_repeatable():
+        value = pystoi(reference, estimate, sample_rate, extended=extended)
+    return np.nan if value == STOI_UNDEFINED else float(value)
+
+
+@contextmanager
+def _quiet_and_repeatable() -> Iterator[None]:
+    """Silence pystoi's warnings and seed the noise that its ESTOI adds from the global RNG."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(state)
+
+
+def _pesq(reference: Array, estimate: Array, sample_rate: int, mode: str) -> float:
+    if _silent(np.stack([reference, estimate])).any():  # a piece of a longer signal
+        return np.nan
+    try:
+        return float(pypesq.pesq(sample_rate, reference, estimate, mode))
+    except (pypesq.NoUtterancesError, pypesq.BufferTooShortError):
+        return np.nan
+
+
+def _nanmean(values: list[float]) -> float:
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else np.nan
+
+
+def _unit(signals: Signals) -> Array:
+    """Remove the mean, scale to unit energy; NaN where silent."""
+    centred = signals - signals.mean(axis=-1, keepdims=True, dtype=np.float64)
+    norm = np.linalg.norm(centred, axis=-1, keepdims=True)
+    norm[_silent(signals)] = np.nan
+    return centred / norm
+
+
+def _silent(signals: Signals) -> NDArray[np.bool_]:
+    return signals.astype(np.float64).std(axis=-1) <= SILENCE

@@ -1,0 +1,157 @@
+"""Trained weights: one safetensors file with the facts of the model inside, never a pickle."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from pipeline.errors import PipelineError
+from pipeline.files import replacing
+from pipeline.models import build
+
+FORMAT = "denoise-then-separate 1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself."""
+
+    model: str
+    arguments: dict[str, Any]
+    num_sources: int
+    sample_rate: int  # Hz
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def save_weights(path: Path, network: nn.Module, card: Card) -> None:
+    """Write the weights and their card atomically."""
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    with replacing(path) as temporary:
+        metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def read_card(path: Path | str) -> Card:
+    """Read the card of a weights file.
+
+    Raises:
+        PipelineError: missing, damaged, or not one of our files.
+    """
+    try:
+        with safetensors.safe_open(str(path), "pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise PipelineError(
+            f"{path}: no such weights file; train the model or fix the path"
+        ) from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise PipelineError(
+            f"{path}: damaged weights ({error}); delete it and train again"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise PipelineError(f"{path}: not a weights file of this project; train the model here")
+    return Card(**json.loads(metadata["card"]))
+
+
+def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Module:
+    """Build the network of a weights file, `[batch, time]` to `[batch, sources, time]`.
+
+    Raises:
+        PipelineError: the file is for another number of sources or sample rate.
+    """
+    card = read_card(path)
+    if card.sample_rate != sample_rate:
+        raise PipelineError(
+            f"{path}: trained at {card.sample_rate} Hz, asked for {sample_rate} Hz;"
+            " use weights of that rate or change sample_rate"
+        )
+    if card.num_sources != num_sources:
+        raise PipelineError(
+            f"{path}: gives {card.num_sources} signals, asked for {num_sources};"
+            " use a model trained for that number of speakers"
+        )
+    network = build(card.model, card.arguments, card.num_sources, card.sample_rate)
+    network.load_state_dict(load_file(str(path)))
+    return network.eval()
+
+
+def start_from(network: nn.Module, source: str, model: str, sample_rate: int) -> list[str]:
+    """Copy weights to fine-tune from into `network`; return the tensors left as they were.
+
+    Args:
+        network: what will be trained.
+        source: one of our weights files, or an asteroid checkpoint (path or hub name).
+        model: registry name of `network`.
+        sample_rate: Hz the network will run at.
+
+    Raises:
+        PipelineError: another model or sample rate, or shapes that differ elsewhere than in
+            the number of outputs.
+    """
+    state = (
+        _ours(source, model, sample_rate) if _is_ours(source) else _asteroid(source, sample_rate)
+    )
+    own = network.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+    foreign = [n for n in differing if own[n].shape[1:] != state[n].shape[1:]]
+    if missing or foreign or len(differing) > 2:
+        name = (missing or foreign or differing)[0]
+        raise PipelineError(
+            f"init_from: {source} does not fit the configured network (tensor {name});"
+            " give the arguments it was trained with"
+        )
+    network.load_state_dict(
+        own | {n: t for n, t in state.items() if n in own and n not in differing}
+    )
+    if differing:
+        logging.warning(
+            "init_from: %s has another number of outputs; %s start afresh",
+            source,
+            ", ".join(sorted(differing)),
+        )
+    return sorted(differing)
+
+
+def _is_ours(source: str) -> bool:
+    return source.endswith(".safetensors")
+
+
+def _ours(source: str, model: str, sample_rate: int) -> dict[str, torch.Tensor]:
+    card = read_card(source)
+    if card.model != model:
+        raise PipelineError(f"init_from: {source} holds a {card.model}, not a {model}")
+    _check_rate(source, card.sample_rate, sample_rate)
+    return load_file(source)
+
+
+def _asteroid(source: str, sample_rate: int) -> dict[str, torch.Tensor]:
+    """Read an asteroid checkpoint; a pickle, so only tensors and plain values are let in."""
+    from pipeline.models.asteroid import cached_download
+
+    try:
+        with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
+            content = torch.load(cached_download(source), map_location="cpu", weights_only=True)
+        state, arguments = content["state_dict"], content["model_args"]
+    except Exception as error:  # network, hub, pickle and key errors all mean the same here
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PipelineError(
+            f"init_from: {source} is neither a .safetensors file nor a readable asteroid"
+            f" checkpoint ({reason}); check the path or the hub name"
+        ) from error
+    _check_rate(source, int(arguments.get("sample_rate", sample_rate)), sample_rate)
+    return state
+
+
+def _check_rate(source: str, rate: int, wanted: int) -> None:
+    if rate != wanted:
+        raise PipelineError(
+            f"init_from: {source} was trained at {rate} Hz, sample_rate is {wanted};"
+            " use weights of that rate"
+        )

@@ -1,0 +1,1 @@
+"""The HTML report: figures, tables and a page that plays the audio."""

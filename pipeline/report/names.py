@@ -1,0 +1,133 @@
+"""Systems, conditions and metrics: how they are spelled in the tables and on the page."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+ORACLE = "clean"
+DENOISED = "denoised-"
+
+
+class Metric(NamedTuple):
+    """How a metric is shown: its label, its unit ("" for none) and its decimals."""
+
+    label: str
+    unit: str
+    digits: int
+
+    @property
+    def title(self) -> str:
+        """Label with unit, as a column heading."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+# In the order of the columns; the first one present is the one the report is about.
+METRICS = {
+    "si_sdri": Metric("SI-SDRi", "dB", 2),
+    "si_sdr": Metric("SI-SDR", "dB", 2),
+    "sdri": Metric("SDRi", "dB", 2),
+    "sdr": Metric("SDR", "dB", 2),
+    "sir": Metric("SIR", "dB", 2),
+    "sar": Metric("SAR", "dB", 2),
+    "stoi": Metric("STOI", "", 3),
+    "estoi": Metric("ESTOI", "", 3),
+    "pesq": Metric("PESQ", "", 2),
+}
+
+
+class System(NamedTuple):
+    """A separation system: a separator, what it was trained on and what it hears."""
+
+    separator: str
+    trained: str
+    tested: str
+
+    @property
+    def oracle(self) -> bool:
+        """True if it hears what nobody has outside an experiment: the mixture without noise."""
+        return self.tested == ORACLE
+
+    @property
+    def direct(self) -> bool:
+        """True if no denoiser was met, neither in training nor in the test."""
+        return self.trained == self.tested == "noisy"
+
+
+def system(name: str) -> System | None:
+    """Split `separator/trained/tested`; None for `mixture` and `denoised-…`."""
+    parts = name.split("/")
+    return System(*parts) if len(parts) == 3 else None
+
+
+def system_label(name: str) -> str:
+    """A system's name in words."""
+    parsed = system(name)
+    if parsed is None:
+        return "unprocessed mixture" if name == "mixture" else condition_label(name)
+    return f"trained on {parsed.trained}, tested on {parsed.tested}"
+
+
+def condition_label(condition: str) -> str:
+    """A condition's name in words."""
+    if condition == ORACLE:
+        return "clean (oracle)"
+    if condition.startswith(DENOISED):
+        return f"denoised by {condition.removeprefix(DENOISED)}"
+    return condition
+
+
+def condition_order(conditions: Iterable[str]) -> list[str]:
+    """Distinct conditions: clean, noisy, then the denoised ones as they come."""
+    first = {ORACLE: 0, "noisy": 1}
+    return sorted(dict.fromkeys(conditions), key=lambda name: first.get(name, 2))
+
+
+def metric_of(name: str) -> Metric:
+    """How to show a metric; one that is not known keeps its name."""
+    return METRICS.get(name, Metric(name, "", 2))
+
+
+def metrics_in(table: pd.DataFrame) -> list[str]:
+    """The metrics of a long table, known ones first and in the report's order."""
+    present = list(dict.fromkeys(table["metric"]))
+    return [m for m in METRICS if m in present] + [m for m in present if m not in METRICS]
+
+
+def headline(summary: pd.DataFrame) -> str | None:
+    """The metric the report is about: the first one that separation systems were scored in."""
+    separation = summary[[system(name) is not None for name in summary["system"]]]
+    return next(iter(metrics_in(separation)), None)
+
+
+def main_system(summary: pd.DataFrame) -> str | None:
+    """The best non-oracle separation system by mean of the headline metric; None without one."""
+    metric = headline(summary)
+    rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
+    rows = rows[[_realistic(name) for name in rows["system"]]]
+    if rows.empty:
+        return None
+    return str(rows.sort_values(["mean", "system"], ascending=[False, True])["system"].iloc[0])
+
+
+def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    """A number as text, with a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    # Rounding must not leave a signed zero behind.
+    text = text.lstrip("+-") if float(text) == 0 else text
+    return text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 2, sign: bool = False) -> str:
+    """An interval as text; empty where there is none."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{number(low, digits, sign)} to {number(high, digits, sign)}"
+
+
+def _realistic(name: str) -> bool:
+    parsed = system(name)
+    return parsed is not None and not parsed.oracle

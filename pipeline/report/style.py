@@ -1,0 +1,81 @@
+"""The figures' common look, and how an SVG file becomes a part of the page."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from pipeline.files import replacing
+
+INK, MUTED, LINE, PAPER = "#1b2431", "#5b6776", "#dde2e8", "#fefefe"
+FIRST, SECOND = "#8a97a6", "#1c7079"
+# Hexadecimal colours that follow the page's light or dark theme once a figure stands in it.
+THEME = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
+    PAPER: "var(--paper)",
+    FIRST: "var(--first)",
+    SECOND: "var(--accent)",
+}
+RC = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "denoise-then-separate",
+    "text.parse_math": False,
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
+    "axes.facecolor": PAPER,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "figure.facecolor": PAPER,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def svg(path: Path, inches: tuple[float, float]) -> Iterator[Figure]:
+    """Yield a figure of the common look; write it to `path` at the end of the block."""
+    with matplotlib.rc_context(RC):
+        figure = Figure(inches, layout="constrained")
+        yield figure
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def nothing(sentence: str, path: Path) -> None:
+    """Write the declared file even when there is nothing to draw."""
+    with svg(path, (4.6, 0.8)) as figure:
+        figure.text(0.5, 0.5, sentence, ha="center", va="center", color=MUTED)
+
+
+def inline_svg(path: Path, prefix: str) -> str:
+    """The SVG element of a figure file, ready to stand in the page and follow its theme.
+
+    Args:
+        path: SVG that a function of this module wrote.
+        prefix: put before every id, so that figures in one page do not share any.
+    """
+    text = path.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    for colour, variable in THEME.items():
+        text = text.replace(colour, variable)
+    return text

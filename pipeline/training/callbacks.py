@@ -1,0 +1,124 @@
+"""What happens beside the training steps: saved state, history, samples to hear and see."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+
+from pipeline.files import replacing, write_manifest
+from pipeline.training.module import DEV_SCORE
+
+
+class SaveState(pl.Callback):
+    """Save all that a killed training needs to go on, every `seconds`, atomically.
+
+    Saves fall between the steps of an epoch, never on its last: what follows there (dev
+    score, learning rate, early stopping) is then done once, by whoever continues.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.seconds, self.saved = path, seconds, time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Save if it is time to."""
+        last = index + 1 >= trainer.num_training_batches
+        if last or time.monotonic() - self.saved < self.seconds:
+            return
+        with replacing(self.path) as temporary:
+            trainer.save_checkpoint(temporary)
+        self.saved = time.monotonic()
+
+
+class History(pl.Callback):
+    """One row an epoch: losses, dev score, learning rate and training seconds so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Begin to count seconds, on top of those of the attempts before."""
+        self.started = time.monotonic() - self.seconds
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Add up the loss of the epoch."""
+        self.loss_sum += float(outputs["loss"])
+        self.steps += 1
+        self.seconds = time.monotonic() - self.started
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Close the epoch's row."""
+        metrics = trainer.callback_metrics
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "seconds": round(time.monotonic() - self.started, 2),
+            "train_loss": self.loss_sum / max(self.steps, 1),
+            "dev_loss": float(metrics["dev_loss"]),
+            DEV_SCORE: float(metrics[DEV_SCORE]),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.rows.append(row)
+        self.loss_sum, self.steps = 0.0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Saved with the training's state."""
+        return {key: vars(self)[key] for key in ("rows", "loss_sum", "steps", "seconds")}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue an earlier attempt's history."""
+        vars(self).update(state_dict)
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV."""
+        write_manifest(path, pd.DataFrame(self.rows))
+
+
+class Samples(pl.Callback):
+    """A few dev recordings in TensorBoard after every epoch: to hear, and as spectrograms."""
+
+    def __init__(self, sample_rate: int, recordings: int = 2, seconds: float = 4.0) -> None:
+        self.sample_rate, self.recordings = sample_rate, recordings
+        self.length = int(seconds * sample_rate)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: torch.Tensor,
+        batch: tuple[torch.Tensor, ...],
+        index: int,
+        loader: int = 0,
+    ) -> None:
+        """Write estimates, and with the first epoch the input and the references too."""
+        if index >= self.recordings:
+            return
+        inputs, targets, _ = batch
+        if trainer.current_epoch == 0:
+            self._write(trainer, f"dev_{index}/input", inputs[0])
+            for k, target in enumerate(targets[0], 1):
+                self._write(trainer, f"dev_{index}/reference_{k}", target)
+        for k, estimate in enumerate(outputs[0], 1):
+            self._write(trainer, f"dev_{index}/estimate_{k}", estimate)
+
+    def _write(self, trainer: pl.Trainer, tag: str, signal: torch.Tensor) -> None:
+        signal = signal[: self.length].detach().float().cpu()
+        signal = signal / signal.abs().max().clamp(min=1e-8)
+        board, step = trainer.logger.experiment, trainer.global_step
+        board.add_audio(tag, signal[None], step, self.sample_rate)
+        board.add_image(f"{tag}_spectrogram", spectrogram_image(signal), step)
+
+
+def spectrogram_image(signal: torch.Tensor, floor: float = -80.0) -> torch.Tensor:
+    """Log-magnitude spectrogram of `[time]` as a grey image `[1, frequency, frames]` in 0…1."""
+    spectrum = torch.stft(signal, 256, 64, window=torch.hann_window(256), return_complex=True)
+    level = 20 * spectrum.abs().clamp(min=1e-8).log10()
+    scaled = (level - level.max()).clamp(min=floor) / -floor + 1
+    return scaled.flip(0)[None]

@@ -1,0 +1,150 @@
+"""What a network hears and should return, from a rendered set of mixtures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from pipeline import audio
+from pipeline.errors import PipelineError
+from pipeline.files import read_manifest
+from pipeline.mixtures.render import source_names
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A table with the columns `input_path`, `noisy_path`, `target_<k>_path` and `length`."""
+
+    table: pd.DataFrame
+    num_sources: int
+    sample_rate: int
+
+    @property
+    def targets(self) -> list[str]:
+        """Columns of the target files."""
+        return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
+
+
+def denoiser_examples(mixtures: Path, sample_rate: int) -> Examples:
+    """`mix_both` in, `mix_clean` out."""
+    table = read_manifest(mixtures)
+    chosen = table[["mixture_id", "length"]].assign(
+        input_path=table["mix_both_path"],
+        noisy_path=table["mix_both_path"],
+        target_1_path=table["mix_clean_path"],
+    )
+    return Examples(chosen, 1, sample_rate)
+
+
+def separator_examples(
+    mixtures: Path, condition: str, denoised: Path | None, sample_rate: int
+) -> Examples:
+    """The mixture of a condition in, the clean sources out."""
+    table = read_manifest(mixtures)
+    names = source_names(table)
+    chosen = table[["mixture_id", "length"]].assign(
+        input_path=condition_paths(table, condition, denoised),
+        noisy_path=table["mix_both_path"],
+        **{f"target_{name[1:]}_path": table[f"{name}_path"] for name in names},
+    )
+    return Examples(chosen, len(names), sample_rate)
+
+
+def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) -> pd.Series:
+    """Path of the mixture each row gives in a condition: clean, noisy or denoised.
+
+    Raises:
+        PipelineError: the denoised set lacks a mixture.
+    """
+    if denoised is None:
+        return table[{"clean": "mix_clean_path", "noisy": "mix_both_path"}[condition]]
+    estimates = read_manifest(denoised).set_index("mixture_id")["denoised_path"]
+    missing = table.loc[~table["mixture_id"].isin(estimates.index), "mixture_id"]
+    if len(missing):
+        raise PipelineError(
+            f"{denoised}: lacks mixture {missing.iloc[0]} and {len(missing) - 1} more;"
+            " delete it and run again"
+        )
+    return table["mixture_id"].map(estimates)
+
+
+class Segments(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Pieces of fixed length: input `[time]`, targets `[sources, time]`.
+
+    A recording gives as many pieces as cover it; the last is taken from its end, and one
+    shorter than a piece is padded with zeros.
+    """
+
+    def __init__(self, examples: Examples, seconds: float) -> None:
+        self.examples = examples
+        self.samples = round(seconds * examples.sample_rate)
+        self.pieces = [
+            (row, start)
+            for row, length in enumerate(examples.table["length"])
+            for start in segment_starts(int(length), self.samples)
+        ]
+        self.rows = examples.table.to_dict("records")
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        number, start = self.pieces[index]
+        row = self.rows[number]
+        samples = min(self.samples, int(row["length"]) - start)
+        paths = [row["input_path"], *(row[column] for column in self.examples.targets)]
+        rate = self.examples.sample_rate
+        signals = np.stack([audio.read_at(path, rate, start, samples) for path in paths])
+        padded = torch.from_numpy(np.pad(signals, ((0, 0), (0, self.samples - samples))))
+        return padded[0], padded[1:]
+
+
+class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+    """Whole recordings: input `[time]`, targets `[sources, time]`, noisy mixture `[time]`."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+        self.rows = examples.table.to_dict("records")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        row = self.rows[index]
+        columns = ["input_path", *self.examples.targets, "noisy_path"]
+        signals = [audio.read_at(row[c], self.examples.sample_rate) for c in columns]
+        stacked = torch.from_numpy(np.stack(signals))
+        return stacked[0], stacked[1:-1], stacked[-1]
+
+
+class EpochSampler(Sampler[int]):
+    """Order of the items: a permutation drawn from (seed, epoch) alone.
+
+    A resumed training gives the `epoch` it is in and the `first` item it has not seen.
+    """
+
+    def __init__(self, size: int, seed: int, epoch: int = 0, first: int = 0) -> None:
+        self.size, self.seed, self.epoch, self.first = size, seed, epoch, first
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning as an epoch begins."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        first, self.first = self.first, 0
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        yield from order[first:].tolist()
+
+
+def segment_starts(length: int, samples: int) -> list[int]:
+    """First samples of the pieces that cover a recording, the last one flush with its end."""
+    if length <= samples:
+        return [0]
+    return [*range(0, length - samples, samples), length - samples]

@@ -1,0 +1,77 @@
+"""A network with its loss, optimiser and dev score, as Lightning runs it."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pipeline.config import Training
+from pipeline.training.data import EpochSampler, Examples, Recordings, Segments
+from pipeline.training.losses import LOSSES, best_neg_si_sdr
+
+DEV_SCORE = "dev_si_sdri"
+
+
+class Trainee(pl.LightningModule):
+    """Trains a network `[batch, time]` to `[batch, sources, time]`."""
+
+    def __init__(self, network: nn.Module, role: str, settings: Training) -> None:
+        super().__init__()
+        self.network, self.loss, self.settings = network, LOSSES[role], settings
+
+    def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
+        """Loss of one batch of segments, in fp32 whatever the precision of the network."""
+        inputs, targets = batch
+        loss = self.loss(self.network(inputs).float(), targets)
+        self.log("train_loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
+        """Loss and SI-SDR improvement over the noisy mixture of one whole recording."""
+        inputs, targets, noisy = batch
+        estimates = self.network(inputs).float()
+        before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
+        after = best_neg_si_sdr(estimates, targets)
+        options = {"on_epoch": True, "batch_size": 1}
+        self.log("dev_loss", self.loss(estimates, targets), **options)
+        self.log(DEV_SCORE, (before - after).mean(), prog_bar=True, **options)
+        return estimates
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam, its rate halved when the dev score stands still."""
+        optimizer = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=0.5, patience=self.settings.plateau_patience
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": plateau, "monitor": DEV_SCORE},
+        }
+
+
+class TrainingData(pl.LightningDataModule):
+    """Segments of the train split in an order that a resumed training continues; whole dev."""
+
+    def __init__(self, train: Examples, dev: Examples, settings: Training, seed: int) -> None:
+        super().__init__()
+        self.segments = Segments(train, settings.segment_seconds)
+        self.dev, self.settings, self.seed = Recordings(dev), settings, seed
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches from the step that the trainer is at, which is 0 unless it resumes."""
+        size, batch = len(self.segments), self.settings.batch_size
+        epoch, step = divmod(self.trainer.global_step, -(-size // batch))
+        return DataLoader(
+            self.segments,
+            batch_size=batch,
+            sampler=EpochSampler(size, self.seed, epoch, step * batch),
+            num_workers=self.settings.loader_workers,
+            persistent_workers=self.settings.loader_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        """Recordings one at a time, since their lengths differ."""
+        return DataLoader(self.dev, batch_size=1, num_workers=self.settings.loader_workers)

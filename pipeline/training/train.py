@@ -1,0 +1,187 @@
+"""Train one network from start, or from where a killed attempt left off, to its weights."""
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import nn
+
+from pipeline.config import Training
+from pipeline.devices import describe, open_device
+from pipeline.errors import PipelineError
+from pipeline.files import read_json, write_json
+from pipeline.models import build, parse_arguments
+from pipeline.models.weights import Card, save_weights, start_from
+from pipeline.training.callbacks import History, Samples, SaveState
+from pipeline.training.data import Examples
+from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that decides the weights a training ends with, the data aside."""
+
+    role: Literal["denoiser", "separator"]
+    condition: str
+    model: str
+    arguments: dict[str, Any]
+    init_from: str | None
+    training: dict[str, Any]
+    seed: int
+    device: str
+    threads: int
+
+
+def train(
+    job: Job, train: Examples, dev: Examples, weights: Path, history: Path, state: Path
+) -> None:
+    """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
+
+    Raises:
+        PipelineError: the state belongs to another configuration or other data, `init_from`
+            does not fit, or the device is not there.
+    """
+    device = open_device(job.device, job.threads)
+    settings = Training(**job.training)
+    _claim_state(state, asdict(job) | {"data": fingerprint(train, dev)})
+    pl.seed_everything(job.seed, verbose=False)
+    network = _network(job, train)
+    if settings.compile:
+        network.compile()
+    curve = History()
+    trainer = _trainer(settings, curve, state, device, train.sample_rate)
+    last = state / "last.ckpt"
+    if last.exists():
+        logging.info("resuming from %s", last)
+    trainer.fit(
+        Trainee(network, job.role, settings),
+        TrainingData(train, dev, settings, job.seed),
+        ckpt_path=last if last.exists() else None,
+        weights_only=True,
+    )
+    _write_best(job, network, trainer, curve, train, weights, device)
+    curve.write(history)
+    last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh
+
+
+def fingerprint(*sets: Examples) -> str:
+    """Hash of what a training hears: ids, lengths, and the audio of each set's first item."""
+    digest = hashlib.sha256()
+    for examples in sets:
+        digest.update(examples.table[["mixture_id", "length"]].to_csv(index=False).encode())
+        for column in ("input_path", *examples.targets):
+            digest.update(Path(examples.table[column].iloc[0]).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _network(job: Job, examples: Examples) -> nn.Module:
+    network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
+    logging.info("%s: %.2f M parameters", job.model, _parameters(network) / 1e6)
+    if job.init_from:
+        start_from(network, job.init_from, job.model, examples.sample_rate)
+    return network
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def _trainer(
+    settings: Training, curve: History, state: Path, device: torch.device, sample_rate: int
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=device.type,
+        devices=1,
+        max_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        precision=PRECISIONS[settings.precision] if device.type == "cuda" else "32-true",
+        gradient_clip_val=settings.gradient_clip,
+        num_sanity_val_steps=0,
+        logger=TensorBoardLogger(state, name="", version="tensorboard"),
+        callbacks=_callbacks(settings, curve, state, sample_rate),
+        enable_model_summary=False,
+        log_every_n_steps=10,
+    )
+
+
+def _callbacks(
+    settings: Training, curve: History, state: Path, sample_rate: int
+) -> list[pl.Callback]:
+    best = ModelCheckpoint(
+        state,
+        filename="best",
+        monitor=DEV_SCORE,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    callbacks = [
+        curve,
+        best,
+        EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
+        SaveState(state / "last.ckpt", settings.save_seconds),
+        Samples(sample_rate),
+        TQDMProgressBar(refresh_rate=10),
+    ]
+    if settings.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    return callbacks
+
+
+def _claim_state(state: Path, facts: dict[str, Any]) -> None:
+    """Refuse to go on from the state of another configuration."""
+    claim = state / "job.json"
+    if (state / "last.ckpt").exists() and claim.exists():
+        earlier = read_json(claim)
+        differing = sorted(key for key in facts if facts[key] != earlier.get(key))
+        if differing:
+            raise PipelineError(
+                f"{state}: holds an unfinished training of another configuration (differs in"
+                f" {', '.join(differing)}); restore that, or delete the folder to start afresh"
+            )
+    write_json(claim, facts)
+
+
+def _write_best(
+    job: Job,
+    network: nn.Module,
+    trainer: pl.Trainer,
+    curve: History,
+    examples: Examples,
+    weights: Path,
+    device: torch.device,
+) -> None:
+    checkpoint = torch.load(trainer.checkpoint_callback.best_model_path, weights_only=True)
+    trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
+    network.load_state_dict(trained)
+    best = max(curve.rows, key=lambda row: row[DEV_SCORE])
+    facts = {
+        "role": job.role,
+        "condition": job.condition,
+        "settings": job.training,
+        "init_from": job.init_from,
+        "seed": job.seed,
+        "parameters": _parameters(network),
+        "best": best,
+        "steps": trainer.global_step,
+        "seconds": curve.rows[-1]["seconds"],
+        "device": describe(device),
+        "threads": job.threads,
+    }
+    arguments = parse_arguments(job.model, job.arguments).model_dump()
+    card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
+    save_weights(weights, network, card)
+    logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])

@@ -1,0 +1,202 @@
+import warnings
+
+import mir_eval
+import numpy as np
+import pesq as pypesq
+import pystoi
+import pytest
+from scipy.signal import lfilter
+
+from pipeline.evaluation import metrics
+
+RATE = 8000
+ALL = ["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+
+
+def speech_like(seed, sources=3, seconds=3.0, rate=RATE):
+    """Coloured noise with the syllable rhythm of speech, `[sources, time]`."""
+    rng = np.random.default_rng(seed)
+    time = int(seconds * rate)
+    syllables = rng.random((sources, int(seconds * 5) + 1)) ** 2
+    envelope = np.repeat(syllables, rate // 5, axis=1)[:, :time]
+    return 0.1 * lfilter([1], [1, -1.3, 0.6], rng.standard_normal((sources, time))) * envelope
+
+
+def estimates_of(references, seed=9):
+    """Leaky, filtered and noisy versions of the sources."""
+    rng = np.random.default_rng(seed)
+    leak = 0.2 * np.roll(references, 1, axis=0)
+    filtered = lfilter([0.8, 0.3, -0.1], [1], references)
+    return filtered + leak + 0.01 * rng.standard_normal(references.shape)
+
+
+@pytest.fixture(scope="module")
+def references():
+    return speech_like(1)
+
+
+@pytest.fixture(scope="module")
+def estimates(references):
+    return estimates_of(references)
+
+
+@pytest.mark.parametrize("decibels", [-20.0, 0.0, 17.3, 60.0])
+def test_si_sdr_of_orthogonal_noise_is_the_power_ratio(decibels):
+    time = np.arange(8000) / 8000
+    source, noise = np.sin(2 * np.pi * 100 * time), np.cos(2 * np.pi * 317 * time)
+    noise = noise * 10 ** (-decibels / 20)
+    assert metrics.si_sdr(source[None], (source + noise)[None]) == pytest.approx(decibels, abs=1e-4)
+
+
+def test_si_sdr_ignores_scale_sign_and_mean(references, estimates):
+    expected = metrics.si_sdr(references, estimates)
+    np.testing.assert_allclose(metrics.si_sdr(references, -3e-3 * estimates), expected)
+    np.testing.assert_allclose(metrics.si_sdr(5 * references + 2, estimates - 0.3), expected)
+
+
+def test_si_sdr_stays_finite_at_its_bounds(references):
+    np.testing.assert_allclose(metrics.si_sdr(references, references), 120, atol=0.01)
+    time = np.arange(8000) / 8000
+    sine, cosine = np.sin(2 * np.pi * 50 * time), np.cos(2 * np.pi * 50 * time)
+    np.testing.assert_allclose(metrics.si_sdr(sine[None], cosine[None]), -120, atol=0.01)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1], [3, 2, 1, 0]])
+def test_permutation_is_found(order):
+    references = speech_like(4, sources=4)
+    estimates = estimates_of(references)
+    found = metrics.permutation(references, estimates[order])
+    np.testing.assert_array_equal(np.array(order)[found], np.arange(4))
+
+
+def test_permutation_pairs_silence_with_silence(references, estimates):
+    references, estimates = references.copy(), estimates.copy()
+    references[0] = estimates[2] = 0
+    assert metrics.permutation(references, estimates)[0] == 2
+
+
+@pytest.mark.parametrize("sources", [2, 3, 4])
+def test_bss_equals_mir_eval(sources):
+    references = speech_like(sources, sources)
+    estimates = estimates_of(references)
+    order = metrics.permutation(references, estimates[::-1])
+    expected = mir_eval.separation.bss_eval_sources(references, estimates[::-1])
+    np.testing.assert_array_equal(order, expected[3])
+    for value, reference in zip(
+        metrics.bss(references, estimates[::-1][order]), expected[:3], strict=True
+    ):
+        np.testing.assert_allclose(value, reference, atol=1e-2)
+
+
+def test_bss_of_the_mixture_equals_mir_eval(references):
+    mixture = np.repeat(references.sum(0, keepdims=True), 3, axis=0)
+    mixture = mixture + 0.01 * np.random.default_rng(2).standard_normal(mixture.shape[1])
+    expected = mir_eval.separation.bss_eval_sources(references, mixture, compute_permutation=False)
+    np.testing.assert_allclose(metrics.bss(references, mixture), expected[:3], atol=1e-2)
+
+
+def test_bss_of_one_source_has_no_sir(references, estimates):
+    sdr, sir, sar = metrics.bss(references[:1], estimates[:1])
+    expected = mir_eval.separation.bss_eval_sources(references[:1], estimates[:1])
+    np.testing.assert_allclose(sdr, expected[0], atol=1e-2)
+    np.testing.assert_allclose(sar, expected[2], atol=1e-2)
+    assert np.isnan(sir).all()
+
+
+def test_bss_drops_only_what_is_silent(references, estimates):
+    two = metrics.bss(references[:2], estimates[:2])
+    silenced = references.copy()
+    silenced[2] = 0
+    for value, expected in zip(metrics.bss(silenced, estimates), two, strict=True):
+        np.testing.assert_allclose(value[:2], expected)
+        assert np.isnan(value[2])
+    silenced = estimates.copy()
+    silenced[0] = 0
+    expected = metrics.bss(references, estimates).sdr[1:]
+    np.testing.assert_allclose(metrics.bss(references, silenced).sdr[1:], expected)
+
+
+@pytest.mark.parametrize("kind", ["identical references", "pure tones", "perfect estimates"])
+def test_bss_survives_singular_systems(kind, references, estimates):
+    time = np.arange(references.shape[1]) / RATE
+    if kind == "identical references":
+        references = references[[0, 0, 1]]
+    elif kind == "pure tones":
+        references = np.sin(2 * np.pi * np.array([[200.0], [300.0], [300.0]]) * time)
+    estimates = references.copy() if kind == "perfect estimates" else estimates
+    assert np.isfinite(metrics.bss(references, estimates)).all()
+
+
+@pytest.mark.parametrize("rate, mode", [(8000, "nb"), (16000, "wb")])
+def test_stoi_and_pesq_equal_the_libraries(rate, mode):
+    references = speech_like(3, sources=2, rate=rate)
+    estimates = estimates_of(references)
+    for row, (r, e) in enumerate(zip(references, estimates, strict=True)):
+        assert metrics.stoi(references, estimates, rate)[row] == pystoi.stoi(r, e, rate)
+        extended = pystoi.stoi(r, e, rate, extended=True)
+        assert metrics.estoi(references, estimates, rate)[row] == pytest.approx(extended, abs=1e-9)
+        assert metrics.pesq(references, estimates, rate)[row] == pypesq.pesq(rate, r, e, mode)
+
+
+def test_estoi_is_repeatable_and_leaves_the_global_generator_alone(references, estimates):
+    estimates = estimates * (np.arange(estimates.shape[1]) < RATE)  # silence: only pystoi's noise
+    np.random.seed(5)
+    first = metrics.estoi(references, estimates, RATE)
+    drawn = np.random.random()
+    np.random.seed(6)
+    np.testing.assert_array_equal(metrics.estoi(references, estimates, RATE), first)
+    np.random.seed(5)
+    assert np.random.random() == drawn
+
+
+def test_pesq_of_many_utterances_does_not_crash():
+    # 100 bursts: twice as many utterances as the C code has room for.
+    time = np.arange(60 * RATE) / RATE
+    rng = np.random.default_rng(0)
+    reference = 0.1 * rng.standard_normal((1, len(time))) * (time % 0.6 < 0.3)
+    reference[:, : 25 * RATE] = 0  # its first piece is all silence
+    estimate = reference + 0.02 * rng.standard_normal(reference.shape)
+    assert 1 < metrics.pesq(reference, estimate, RATE)[0] < 4.6
+
+
+@pytest.mark.parametrize("silent", ["reference", "estimate"])
+def test_silence_is_nan_without_warnings(silent, references, estimates):
+    signals = {"reference": references.copy(), "estimate": estimates.copy()}
+    signals[silent][1] = 0.1  # a constant is silence too
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metrics.score_item(signals["reference"], signals["estimate"], RATE, ALL)
+    for values in scores.values():
+        assert np.isnan(values).tolist() == [False, True, False]
+
+
+def test_all_silent_is_nan():
+    silence = np.zeros((2, RATE))
+    scores = metrics.score_item(silence, silence, RATE, ALL)
+    assert all(np.isnan(values).all() for values in scores.values())
+
+
+@pytest.mark.parametrize("samples", [1, 100, 300, 511, 2000])
+def test_too_short_is_nan_without_warnings(samples, references, estimates):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metrics.score_item(
+            references[:, :samples], estimates[:, :samples], RATE, ["stoi", "estoi", "pesq", "sdr"]
+        )
+    assert np.isnan([scores["stoi"], scores["estoi"], scores["pesq"]]).all()
+    assert np.isnan(scores["sdr"]).all() == (samples < metrics.FILTER_TAPS)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3, 4])
+def test_score_item_aligns_and_computes_what_is_asked(sources, monkeypatch):
+    references = speech_like(5, sources)
+    estimates = estimates_of(references)
+    scores = metrics.score_item(references, estimates[::-1], RATE, ALL)
+    assert list(scores) == [m for m in ALL if m != "sir" or sources > 1]
+    np.testing.assert_allclose(scores["si_sdr"], metrics.si_sdr(references, estimates))
+    np.testing.assert_allclose(scores["pesq"], metrics.pesq(references, estimates, RATE))
+    monkeypatch.delattr(metrics, "bss")
+    monkeypatch.delattr(metrics, "pesq", raising=True)
+    monkeypatch.setattr(metrics, "pesq", None, raising=False)
+    only = metrics.score_item(references, estimates, RATE, ["stoi", "si_sdr"])
+    assert list(only) == ["stoi", "si_sdr"]

@@ -38,6 +38,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+class Machine(Section):
+    """How things run, not what is computed: a change here reruns nothing but the report.
+
+    `threads` is per training or inference job, `save_seconds` the time between saved states of
+    a training, `loader_workers` the processes that read audio for it.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: PositiveInt = 1
+    loader_workers: int = Field(default=0, ge=0)
+    save_seconds: float = Field(default=60.0, ge=0)
+    compile: bool = False
+
+
 class Counts(Section):
     """A number for each split."""
 
@@ -112,11 +126,8 @@ class Training(Section):
     gradient_clip: PositiveFloat = 5.0
     plateau_patience: PositiveInt = 5
     stop_patience: PositiveInt = 12
-    loader_workers: int = Field(default=0, ge=0)
-    save_seconds: float = Field(default=60.0, ge=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
 
 
 class Network(Section):
@@ -172,9 +183,8 @@ class Config(Section):
 
     seed: int = Field(default=0, ge=0)
     sample_rate: Literal[8000, 16000] = 8000
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt = 1
     shards: PositiveInt = 2
+    machine: Machine = Machine()
     corpora: Corpora = Corpora()
     mixtures: Mixtures = Mixtures()
     training: Training = Training()
@@ -185,7 +195,14 @@ class Config(Section):
     report: Report = Report()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Config":
+    def _enough_for_shards(self) -> "Config":
+        fewest = min(self.mixtures.counts.model_dump().values())
+        if self.shards > fewest:
+            raise ValueError(f"shards: {self.shards} is more than the {fewest} mixtures of a split")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_exist(self) -> "Config":
         allowed = self.conditions
         for name, separator in self.separators.items():
             for condition in separator.conditions:

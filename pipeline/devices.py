@@ -6,21 +6,25 @@ from pathlib import Path
 
 import torch
 
+from pipeline.config import Machine
 from pipeline.errors import PipelineError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
-def open_device(name: str, threads: int) -> torch.device:
+def open_device(machine: Machine) -> torch.device:
     """Pick the device (`auto`, `cpu`, `cuda`), pin CPU threads, and keep freed memory.
 
     Raises:
         PipelineError: `cuda` is asked for and there is no GPU.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(machine.threads)
     keep_memory()
+    name = machine.device
     if name == "cuda" and not torch.cuda.is_available():
-        raise PipelineError("device: cuda is asked for and no GPU is seen; set device: auto or cpu")
+        raise PipelineError(
+            "machine.device: cuda is asked for and no GPU is seen; set it to auto or cpu"
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

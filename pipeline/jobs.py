@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.errors import PipelineError
 
@@ -30,9 +31,16 @@ def job(log: str | Path) -> Iterator[None]:
             _fail(f"{error.filename or Path.cwd()}: the disk is full; free some space, run again")
         if error.errno in (errno.EACCES, errno.EROFS, errno.EDQUOT):
             _fail(f"{error.filename}: cannot be written ({error.strerror}); check its permissions")
-        raise
+        _surprise(error)
+    except Exception as error:
+        _surprise(error)
 
 
-def _fail(message: str) -> None:
+def _surprise(error: Exception) -> NoReturn:
+    logging.exception("an error of the program, please report it")
+    sys.exit(f"error: {type(error).__name__}: {error}")
+
+
+def _fail(message: str) -> NoReturn:
     logging.error(message)
     sys.exit(1)

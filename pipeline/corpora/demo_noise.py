@@ -78,7 +78,7 @@ def hum(samples: int, rng: np.random.Generator) -> Samples:
         phase = rng.uniform(0, 2 * np.pi)
         tone += amplitude * np.sin(2 * np.pi * harmonic * mains * time + phase)
     tone = _unit(tone * _swell(samples, rng, depth_db=1.0))
-    hiss = _unit(broadband(samples, rng)) * _ratio(rng.uniform(-20, -8))
+    hiss = _unit(broadband(samples, rng)) * _ratio(rng.uniform(-25, -12))
     return (tone + hiss).astype(np.float32)
 
 
@@ -121,8 +121,8 @@ def _swell(samples: int, rng: np.random.Generator, depth_db: float = 5.0) -> np.
     return _ratio(np.interp(np.arange(samples), places, rng.normal(0, depth_db, knots)))
 
 
-def _ratio(db: float | np.ndarray) -> float | np.ndarray:
-    return 10 ** (np.asarray(db) / 20)
+def _ratio(db: float | np.ndarray) -> np.ndarray:
+    return np.power(10.0, np.asarray(db) / 20)
 
 
 def _rms(signal: np.ndarray) -> float:

@@ -68,7 +68,7 @@ def speak(lines: list[Line], seed: int) -> "list[Samples]":
     from pipeline.audio import resample
 
     rate, sizes, data = _run({"seed": seed, "items": [line._asdict() for line in lines]})
-    heard = np.frombuffer(data, dtype=np.int16).astype(np.float32) / 32768
+    heard = np.frombuffer(data, dtype=np.int16).astype(np.float32) / np.float32(32768)
     pieces = np.split(heard, np.cumsum(sizes)[:-1])
     return [resample(piece, rate, SAMPLE_RATE) for piece in pieces]
 

@@ -121,7 +121,7 @@ def _best(means: list[Fact]) -> list[Fact]:
 def _unavailable(means: list[Fact]) -> Fact:
     names = {"separator": "<separator>", "denoised": "denoised-<denoiser>"}
     wanted = " nor ".join(f"{a} with {b}" for a, b in FORMS.values()).format(**names)
-    scored = ", ".join(row["system"] for row in means if _is_separation(row)) or "none"
+    scored = ", ".join(sorted(row["system"] for row in means if _is_separation(row))) or "none"
     sentence = (
         f"The question cannot be answered from this run: it can compare neither {wanted} in"
         f" SI-SDRi (systems scored in it: {scored}); add the conditions under separators:, and"

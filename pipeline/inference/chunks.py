@@ -1,5 +1,7 @@
 """Run a network over a recording of any length: whole when short, overlap-add when long."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -31,7 +33,7 @@ def estimate(
     result = _forward(network, mixture[:longest], device)
     output = np.zeros((len(result), len(mixture)), np.float32)
     output[:, :longest] = result
-    for before, start in zip(starts, starts[1:], strict=False):
+    for before, start in pairwise(starts):
         piece = _forward(network, mixture[start : start + longest], device)
         join(output[:, start : start + longest], piece, before + longest - start)
     return output

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.config import Inference
+from pipeline.config import Inference, Machine
 from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, shard_of, write_manifest
@@ -24,11 +24,10 @@ from pipeline.training.data import condition_paths
 
 @dataclass(frozen=True)
 class Setting:
-    """How inference runs: rate in Hz, device, CPU threads, and the config's own section."""
+    """How inference runs: rate in Hz, and two sections of the configuration."""
 
     sample_rate: int
-    device: str
-    threads: int
+    machine: Machine
     inference: Inference
 
 
@@ -86,7 +85,7 @@ def _infer(
         length = len(mixture) / setting.sample_rate
         latencies.append(_latency(mixture_id, length, seconds, read, write))
     write_manifest(out / "estimates.csv", pd.DataFrame(estimates))
-    facts = {"device": device, "threads": setting.threads}
+    facts = {"device": device, "threads": setting.machine.threads}
     write_manifest(out / "latency.csv", pd.DataFrame(latencies).assign(**facts))
 
 
@@ -98,7 +97,7 @@ def _runner(
     The result is copied to host memory, which waits for the device: a call that has
     returned has finished.
     """
-    device = open_device(setting.device, setting.threads)
+    device = open_device(setting.machine)
     network = load_network(weights, num_sources, setting.sample_rate).to(device)
     longest = round(setting.inference.max_seconds * setting.sample_rate)
     overlap = round(setting.inference.overlap_seconds * setting.sample_rate)

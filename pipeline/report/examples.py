@@ -126,9 +126,7 @@ def make_examples(inputs: ReportInputs, page: Path) -> list[Example]:
         own = scores[(scores["mixture_id"] == mixture_id) & (scores["metric"] == metric)]
         maker = _Maker(page, f"assets/example-{number_}", mixtures.loc[mixture_id], own, metric)
         groups = [maker.inputs(denoised), *maker.speakers(estimates)]
-        examples.append(
-            Example(rank, mixture_id, maker.score(systems[0]), maker.facts(), groups)
-        )
+        examples.append(Example(rank, mixture_id, maker.score(systems[0]), maker.facts(), groups))
     return examples
 
 
@@ -194,7 +192,9 @@ class _Maker:
         for number_, (name, samples) in enumerate(outputs.items(), 1):
             matched = match_level(samples, reference)
             score = self.score(name, source)
-            clips.append(self._clip(system_label(name), f"{source}-system-{number_}", matched, score))
+            clips.append(
+                self._clip(system_label(name), f"{source}-system-{number_}", matched, score)
+            )
         speaker = self.row.get(f"source_{index + 1}_speaker")
         named = f", {speaker}" if pd.notna(speaker) else ""
         return Group(f"Speaker {index + 1}{named}", clips)

@@ -3,6 +3,7 @@
 import io
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -27,12 +28,14 @@ from pipeline.report.names import (
     metric_of,
     number,
     system,
+    test_label,
 )
 from pipeline.report.style import FIRST, INK, MUTED, RC, SECOND, nothing, svg
 
 HEAT = LinearSegmentedColormap.from_list("heat", ["#eef5f3", "#a9d3cd", "#4b9aa0", "#16535f"])
 TILE, TILE_TEXT = "#0d0b16", "#cfccd9"
 SPAN_DB = 70.0
+
 
 def matrix(summary: pd.DataFrame, path: Path) -> None:
     """Draw the headline metric as training condition × test condition, one map a separator.
@@ -54,7 +57,7 @@ def matrix(summary: pd.DataFrame, path: Path) -> None:
     height = len(separators) * (0.95 + 0.72 * len(trained)) + 0.1
     with svg(path, (width, height)) as figure:
         axes = figure.subplots(len(separators), squeeze=False)[:, 0]
-        colours = Normalize(rows["mean"].min(), max(rows["mean"].max(), rows["mean"].min() + 1e-6))
+        colours = _colours(rows["mean"], 1.0 if metric_of(metric).unit == "dB" else 0.05)
         for ax, separator in zip(axes, separators, strict=True):
             cells = {
                 (trained.index(row.parts.trained), tested.index(row.parts.tested)): row
@@ -65,9 +68,15 @@ def matrix(summary: pd.DataFrame, path: Path) -> None:
             ax.set_title(f"{separator}: {metric_of(metric).title}", pad=10, weight="bold")
 
 
+def _colours(means: pd.Series, least: float) -> Normalize:
+    """A scale from lowest to highest, but of a width that does not paint a trifle as a gulf."""
+    middle, half = (means.max() + means.min()) / 2, max(means.max() - means.min(), least) / 2
+    return Normalize(middle - half, middle + half)
+
+
 def _heat(
     ax: Axes,
-    cells: dict[tuple[int, int], tuple],
+    cells: dict[tuple[int, int], Any],
     trained: list[str],
     tested: list[str],
     colours: Normalize,
@@ -76,14 +85,23 @@ def _heat(
     for (y, x), row in cells.items():
         fill = HEAT(colours(row.mean))
         light = colours(row.mean) > 0.55
-        text = {"ha": "center", "va": "center", "color": "#ffffff" if light else "#10161d"}
+        text: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "color": "#ffffff" if light else "#10161d",
+        }
         ax.add_patch(Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, facecolor=fill, edgecolor="none"))
         spread = interval(row.low, row.high, digits)
         ax.text(x + 0.5, y + (0.4 if spread else 0.5), number(row.mean, digits), size=13, **text)
         ax.text(x + 0.5, y + 0.72, spread, size=8.5, **text)
     ax.set(xlim=(0, len(tested)), ylim=(len(trained), 0))
-    ax.set_xticks([x + 0.5 for x in range(len(tested))], [_two_lines(name) for name in tested])
-    ax.set_yticks([y + 0.5 for y in range(len(trained))], [_two_lines(name) for name in trained])
+    ax.set_xticks(
+        [x + 0.5 for x in range(len(tested))], [_two_lines(test_label(name)) for name in tested]
+    )
+    ax.set_yticks(
+        [y + 0.5 for y in range(len(trained))],
+        [_two_lines(condition_label(name)) for name in trained],
+    )
     ax.set(xlabel="tested on", ylabel="trained on")
     ax.grid(False)
     ax.tick_params(length=0)
@@ -104,9 +122,9 @@ def training_curves(histories: dict[str, pd.DataFrame], path: Path) -> None:
     histories = {name: history for name, history in histories.items() if len(history)}
     if not histories:
         return nothing("No model was trained.", path)
-    across = min(3, len(histories))
-    bands = -(-len(histories) // across)
-    with svg(path, (max(3.1 * across, 4.6), 3.7 * bands)) as figure:
+    bands = -(-len(histories) // 4)
+    across = -(-len(histories) // bands)
+    with svg(path, (max(3.0 * across, 4.6), 3.9 * bands)) as figure:
         axes = figure.subplots(2 * bands, across, squeeze=False)
         for index in range(bands * across):
             band, column = divmod(index, across)
@@ -120,14 +138,18 @@ def training_curves(histories: dict[str, pd.DataFrame], path: Path) -> None:
 
 
 def _curves(upper: Axes, lower: Axes, name: str, history: pd.DataFrame, labels: bool) -> None:
-    style = {"linewidth": 1.6, "marker": "o", "markersize": 3 if len(history) < 12 else 0}
+    style: dict[str, Any] = {
+        "linewidth": 1.6,
+        "marker": "o",
+        "markersize": 3 if len(history) < 12 else 0,
+    }
     upper.plot(history["epoch"], history["train_loss"], color=FIRST, label="train", **style)
     upper.plot(history["epoch"], history["dev_loss"], color=SECOND, label="dev", **style)
     lower.plot(history["epoch"], history["dev_si_sdri"], color=SECOND, **style)
-    upper.set_title(textwrap.fill(name, 36), weight="bold")
+    upper.set_title(textwrap.fill(name, 30), weight="bold")
     if labels:
         upper.set_ylabel("loss")
-        upper.legend(loc="upper right", fontsize=8.5)
+        upper.legend(loc="upper center", fontsize=8.5)
         lower.set_ylabel("dev SI-SDRi (dB)")
     lower.set_xlabel("epoch")
     for ax in (upper, lower):
@@ -143,7 +165,7 @@ def _mark_best(upper: Axes, lower: Axes, history: pd.DataFrame) -> None:
         ax.axvline(best["epoch"], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.plot(best["epoch"], best[column], "o", color=SECOND, markersize=6)
     note = f"best: epoch {best['epoch']:.0f}, {number(best['dev_si_sdri'], 1)} dB"
-    lower.text(0.97, 0.06, note, transform=lower.transAxes, ha="right", size=8.5, color=MUTED)
+    lower.set_title(note, size=8.5, color=MUTED)
 
 
 def best_epoch(history: pd.DataFrame) -> pd.Series | None:
@@ -174,8 +196,11 @@ def latency_histogram(latency: pd.DataFrame, path: Path) -> None:
 
 
 def _histogram(ax: Axes, values: NDArray, longest: float) -> None:
-    ax.hist(values, bins=np.linspace(0, longest * 1.02 or 1.0, 41), color=SECOND, alpha=0.75)
+    ax.hist(
+        values, bins=np.linspace(0, longest * 1.02 or 1.0, 41).tolist(), color=SECOND, alpha=0.75
+    )
     ax.set_ylabel("calls")
+    ax.set_xlim(left=0)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     p50, p95 = np.percentile(values, [50, 95])
     # Labels lean away from each other, so that close percentiles stay legible.
@@ -208,7 +233,11 @@ def spectrogram(samples: Samples, sample_rate: int, ceiling: float, path: Path) 
     """
     _, _, values = power_db(samples, sample_rate)
     extent = (0, len(samples) / sample_rate, 0, sample_rate / 2000)
-    colours = {"xtick.color": TILE_TEXT, "ytick.color": TILE_TEXT, "axes.grid": False}
+    colours: dict[str, Any] = {
+        "xtick.color": TILE_TEXT,
+        "ytick.color": TILE_TEXT,
+        "axes.grid": False,
+    }
     colours |= {"xtick.labelcolor": TILE_TEXT, "ytick.labelcolor": TILE_TEXT, "font.size": 8}
     with matplotlib.rc_context(RC | colours):
         figure = Figure((4.0, 1.7), dpi=150, facecolor=TILE, layout="constrained")
@@ -229,13 +258,18 @@ def spectrogram(samples: Samples, sample_rate: int, ceiling: float, path: Path) 
 
 
 def _save_small_png(figure: Figure, path: Path) -> None:
-    """Save with a palette of 96 colours, a third of the size, no loss the eye can see."""
+    """Save with a palette of 96 colours: a third of the size, no loss the eye can see."""
     whole = io.BytesIO()
     figure.savefig(whole, format="png")
-    palette = Image.open(whole).convert("RGB").quantize(96, dither=Image.Dither.NONE)
+    labels = LinearSegmentedColormap.from_list("labels", [TILE, TILE_TEXT])
+    ramps = ((matplotlib.colormaps["magma"], 84), (labels, 12))
+    colours = np.vstack([ramp(np.linspace(0, 1, steps)) for ramp, steps in ramps])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.rint(255 * colours[:, :3]).astype(np.uint8).tobytes())
+    reduced = Image.open(whole).convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
     with replacing(path) as temporary:
-        palette.save(temporary, format="png", optimize=True)
+        reduced.save(temporary, format="png", optimize=True)
 
 
-def _two_lines(condition: str) -> str:
-    return textwrap.fill(condition_label(condition), 14, break_long_words=False)
+def _two_lines(label: str) -> str:
+    return textwrap.fill(label, 14, break_long_words=False, break_on_hyphens=False)

@@ -1,13 +1,14 @@
 """Systems, conditions and metrics: how they are spelled in the tables and on the page."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import pandas as pd
 
 ORACLE = "clean"
 DENOISED = "denoised-"
+UNDENOISED = "mixture-mix_clean"  # the unprocessed mixture, scored as if a denoiser made it
 
 
 class Metric(NamedTuple):
@@ -65,17 +66,21 @@ def system_label(name: str) -> str:
     """A system's name in words."""
     parsed = system(name)
     if parsed is None:
-        return "unprocessed mixture" if name == "mixture" else condition_label(name)
+        unprocessed = name in ("mixture", UNDENOISED)
+        return "unprocessed mixture" if unprocessed else condition_label(name)
     return f"trained on {parsed.trained}, tested on {parsed.tested}"
 
 
 def condition_label(condition: str) -> str:
     """A condition's name in words."""
-    if condition == ORACLE:
-        return "clean (oracle)"
     if condition.startswith(DENOISED):
         return f"denoised by {condition.removeprefix(DENOISED)}"
     return condition
+
+
+def test_label(condition: str) -> str:
+    """A test condition's name in words: hearing `clean` is an oracle, training on it is not."""
+    return "clean (oracle)" if condition == ORACLE else condition_label(condition)
 
 
 def condition_order(conditions: Iterable[str]) -> list[str]:
@@ -95,9 +100,14 @@ def metrics_in(table: pd.DataFrame) -> list[str]:
     return [m for m in METRICS if m in present] + [m for m in present if m not in METRICS]
 
 
+def of_systems(table: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
+    """The rows of systems whose name is `wanted`."""
+    return table[table["system"].map(wanted).astype(bool)]
+
+
 def headline(summary: pd.DataFrame) -> str | None:
     """The metric the report is about: the first one that separation systems were scored in."""
-    separation = summary[[system(name) is not None for name in summary["system"]]]
+    separation = of_systems(summary, lambda name: system(name) is not None)
     return next(iter(metrics_in(separation)), None)
 
 
@@ -105,10 +115,10 @@ def main_system(summary: pd.DataFrame) -> str | None:
     """The best non-oracle separation system by mean of the headline metric; None without one."""
     metric = headline(summary)
     rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
-    rows = rows[[_realistic(name) for name in rows["system"]]]
+    rows = of_systems(rows, _realistic)
     if rows.empty:
         return None
-    return str(rows.sort_values(["mean", "system"], ascending=[False, True])["system"].iloc[0])
+    return str(rows.loc[rows["mean"].idxmax(), "system"])
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:

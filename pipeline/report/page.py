@@ -57,16 +57,18 @@ def write_report(inputs: ReportInputs, index: Path, figures: Path) -> None:
     draw.latency_histogram(latency, figures / "latency.svg")
     # Clips of an earlier run with more examples must not stay behind.
     shutil.rmtree(index.parent / "assets", ignore_errors=True)
+    answer = read_json(inputs.answer)
     content = {
-        "config": inputs.config,
-        "answer": read_json(inputs.answer),
+        "title": inputs.config.get("report", {}).get("title", answer["question"]),
+        "answer": answer,
         "settings": settings_line(inputs),
         "main": _named_main(summary),
         "metric": metric_of(headline(summary) or "si_sdri"),
         "confidence": _percent(inputs.config),
+        "draws": inputs.config.get("evaluation", {}).get("bootstrap_samples"),
         "matrices": tables.matrix_tables(summary),
         "metrics": tables.metric_table(summary),
-        "denoisers": tables.denoiser_table(summary, read_manifest(inputs.scores)),
+        "denoisers": tables.denoiser_table(summary),
         "comparisons": tables.comparison_tables(_rows(inputs.comparisons)),
         "training": tables.training_table(histories),
         "total_latency": tables.total_latency_table(latency),
@@ -99,8 +101,10 @@ def settings_line(inputs: ReportInputs) -> str:
 def _noise_line(mixtures: pd.DataFrame, rule: str | None) -> list[str]:
     if "noise_snr" not in mixtures or mixtures["noise_snr"].isna().all():
         return []
-    low, high = (number(mixtures["noise_snr"].quantile(q), 1, sign=True) for q in (0, 1))
-    return [f"noise at {low} to {high} dB SNR" + (f" ({rule} rule)" if rule else "")]
+    ends = (number(mixtures["noise_snr"].quantile(q), 1, sign=True) for q in (0, 1))
+    return [
+        f"noise at {' to '.join(dict.fromkeys(ends))} dB SNR" + (f" ({rule} rule)" if rule else "")
+    ]
 
 
 def package_versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pipeline.report.figures import best_epoch
 from pipeline.report.names import (
     DENOISED,
     ORACLE,
+    UNDENOISED,
     condition_label,
     condition_order,
     headline,
@@ -18,23 +19,25 @@ from pipeline.report.names import (
     metric_of,
     metrics_in,
     number,
+    of_systems,
     system,
     system_label,
+    test_label,
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry: its text, an interval below it, and `strong` for the one to look at."""
+    """One entry: its text, a smaller line below it, its kind (`strong`: look here; `words`)."""
 
     text: str
-    interval: str = ""
-    strong: bool = False
+    below: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row with its heading, a smaller line below the heading, and `oracle` for the dimmed ones."""
+    """A row: its heading, a smaller line below it, and `oracle` for those to be dimmed."""
 
     heading: str
     cells: Sequence[Cell]
@@ -68,32 +71,32 @@ def matrix_tables(summary: pd.DataFrame) -> list[Table]:
         rows = []
         for condition in trained:
             names = [f"{separator}/{condition}/{test}" for test in tested]
-            entries = [_estimate(cells, name, metric, strong=name == best) for name in names]
+            entries = [_estimate(cells, n, metric, "strong" * (n == best)) for n in names]
             rows.append(Row(condition_label(condition), entries))
         caption = f"{separator}: {metric_of(metric).title}, mean over mixtures"
-        columns = [condition_label(test) for test in tested]
+        columns = [test_label(test) for test in tested]
         tables.append(Table(caption, "trained on ↓  tested on →", columns, rows))
     return tables
 
 
 def metric_table(summary: pd.DataFrame) -> Table | None:
     """Every metric of the unprocessed mixture and of each separation system."""
-    rows = summary[[not name.startswith(DENOISED) for name in summary["system"]]]
+    rows = of_systems(summary, lambda name: not _of_denoising(name))
     return _metric_table(rows, "Separation: mean over mixtures, with interval")
 
 
-def denoiser_table(summary: pd.DataFrame, scores: pd.DataFrame) -> Table | None:
-    """Each denoiser against the mixture without noise; the first row is how it was before."""
-    rows = summary[[name.startswith(DENOISED) for name in summary["system"]]]
-    table = _metric_table(rows, "Scored against the mixture without noise, all speakers together")
-    untouched = scores[(scores["system"] == "mixture") & (scores["source"] == "mix_clean")]
-    if table is None or untouched.empty:
-        return table
-    means = untouched.groupby("metric")["value"].mean()
-    cells = [Cell(number(means.get(m), metric_of(m).digits)) for m in metrics_in(rows)]
-    before = Row(system_label("mixture"), cells, "before")
-    after = [Row(row.heading, row.cells, "after") for row in table.rows]
-    return Table(table.caption, table.corner, table.columns, [before, *after], table.notes)
+def denoiser_table(summary: pd.DataFrame) -> Table | None:
+    """The mixture against the one without noise: unprocessed, then as each denoiser returns it."""
+    rows = of_systems(summary, _of_denoising)
+    before = rows["system"] == UNDENOISED
+    if before.all():
+        return None
+    rows = pd.concat([rows[before], rows[~before]])
+    return _metric_table(rows, "Scored against the mixture without noise, all speakers together")
+
+
+def _of_denoising(name: str) -> bool:
+    return name == UNDENOISED or name.startswith(DENOISED)
 
 
 def _metric_table(summary: pd.DataFrame, caption: str) -> Table | None:
@@ -112,11 +115,11 @@ def _metric_table(summary: pd.DataFrame, caption: str) -> Table | None:
     return Table(caption, "system", titles, rows, _missing(summary))
 
 
-def _estimate(cells: pd.DataFrame, name: str, metric: str, strong: bool = False) -> Cell:
+def _estimate(cells: pd.DataFrame, name: str, metric: str, kind: str = "") -> Cell:
     if name not in cells.index:
         return Cell("–")
     row, digits = cells.loc[name], metric_of(metric).digits
-    return Cell(number(row["mean"], digits), interval(row["low"], row["high"], digits), strong)
+    return Cell(number(row["mean"], digits), interval(row["low"], row["high"], digits), kind)
 
 
 def _missing(summary: pd.DataFrame) -> list[str]:
@@ -132,8 +135,8 @@ def _missing(summary: pd.DataFrame) -> list[str]:
 def comparison_tables(comparisons: pd.DataFrame) -> tuple[Table | None, Table | None]:
     """Paired differences: those that bear on the question, then all others.
 
-    The first are in the headline metric, between systems that anyone could run (no oracle), one
-    of which met no denoiser at all; failing such, everything is in the first table.
+    The first are in the headline metric, between a system that hears denoised mixtures and one
+    that hears noisy ones; failing such, everything is in the first table.
     """
     if comparisons.empty:
         return None, None
@@ -148,10 +151,15 @@ def comparison_tables(comparisons: pd.DataFrame) -> tuple[Table | None, Table | 
 
 
 def _bears(a: str, b: str) -> bool:
-    parsed = [system(a), system(b)]
-    known = [s for s in parsed if s is not None]
-    realistic = len(known) == 2 and not any(s.oracle for s in known)
-    return realistic and any(s.direct for s in known)
+    """One hears denoised, the other noisy mixtures; trained alike, or each on what it hears."""
+    systems = sorted((s for s in (system(a), system(b)) if s), key=lambda s: s.tested == "noisy")
+    if len(systems) != 2 or systems[0].separator != systems[1].separator:
+        return False
+    helped, direct = systems
+    matched = helped.trained == helped.tested and direct.direct
+    alike = helped.trained == direct.trained
+    denoising = helped.tested.startswith(DENOISED) and direct.tested == "noisy"
+    return denoising and (matched or alike)
 
 
 def _comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:
@@ -167,9 +175,9 @@ def _comparison(row: pd.Series) -> Row:
     spread = interval(row["low"], row["high"], metric.digits, sign=True)
     difference = number(row["difference"], metric.digits, sign=True)
     cells = [
-        Cell(system_label(row["system_b"]), b.separator if b else ""),
+        Cell(system_label(row["system_b"]), b.separator if b else "", "words"),
         Cell(metric.title),
-        Cell(difference, spread, strong=bool(row["low"] > 0 or row["high"] < 0)),
+        Cell(difference, spread, "strong" * bool(row["low"] > 0 or row["high"] < 0)),
         Cell(f"{100 * row['win_rate']:.0f} %" if pd.notna(row["win_rate"]) else "–"),
         Cell(number(row["mixtures"], 0)),
     ]
@@ -218,7 +226,9 @@ def latency_table(latency_summary: pd.DataFrame) -> Table | None:
 
 def total_latency_table(latency: pd.DataFrame) -> Table | None:
     """What a listener waits for: separation alone, or denoising and separation of one mixture."""
-    denoise = latency[latency["stage"] == "denoise"].set_index(["model", "mixture_id"])["latency_ms"]
+    denoise = latency[latency["stage"] == "denoise"].set_index(["model", "mixture_id"])[
+        "latency_ms"
+    ]
     separate = latency[latency["stage"] == "separate"]
     rows = []
     for (model, tested), group in separate.groupby(["model", "tested"], sort=False):
@@ -233,4 +243,6 @@ def total_latency_table(latency: pd.DataFrame) -> Table | None:
             texts = [steps, number(p50, 1), number(p95, 1), number(float(np.median(rtf)), 3)]
             rows.append(Row(model, [Cell(text) for text in texts], f"on {tested}"))
     columns = ["steps", "p50 (ms)", "p95 (ms)", "RTF, p50"]
-    return Table("From the noisy mixture to the speakers", "system", columns, rows) if rows else None
+    return (
+        Table("From the noisy mixture to the speakers", "system", columns, rows) if rows else None
+    )

@@ -54,10 +54,13 @@ class Trainee(pl.LightningModule):
 class TrainingData(pl.LightningDataModule):
     """Segments of the train split in an order that a resumed training continues; whole dev."""
 
-    def __init__(self, train: Examples, dev: Examples, settings: Training, seed: int) -> None:
+    def __init__(
+        self, train: Examples, dev: Examples, settings: Training, seed: int, workers: int
+    ) -> None:
         super().__init__()
         self.segments = Segments(train, settings.segment_seconds)
-        self.dev, self.settings, self.seed = Recordings(dev), settings, seed
+        self.dev, self.settings = Recordings(dev), settings
+        self.seed, self.workers = seed, workers
 
     def train_dataloader(self) -> DataLoader:
         """Batches from the step that the trainer is at, which is 0 unless it resumes."""
@@ -67,11 +70,11 @@ class TrainingData(pl.LightningDataModule):
             self.segments,
             batch_size=batch,
             sampler=EpochSampler(size, self.seed, epoch, step * batch),
-            num_workers=self.settings.loader_workers,
-            persistent_workers=self.settings.loader_workers > 0,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> DataLoader:
         """Recordings one at a time, since their lengths differ."""
-        return DataLoader(self.dev, batch_size=1, num_workers=self.settings.loader_workers)
+        return DataLoader(self.dev, batch_size=1, num_workers=self.workers)

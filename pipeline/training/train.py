@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
-from pipeline.config import Training
+from pipeline.config import Machine, Training
 from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json
@@ -32,7 +32,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 @dataclass(frozen=True)
 class Job:
-    """All that decides the weights a training ends with, the data aside."""
+    """All that decides the weights a training ends with, the data and the machine aside."""
 
     role: Literal["denoiser", "separator"]
     condition: str
@@ -41,12 +41,16 @@ class Job:
     init_from: str | None
     training: dict[str, Any]
     seed: int
-    device: str
-    threads: int
 
 
 def train(
-    job: Job, train: Examples, dev: Examples, weights: Path, history: Path, state: Path
+    job: Job,
+    machine: Machine,
+    train: Examples,
+    dev: Examples,
+    weights: Path,
+    history: Path,
+    state: Path,
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
 
@@ -54,21 +58,21 @@ def train(
         PipelineError: the state belongs to another configuration or other data, `init_from`
             does not fit, or the device is not there.
     """
-    device = open_device(job.device, job.threads)
+    device = open_device(machine)
     settings = Training(**job.training)
     _claim_state(state, asdict(job) | {"data": fingerprint(train, dev)})
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
-    if settings.compile:
+    if machine.compile:
         network.compile()
     curve = History()
-    trainer = _trainer(settings, curve, state, device, train.sample_rate)
+    trainer = _trainer(settings, machine, curve, state, train.sample_rate)
     last = state / "last.ckpt"
     if last.exists():
         logging.info("resuming from %s", last)
     trainer.fit(
         Trainee(network, job.role, settings),
-        TrainingData(train, dev, settings, job.seed),
+        TrainingData(train, dev, settings, job.seed, machine.loader_workers),
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
@@ -100,25 +104,26 @@ def _parameters(network: nn.Module) -> int:
 
 
 def _trainer(
-    settings: Training, curve: History, state: Path, device: torch.device, sample_rate: int
+    settings: Training, machine: Machine, curve: History, state: Path, sample_rate: int
 ) -> pl.Trainer:
+    gpu = open_device(machine).type == "cuda"
     return pl.Trainer(
-        accelerator=device.type,
+        accelerator="gpu" if gpu else "cpu",
         devices=1,
         max_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
-        precision=PRECISIONS[settings.precision] if device.type == "cuda" else "32-true",
+        precision=PRECISIONS[settings.precision] if gpu else "32-true",
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         logger=TensorBoardLogger(state, name="", version="tensorboard"),
-        callbacks=_callbacks(settings, curve, state, sample_rate),
+        callbacks=_callbacks(settings, machine, curve, state, sample_rate),
         enable_model_summary=False,
         log_every_n_steps=10,
     )
 
 
 def _callbacks(
-    settings: Training, curve: History, state: Path, sample_rate: int
+    settings: Training, machine: Machine, curve: History, state: Path, sample_rate: int
 ) -> list[pl.Callback]:
     best = ModelCheckpoint(
         state,
@@ -132,7 +137,7 @@ def _callbacks(
         curve,
         best,
         EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
-        SaveState(state / "last.ckpt", settings.save_seconds),
+        SaveState(state / "last.ckpt", machine.save_seconds),
         Samples(sample_rate),
         TQDMProgressBar(refresh_rate=10),
     ]
@@ -179,7 +184,7 @@ def _write_best(
         "steps": trainer.global_step,
         "seconds": curve.rows[-1]["seconds"],
         "device": describe(device),
-        "threads": job.threads,
+        "threads": torch.get_num_threads(),
     }
     arguments = parse_arguments(job.model, job.arguments).model_dump()
     card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)

@@ -1,0 +1,58 @@
+# Denoise, then separate: corpora -> mixtures -> training -> inference -> evaluation -> report.
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: Path(workflow.basedir, "config.yaml")
+
+
+pathvars:
+    logs="results/logs",
+    benchmarks="results/benchmarks",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/mixtures.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/inference.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    corpora,
+    mixtures,
+    denoisers,
+    separators,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+
+
+rule corpora:
+    input:
+        "results/corpora/speech.csv",
+        "results/corpora/noise.csv",
+
+
+rule mixtures:
+    input:
+        expand("results/mixtures/{split}/mixtures.csv", split=SPLITS),
+
+
+rule denoisers:
+    input:
+        expand("results/models/denoisers/{name}/model.safetensors", name=cfg.denoisers),
+
+
+rule separators:
+    input:
+        expand("results/models/separators/{name}/model.safetensors", name=TRAINED_SEPARATORS),

@@ -1,0 +1,197 @@
+import hashlib
+import re
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from pipeline import audio
+from pipeline.config import SPLITS, Counts, DemoCorpus
+from pipeline.corpora import demo, espeak
+from pipeline.corpora.demo import make_demo_corpus
+from pipeline.errors import PipelineError
+
+ONE_EACH = {"train": 1, "dev": 1, "test": 1}
+TINY = DemoCorpus(
+    speakers=ONE_EACH,
+    utterances_per_speaker=2,
+    noises={"train": 2, "dev": 1, "test": 1},
+    noise_seconds=1.5,
+)
+
+
+def hashes(root):
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    make_demo_corpus(out, TINY, seed=3)
+    return out
+
+
+def flacs(corpus):
+    return sorted((corpus / "LibriSpeech").rglob("*.flac"))
+
+
+def test_speech_has_the_layout_of_librispeech(corpus):
+    paths = [str(path.relative_to(corpus / "LibriSpeech")) for path in flacs(corpus)]
+    pattern = r"(train|dev|test)-demo/(\d+)/(\d+)/\2-\3-\d{4}\.flac"
+    assert len(paths) == 6
+    assert all(re.fullmatch(pattern, path) for path in paths)
+
+
+def test_every_file_has_its_transcript_in_capitals(corpus):
+    for transcript in (corpus / "LibriSpeech").rglob("*.trans.txt"):
+        lines = transcript.read_text().splitlines()
+        stems = sorted(path.stem for path in transcript.parent.glob("*.flac"))
+        assert [line.split(" ")[0] for line in lines] == stems
+        assert all(re.fullmatch(r"\S+ [A-Z][A-Z' ]+[A-Z]", line) for line in lines)
+        assert transcript.name == f"{stems[0].rsplit('-', 1)[0]}.trans.txt"
+
+
+def test_speakers_are_disjoint_and_listed_as_in_librispeech(corpus):
+    folders = {
+        split: {path.name for path in (corpus / f"LibriSpeech/{split}-demo").iterdir()}
+        for split in SPLITS
+    }
+    assert len(set.union(*folders.values())) == sum(map(len, folders.values())) == 3
+    text = (corpus / "LibriSpeech/SPEAKERS.TXT").read_text()
+    rows = [line.split("|") for line in text.splitlines() if not line.startswith(";")]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert {(row[0], row[2]) for row in cells} == {
+        (speaker, f"{split}-demo") for split, names in folders.items() for speaker in names
+    }
+    assert all(len(row) == 5 and row[1] in "FM" and float(row[3]) > 0 for row in cells)
+
+
+def test_speech_is_16_khz_mono_of_sane_length_and_level(corpus):
+    for path in flacs(corpus):
+        samples, rate = audio.read(path)
+        assert rate == 16000 and audio.info(path).channels == 1
+        assert 3.5 <= len(samples) / rate <= 8.0
+        assert -36 < 20 * np.log10(samples.std()) < -18
+        assert np.abs(samples).max() < 0.95
+        loud = np.flatnonzero(np.abs(samples) > 0.01)
+        assert loud[0] / rate < 0.5 and (len(samples) - loud[-1]) / rate < 0.5
+
+
+def test_noise_has_the_layout_of_wham(corpus):
+    names = {
+        folder: sorted(path.name for path in (corpus / "wham_noise" / folder).iterdir())
+        for folder in ("tr", "cv", "tt")
+    }
+    assert names == {
+        "tr": ["babble_000.wav", "broadband_003.wav"],
+        "cv": ["babble_001.wav"],
+        "tt": ["babble_002.wav"],
+    }
+    for path in (corpus / "wham_noise").rglob("*.wav"):
+        assert audio.info(path) == (16000, 24000, 1)
+
+
+def test_no_sound_stands_twice(corpus):
+    sounds = [digest for name, digest in hashes(corpus).items() if not name.endswith("txt")]
+    assert len(set(sounds)) == len(sounds)
+
+
+def test_same_seed_same_bytes_whatever_the_workers(corpus, tmp_path):
+    make_demo_corpus(tmp_path / "again", TINY, seed=3, workers=3)
+    assert hashes(tmp_path / "again") == hashes(corpus)
+
+
+def test_a_speaker_does_not_depend_on_how_many_there_are(corpus, tmp_path):
+    more = TINY.model_copy(update={"speakers": Counts(train=2, dev=1, test=1)})
+    make_demo_corpus(tmp_path, more, seed=3, workers=2)
+    now, before = hashes(tmp_path), hashes(corpus)
+    before.pop("LibriSpeech/SPEAKERS.TXT")
+    assert before.items() <= now.items()
+
+
+def test_another_seed_gives_other_speech():
+    first, second = (demo._speaker(seed, "train", 0) for seed in (3, 4))
+    assert first != second
+
+
+def test_voices_sound_different():
+    speakers = [demo._speaker(0, split, index) for split in SPLITS for index in range(2)]
+    voices = [spectrum_of(speaker, seed=1) for speaker in speakers]
+    between = min(distance(voices[i], voices[j]) for i in range(6) for j in range(i))
+    within = max(distance(v, spectrum_of(s, 2)) for v, s in zip(voices, speakers, strict=True))
+    assert between > 1.5  # dB over third octaves, at equal level
+    assert between > 2 * within
+
+
+def spectrum_of(speaker, seed):
+    voice = (speaker.accent, speaker.variant, speaker.pitch, speaker.rate)
+    lines = [espeak.Line(*voice, text) for text in espeak.sentences()[:2]]
+    return third_octaves(np.concatenate(espeak.speak(lines, seed)))
+
+
+def third_octaves(samples):
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    hertz = np.fft.rfftfreq(len(samples), 1 / 16000)
+    edges = 100 * 2 ** (np.arange(19) / 3)
+    bands = [power[(hertz >= a) & (hertz < b)].sum() for a, b in pairwise(edges)]
+    decibels = 10 * np.log10(bands)
+    return decibels - decibels.mean()
+
+
+def distance(one, other):
+    return np.sqrt(np.mean((one - other) ** 2))
+
+
+def test_all_possible_speakers_differ_and_share_no_variant_over_splits():
+    speakers = {
+        split: [demo._speaker(0, split, i) for i in range(demo._most_speakers(0, split))]
+        for split in SPLITS
+    }
+    assert sum(map(len, speakers.values())) > 500
+    variants = [{s.variant for s in group} for group in speakers.values()]
+    assert sum(map(len, variants)) == len(set.union(*variants))
+    for group in speakers.values():
+        assert len({(s.variant, s.accent, nearest_pitch(s)) for s in group}) == len(group)
+        assert len({s.identity for s in group}) == len(group)
+
+
+def nearest_pitch(speaker):
+    return min(demo.PITCHES, key=lambda pitch: abs(pitch - speaker.pitch))
+
+
+def test_too_many_speakers_is_one_line_that_names_the_key(tmp_path):
+    greedy = DemoCorpus(speakers={"train": 1, "dev": 900, "test": 1})
+    with pytest.raises(PipelineError, match=r"corpora\.demo\.speakers\.dev: 900 .* at most"):
+        make_demo_corpus(tmp_path, greedy, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_many_utterances_is_one_line_that_names_the_key(tmp_path):
+    with pytest.raises(PipelineError, match=r"corpora\.demo\.utterances_per_speaker: 71"):
+        make_demo_corpus(tmp_path, DemoCorpus(utterances_per_speaker=71), seed=0)
+
+
+def test_missing_loader_is_one_line_with_the_cure(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(PipelineError, match=r"espeakng-loader is missing; pip install .*\[demo\]"):
+        make_demo_corpus(tmp_path, TINY, seed=0)
+
+
+def test_a_failing_synthesizer_is_one_line(monkeypatch):
+    class Elsewhere:
+        get_library_path = staticmethod(lambda: "/nowhere/libespeak-ng.so")
+        get_data_path = staticmethod(lambda: "/tmp/espeak-ng-data")
+
+    monkeypatch.setattr(espeak, "loader", lambda: Elsewhere)
+    with pytest.raises(PipelineError, match=r"espeak-ng fails \(/nowhere.*reinstall"):
+        espeak.speak([espeak.Line("en", "m1", 50, 170, "Nobody hears this.")], seed=1)
+
+
+def test_the_text_is_clean():
+    lines = espeak.sentences()
+    assert len(lines) >= 2 * demo.MOST_UTTERANCES + 8
+    assert len(set(lines)) == len(lines)
+    assert all(8 <= len(line.split()) <= 22 for line in lines)
+    assert all(re.fullmatch(r"[A-Z][A-Za-z', ]+\.", line) for line in lines)

@@ -1,0 +1,203 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation import aggregate
+from pipeline.files import read_manifest, write_manifest
+
+COLUMNS = ["mixture_id", "system", "source", "metric", "value"]
+
+
+def write_scores(path, rows):
+    write_manifest(path, pd.DataFrame(rows, columns=COLUMNS))
+    return path
+
+
+def per_mixture(system, values, metric="si_sdri", source="s1"):
+    return [(f"test-{i:06d}", system, source, metric, v) for i, v in enumerate(values)]
+
+
+def summarised(path, rows, **options):
+    aggregate.summarise(write_scores(path / "scores.csv", rows), path / "summary.csv", **options)
+    return read_manifest(path / "summary.csv").set_index(["system", "metric"])
+
+
+def compared(path, rows, **options):
+    aggregate.compare(write_scores(path / "scores.csv", rows), path / "pairs.csv", **options)
+    return read_manifest(path / "pairs.csv")
+
+
+def test_combine_derives_improvements_exactly(tmp_path):
+    baseline = [
+        ("m0", "mixture", "s1", "si_sdr", -5.0),
+        ("m0", "mixture", "s2", "si_sdr", -3.5),
+        ("m0", "mixture", "mix_clean", "si_sdr", 1.0),
+        ("m0", "mixture", "s1", "sdr", -4.0),
+        ("m0", "mixture", "s1", "stoi", 0.5),
+    ]
+    system = [
+        ("m0", "conv/noisy/noisy", "s1", "si_sdr", 4.25),
+        ("m0", "conv/noisy/noisy", "s2", "si_sdr", np.nan),
+        ("m0", "conv/noisy/noisy", "s1", "sdr", 5.0),
+        ("m0", "conv/noisy/noisy", "s1", "stoi", 0.75),
+        ("m0", "denoised-conv", "mix_clean", "si_sdr", 8.0),
+    ]
+    files = [write_scores(tmp_path / "a.csv", system), write_scores(tmp_path / "b.csv", baseline)]
+    aggregate.combine(files, tmp_path / "out.csv")
+    table = read_manifest(tmp_path / "out.csv")
+    assert list(table.columns) == COLUMNS
+    assert len(table) == 10 + 4
+    found = table.set_index(["system", "source", "metric"])["value"]
+    assert found["conv/noisy/noisy", "s1", "si_sdri"] == 9.25
+    assert found["conv/noisy/noisy", "s1", "sdri"] == 9.0
+    assert found["denoised-conv", "mix_clean", "si_sdri"] == 7.0
+    assert np.isnan(found["conv/noisy/noisy", "s2", "si_sdri"])
+    assert not ((table["system"] == "mixture") & table["metric"].isin(["si_sdri", "sdri"])).any()
+
+
+def test_combine_takes_empty_shards_and_tables_without_sdr(tmp_path):
+    files = [
+        write_scores(tmp_path / "empty.csv", []),
+        write_scores(tmp_path / "a.csv", per_mixture("conv/noisy/noisy", [0.5], "stoi")),
+    ]
+    aggregate.combine(files, tmp_path / "out.csv")
+    assert len(read_manifest(tmp_path / "out.csv")) == 1
+
+
+def test_combine_refuses_doubles_and_a_missing_baseline(tmp_path):
+    file = write_scores(tmp_path / "a.csv", per_mixture("conv/noisy/noisy", [1.0], "si_sdr"))
+    with pytest.raises(PipelineError, match="scored twice"):
+        aggregate.combine([file, file], tmp_path / "out.csv")
+    with pytest.raises(PipelineError, match="unprocessed mixture"):
+        aggregate.combine([file], tmp_path / "out.csv")
+
+
+def test_summary_averages_sources_then_mixtures(tmp_path):
+    rows = [
+        ("m0", "conv/noisy/noisy", "s1", "si_sdri", 1.0),
+        ("m0", "conv/noisy/noisy", "s2", "si_sdri", 3.0),
+        ("m1", "conv/noisy/noisy", "s1", "si_sdri", 7.0),
+        ("m1", "conv/noisy/noisy", "s2", "si_sdri", np.nan),
+        ("m2", "conv/noisy/noisy", "s1", "si_sdri", np.nan),
+        ("m2", "conv/noisy/noisy", "s2", "si_sdri", np.nan),
+        ("m3", "conv/noisy/noisy", "s1", "si_sdri", 3.0),
+        ("m0", "conv/noisy/noisy", "s1", "pesq", np.nan),
+    ]
+    table = summarised(tmp_path, rows)
+    row = table.loc["conv/noisy/noisy", "si_sdri"]
+    assert (row["mean"], row["median"]) == (4.0, 3.0)
+    assert (row["mixtures"], row["missing"]) == (3, 3)
+    assert 2 <= row["low"] <= 4 <= row["high"] <= 7
+    row = table.loc["conv/noisy/noisy", "pesq"]
+    assert row["mixtures"] == 0 and row["missing"] == 1
+    assert np.isnan(row["mean"]) and np.isnan(row["low"])
+
+
+def test_summary_keeps_the_two_baselines_apart(tmp_path):
+    rows = per_mixture("mixture", [-5.0, -7.0], "si_sdr")
+    rows += per_mixture("mixture", [1.0, 3.0], "si_sdr", "mix_clean")
+    table = summarised(tmp_path, rows)
+    assert table.loc["mixture", "si_sdr"]["mean"] == -6
+    assert table.loc[aggregate.MIXTURE_AS_DENOISED, "si_sdr"]["mean"] == 2
+
+
+def test_summary_does_not_depend_on_the_other_systems(tmp_path):
+    values = np.random.default_rng(0).normal(size=30)
+    alone = summarised(tmp_path, per_mixture("b/noisy/noisy", values), seed=3)
+    rows = per_mixture("a/noisy/noisy", values + 1) + per_mixture("b/noisy/noisy", values)
+    both = summarised(tmp_path, rows, seed=3)
+    pd.testing.assert_series_equal(
+        alone.loc["b/noisy/noisy", "si_sdri"], both.loc["b/noisy/noisy", "si_sdri"]
+    )
+
+
+def test_interval_of_the_mean_covers_at_the_nominal_rate():
+    rng = np.random.default_rng(0)
+    draws = rng.gamma(4.0, 1.0, size=(400, 80))  # skewed, mean 4
+    bounds = np.array([aggregate.bootstrap_interval(d, 500, 0.9, seed=1) for d in draws])
+    covered = ((bounds[:, 0] <= 4) & (bounds[:, 1] >= 4)).mean()
+    assert 0.9 - 0.045 < covered < 0.9 + 0.045  # three standard errors
+
+
+def test_interval_width_is_that_of_the_normal_theory():
+    values = np.random.default_rng(0).normal(2, 3, size=4000)
+    low, high = aggregate.bootstrap_interval(values, 4000, 0.95, seed=0)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(4000), rel=0.05)
+
+
+@pytest.mark.parametrize("at_once", [1, 97, 10**6])
+def test_interval_draws_as_many_samples_whatever_the_chunk(at_once, monkeypatch):
+    values = np.arange(50.0)
+    expected = aggregate.bootstrap_interval(values, 300, 0.95, seed=0)
+    monkeypatch.setattr(aggregate, "DRAWS_AT_ONCE", at_once)
+    assert aggregate.bootstrap_interval(values, 300, 0.95, seed=0) == expected
+
+
+def test_interval_of_one_value_is_unknown():
+    assert np.isnan(aggregate.bootstrap_interval(np.array([1.0]), 100, 0.95, seed=0)).all()
+
+
+def test_comparison_of_a_hand_made_table(tmp_path):
+    rows = per_mixture("conv/denoised-d/denoised-d", [3.0, 5.0, 2.0, 6.0])
+    rows += per_mixture("conv/noisy/noisy", [1.0, 5.0, 3.0, 3.0])
+    row = compared(tmp_path, rows, confidence=0.9).iloc[0]
+    assert (row["system_a"], row["system_b"]) == ("conv/denoised-d/denoised-d", "conv/noisy/noisy")
+    assert row["metric"] == "si_sdri"
+    assert (row["mean_a"], row["mean_b"], row["difference"]) == (4, 3, 1)
+    assert row["win_rate"] == 0.5  # a tie is no win
+    assert (row["mixtures"], row["confidence"]) == (4, 0.9)
+
+
+def test_comparison_uses_only_the_values_that_both_have(tmp_path):
+    rows = per_mixture("conv/clean/noisy", [1.0, np.nan, 4.0])
+    rows += per_mixture("conv/clean/noisy", [9.0, 9.0, 9.0], source="s2")
+    rows += per_mixture("conv/noisy/noisy", [0.0, 2.0, 2.0])
+    rows += per_mixture("conv/noisy/noisy", [np.nan, np.nan, 8.0], source="s2")
+    row = compared(tmp_path, rows).iloc[0]
+    assert row["mixtures"] == 2
+    assert row["difference"] == pytest.approx((1.0 + (2.0 + 1.0) / 2) / 2)
+
+
+def test_paired_interval_is_tighter_than_unpaired(tmp_path):
+    rng = np.random.default_rng(0)
+    difficulty = rng.normal(0, 3, 200)
+    a, b = (difficulty + rng.normal(gain, 0.5, 200) for gain in (0.3, 0.0))
+    rows = per_mixture("conv/denoised-d/denoised-d", a) + per_mixture("conv/noisy/noisy", b)
+    paired = compared(tmp_path, rows).iloc[0]
+    summary = summarised(tmp_path, rows)
+    width = (summary["high"] - summary["low"]).pow(2).sum() ** 0.5
+    assert paired["high"] - paired["low"] < width / 3
+    assert paired["low"] > 0
+
+
+def test_pairs_share_a_separator_or_both_conditions(tmp_path):
+    systems = ["x/noisy/noisy", "x/clean/noisy", "y/noisy/noisy", "y/clean/clean"]
+    rows = [row for system in systems for row in per_mixture(system, [1.0, 2.0])]
+    rows += per_mixture("denoised-d", [1.0, 2.0], source="mix_clean")
+    rows += per_mixture("mixture", [1.0, 2.0], "si_sdr")
+    table = compared(tmp_path, rows)
+    assert set(zip(table["system_a"], table["system_b"], strict=True)) == {
+        ("x/clean/noisy", "x/noisy/noisy"),
+        ("x/noisy/noisy", "y/noisy/noisy"),
+        ("y/clean/clean", "y/noisy/noisy"),
+    }
+
+
+def test_comparison_of_nothing_is_an_empty_table(tmp_path):
+    table = compared(tmp_path, per_mixture("x/noisy/noisy", [1.0]))
+    assert list(table.columns) == aggregate.COMPARISON
+    assert table.empty
+
+
+def test_four_sources_and_every_metric(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        row
+        for system in ("x/clean/noisy", "x/noisy/noisy")
+        for metric in ("si_sdr", "si_sdri", "sdr", "sir", "stoi", "estoi", "pesq")
+        for source in ("s1", "s2", "s3", "s4")
+        for row in per_mixture(system, rng.normal(size=5), metric, source)
+    ]
+    assert list(compared(tmp_path, rows)["metric"]) == list(aggregate.COMPARED)
+    assert (summarised(tmp_path, rows)["mixtures"] == 5).all()

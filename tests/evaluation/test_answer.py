@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.evaluation.aggregate import compare, summarise
+from pipeline.evaluation.answer import answer
+from pipeline.files import write_manifest
+
+DENOISED, NOISY = "conv/denoised-net/denoised-net", "conv/noisy/noisy"
+COUNT = 200
+
+
+def answered(path, systems, metric="si_sdri"):
+    """The answer from one value a mixture for each system."""
+    rows = [
+        (f"m{i}", system, "s1", metric, value)
+        for system, values in systems.items()
+        for i, value in enumerate(values)
+    ]
+    columns = ["mixture_id", "system", "source", "metric", "value"]
+    write_manifest(path / "scores.csv", pd.DataFrame(rows, columns=columns))
+    compare(path / "scores.csv", path / "pairs.csv")
+    summarise(path / "scores.csv", path / "summary.csv")
+    answer(path / "pairs.csv", path / "summary.csv", path / "answer.json")
+    text = (path / "answer.json").read_text()
+    return json.loads(text, parse_constant=pytest.fail)  # NaN is not JSON
+
+
+@pytest.fixture
+def noisy():
+    return 3.6 + np.random.default_rng(0).normal(0, 2, COUNT)
+
+
+@pytest.fixture
+def change():
+    """Zero on average, exactly; positive on half of the mixtures."""
+    return np.tile([-1.0, 1.0], COUNT // 2)
+
+
+def test_it_helps(tmp_path, noisy, change):
+    result = answered(tmp_path, {DENOISED: noisy + 0.5 + change, NOISY: noisy})
+    assert result["question"].endswith("?")
+    (sentence,) = result["sentences"]
+    assert sentence.startswith(
+        "Denoising first with net helps: the conv separator trained on denoised mixtures reaches "
+    )
+    assert ", a gain of 0.50 dB (95 % interval 0.3" in sentence
+    assert sentence.endswith(", 200 mixtures, better on 50 % of them).")
+    fact = result["facts"][0]
+    assert (fact["kind"], fact["separator"], fact["denoiser"]) == ("matched", "conv", "net")
+    assert fact["verdict"] == "helps"
+    assert fact["sentence"] == sentence
+    assert fact["difference"] == pytest.approx(0.5)
+    assert 0 < fact["low"] < 0.5 < fact["high"]
+
+
+def test_it_hurts(tmp_path, noisy, change):
+    result = answered(tmp_path, {DENOISED: noisy - 0.5 + change, NOISY: noisy})
+    (sentence,) = result["sentences"]
+    assert "Denoising first with net hurts: " in sentence
+    assert ", a loss of 0.50 dB (95 % interval -0.6" in sentence
+
+
+def test_no_measurable_difference(tmp_path, noisy, change):
+    result = answered(tmp_path, {DENOISED: noisy + 0.01 + change, NOISY: noisy})
+    (sentence,) = result["sentences"]
+    assert "Denoising first with net makes no measurable difference: " in sentence
+    assert "a difference of 0.01 dB" in sentence
+
+
+def test_clean_trained_separator_and_the_best(tmp_path, noisy, change):
+    systems = {
+        "conv/clean/clean": noisy + 9,
+        "conv/clean/denoised-net": noisy + 1 + change,
+        "conv/clean/noisy": noisy,
+        DENOISED: noisy + 2 + change,
+        NOISY: noisy + 0.5,
+    }
+    result = answered(tmp_path, systems)
+    matched, clean, best = result["sentences"]
+    assert matched.startswith("Denoising first with net helps")
+    assert clean.startswith("For the conv separator trained on clean mixtures, denoising its input")
+    assert "with net helps" in clean
+    assert "a gain of 1.00 dB" in clean
+    assert "conv trained on mixtures denoised with net and given mixtures denoised" in best
+    assert [fact["kind"] for fact in result["facts"]] == ["matched", "clean-trained", "best"]
+
+
+def test_every_separator_and_denoiser(tmp_path, noisy, change):
+    systems = {
+        f"{separator}/{condition}/{condition}": noisy + change
+        for separator in ("a", "b")
+        for condition in ("noisy", "denoised-x", "denoised-y")
+    }
+    facts = answered(tmp_path, systems)["facts"]
+    found = [(f["separator"], f["denoiser"]) for f in facts if f["kind"] == "matched"]
+    assert found == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+
+
+def test_missing_training_is_said(tmp_path, noisy):
+    result = answered(tmp_path, {DENOISED: noisy, "conv/clean/clean": noisy})
+    (sentence,) = result["sentences"]
+    assert "cannot be answered" in sentence
+    assert "<separator>/noisy/noisy" in sentence
+    assert "conv/clean/clean, conv/denoised-net/denoised-net" in sentence
+    assert result["facts"][0]["kind"] == "unavailable"
+
+
+def test_missing_metric_is_said(tmp_path, noisy):
+    result = answered(tmp_path, {DENOISED: noisy, NOISY: noisy}, metric="stoi")
+    assert "si_sdr to evaluation.metrics" in result["sentences"][0]
+
+
+def test_one_mixture_has_no_interval(tmp_path):
+    result = answered(tmp_path, {DENOISED: [2.0], NOISY: [1.0]})
+    (sentence,) = result["sentences"]
+    assert "makes no measurable difference" in sentence
+    assert "(too few for an interval, 1 mixture, better on 100 % of them)" in sentence
+
+
+def test_no_value_in_common_is_no_comparison(tmp_path):
+    result = answered(tmp_path, {DENOISED: [np.nan, 1.0], NOISY: [1.0, np.nan]})
+    assert "cannot be answered" in result["sentences"][0]

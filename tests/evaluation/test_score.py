@@ -1,0 +1,153 @@
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import audio
+from pipeline.errors import PipelineError
+from pipeline.evaluation import metrics
+from pipeline.evaluation.score import score_denoised, score_mixture, score_separated
+from pipeline.files import read_manifest, write_manifest
+
+RATE = 8000
+TIME = 6000
+
+
+def write(path, samples):
+    audio.write(path, samples.astype(np.float32), RATE, subtype="FLOAT")
+    return str(path)
+
+
+@pytest.fixture(params=[1, 2, 4])
+def run(request, tmp_path):
+    """Three mixtures of N sources with their estimates, sources in reverse order."""
+    return make_run(tmp_path, request.param)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return make_run(tmp_path, 2)
+
+
+def make_run(folder, sources, count=3):
+    rng = np.random.default_rng(0)
+    mixtures, separated, denoised = [], [], []
+    for name in (f"test-{i:06d}" for i in range(count)):
+        s = 0.1 * rng.standard_normal((sources, TIME))
+        noise = 0.1 * rng.standard_normal(TIME)
+        clean = s.sum(0)
+        row = {"mixture_id": name, "length": TIME, "s1_speaker": "7"}
+        row["mix_both_path"] = write(folder / "mix_both" / f"{name}.wav", clean + noise)
+        row["mix_clean_path"] = write(folder / "mix_clean" / f"{name}.wav", clean)
+        estimate = {"mixture_id": name}
+        for k in range(sources):
+            row[f"s{k + 1}_path"] = write(folder / f"s{k + 1}" / f"{name}.wav", s[k])
+            reverse = s[sources - 1 - k] + 0.1 * noise
+            path = folder / "estimates" / f"s{k + 1}" / f"{name}.wav"
+            estimate[f"s{k + 1}_path"] = write(path, reverse)
+        path = write(folder / "denoised" / f"{name}.wav", clean + 0.1 * noise)
+        mixtures.append(row)
+        separated.append(estimate)
+        denoised.append({"mixture_id": name, "denoised_path": path})
+    write_manifest(folder / "mixtures.csv", pd.DataFrame(mixtures))
+    write_manifest(folder / "separated.csv", pd.DataFrame(separated[::-1]))
+    write_manifest(folder / "denoised.csv", pd.DataFrame(denoised))
+    return folder
+
+
+def separated(folder, shard="1-of-1", wanted=("si_sdr",)):
+    inputs = (folder / "mixtures.csv", folder / "separated.csv")
+    out = folder / f"scores-{shard}.csv"
+    score_separated(*inputs, out, "conv/noisy/noisy", shard, RATE, list(wanted))
+    return read_manifest(out)
+
+
+def test_separated_estimates_are_aligned(run):
+    table = separated(run, wanted=["si_sdr", "sir"])
+    mixtures = read_manifest(run / "mixtures.csv")
+    sources = [c[:2] for c in mixtures if c.endswith("_path") and c.startswith("s")]
+    assert list(table.columns) == ["mixture_id", "system", "source", "metric", "value"]
+    assert set(table["system"]) == {"conv/noisy/noisy"}
+    assert set(table["metric"]) == ({"si_sdr", "sir"} if len(sources) > 1 else {"si_sdr"})
+    table = table[table["metric"] == "si_sdr"]
+    assert list(table["source"]) == sources * 3
+    assert table["value"].between(19, 21).all()  # the noise is at -20 dB
+
+
+def test_shards_cover_the_mixtures_once(pair):
+    parts = [separated(pair, f"{k}-of-4") for k in (1, 2, 3, 4)]
+    assert [len(part) for part in parts] == [0, 2, 2, 2]
+    joined = pd.concat(parts[1:], ignore_index=True)
+    pd.testing.assert_frame_equal(joined, separated(pair))
+
+
+def test_denoised_is_scored_against_the_clean_mixture(run):
+    inputs = (run / "mixtures.csv", run / "denoised.csv")
+    wanted = ["si_sdr", "sdr", "sir"]
+    score_denoised(*inputs, run / "d.csv", "denoised-conv", "1-of-1", RATE, wanted)
+    table = read_manifest(run / "d.csv")
+    assert set(table["system"]) == {"denoised-conv"}
+    assert set(table["source"]) == {"mix_clean"}
+    assert set(table["metric"]) == {"si_sdr", "sdr"}
+    assert len(table) == 3 * 2
+
+
+def test_mixture_is_scored_against_sources_and_clean_mixture(run):
+    score_mixture(run / "mixtures.csv", run / "m.csv", "1-of-3", RATE, ["si_sdr", "sir"])
+    table = read_manifest(run / "m.csv")
+    row = read_manifest(run / "mixtures.csv").iloc[0]
+    noisy = audio.read(row["mix_both_path"])[0]
+    for source in sorted(set(table["source"])):
+        reference = audio.read(row[f"{source}_path"])[0]
+        value = table[(table["source"] == source) & (table["metric"] == "si_sdr")]["value"].item()
+        expected = metrics.si_sdr(reference[None], noisy[None]).item()
+        assert value == pytest.approx(expected, abs=1e-6)
+    sources = sum(column.startswith("s") and column.endswith("_path") for column in row.index)
+    assert (table["metric"] == "sir").sum() == (sources if sources > 1 else 0)
+    assert "mix_clean" in set(table["source"])
+
+
+def test_silence_is_counted(pair, caplog):
+    row = read_manifest(pair / "mixtures.csv").iloc[1]
+    write(row["s2_path"], np.zeros(TIME))
+    with caplog.at_level(logging.WARNING):
+        table = separated(pair, wanted=["si_sdr", "pesq"])
+    assert table["value"].isna().sum() == 2
+    message = next(m for m in caplog.messages if m.startswith("si_sdr"))
+    assert "1 of 6 values are undefined" in message
+    assert "s2 of test-000001" in message
+
+
+def test_missing_estimate_is_named(pair):
+    table = read_manifest(pair / "separated.csv")
+    write_manifest(pair / "separated.csv", table[table["mixture_id"] != "test-000001"])
+    with pytest.raises(PipelineError, match=r"separated.csv: has no estimate of s1 .*test-000001"):
+        separated(pair)
+
+
+def test_too_few_sources_are_named(pair):
+    table = read_manifest(pair / "separated.csv")
+    write_manifest(pair / "separated.csv", table.drop(columns="s2_path"))
+    with pytest.raises(PipelineError, match=r"has no estimate of s2"):
+        separated(pair)
+
+
+@pytest.mark.parametrize(
+    "samples, cause",
+    [
+        (np.ones(TIME - 1), "has 5999 samples where mixture test-000000 has 6000"),
+        (np.full(TIME, np.nan), "NaN"),
+        (None, "no such file"),
+    ],
+)
+def test_bad_estimate_is_named(pair, samples, cause):
+    path = pair / "estimates" / "s2" / "test-000000.wav"
+    path.unlink()
+    if samples is not None:
+        write(path, samples)
+    with pytest.raises(PipelineError, match=cause) as error:
+        separated(pair)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+    assert not (pair / "scores-1-of-1.csv").exists()

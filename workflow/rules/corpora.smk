@@ -1,0 +1,72 @@
+# in:  the corpora of the config (embedded demo, or folders on disk)
+# out: results/corpora/{speech,noise}.csv, WAVs at the workflow's rate beside them
+
+
+rule demo_corpus:
+    output:
+        directory("results/corpora/demo"),
+    params:
+        demo=cfg.corpora.demo.model_dump(mode="json"),
+        seed=cfg.seed,
+    threads: workflow.cores
+    log:
+        "<logs>/corpora/demo.log",
+    benchmark:
+        "<benchmarks>/corpora/demo.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/demo_corpus.py"
+
+
+rule scan_corpora:
+    input:
+        "results/corpora/demo" if cfg.corpora.kind == "demo" else [],
+    output:
+        speech="results/corpora/scan/speech.csv",
+        noise="results/corpora/scan/noise.csv",
+    params:
+        corpora=cfg.corpora.model_dump(mode="json"),
+        num_speakers=cfg.mixtures.num_speakers,
+    log:
+        "<logs>/corpora/scan.log",
+    benchmark:
+        "<benchmarks>/corpora/scan.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/scan_corpora.py"
+
+
+rule convert:
+    input:
+        "results/corpora/scan/{corpus}.csv",
+    output:
+        directory("results/corpora/{corpus}/{scatteritem}"),
+    params:
+        sample_rate=cfg.sample_rate,
+    log:
+        "<logs>/corpora/convert_{corpus}_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/corpora/convert_{corpus}_{scatteritem}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/convert.py"
+
+
+rule gather_corpus:
+    input:
+        gather.shards("results/corpora/{{corpus}}/{scatteritem}"),
+    output:
+        "results/corpora/{corpus}.csv",
+    params:
+        manifest="index.csv",
+    log:
+        "<logs>/corpora/gather_{corpus}.log",
+    benchmark:
+        "<benchmarks>/corpora/gather_{corpus}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/gather.py"

@@ -1,0 +1,105 @@
+# in:  trained weights and rendered mixtures
+# out: results/estimates/{denoised,separated}/…/estimates.csv, WAVs beside it, and latencies
+
+
+rule denoise:
+    input:
+        mixtures="results/mixtures/{split}/mixtures.csv",
+        weights="results/models/denoisers/{denoiser}/model.safetensors",
+    output:
+        directory("results/estimates/denoised/{denoiser}/{split}/{scatteritem}"),
+    params:
+        sample_rate=cfg.sample_rate,
+        inference=cfg.inference.model_dump(mode="json"),
+    priority: 10
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    log:
+        "<logs>/inference/denoise_{denoiser}_{split}_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/inference/denoise_{denoiser}_{split}_{scatteritem}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/denoise.py"
+
+
+rule gather_denoised:
+    input:
+        gather.shards("results/estimates/denoised/{{denoiser}}/{{split}}/{scatteritem}"),
+    output:
+        "results/estimates/denoised/{denoiser}/{split}/estimates.csv",
+        "results/estimates/denoised/{denoiser}/{split}/latency.csv",
+    priority: 10
+    log:
+        "<logs>/inference/gather_{denoiser}_{split}.log",
+    benchmark:
+        "<benchmarks>/inference/gather_{denoiser}_{split}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/gather.py"
+
+
+rule separate:
+    input:
+        mixtures="results/mixtures/test/mixtures.csv",
+        denoised=denoised_for_test,
+        weights="results/models/separators/{separator}/{trained}/model.safetensors",
+    output:
+        directory("results/estimates/separated/{separator}/{trained}/{tested}/{scatteritem}"),
+    params:
+        sample_rate=cfg.sample_rate,
+        inference=cfg.inference.model_dump(mode="json"),
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    log:
+        "<logs>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/separate.py"
+
+
+rule gather_separated:
+    input:
+        gather.shards(
+            "results/estimates/separated/{{separator}}/{{trained}}/{{tested}}/{scatteritem}"
+        ),
+    output:
+        "results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
+        "results/estimates/separated/{separator}/{trained}/{tested}/latency.csv",
+    log:
+        "<logs>/inference/gather_{separator}_{trained}_{tested}.log",
+    benchmark:
+        "<benchmarks>/inference/gather_{separator}_{trained}_{tested}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/gather.py"
+
+
+rule collect_latency:
+    input:
+        denoised=expand(
+            "results/estimates/denoised/{name}/test/latency.csv", name=cfg.denoisers
+        ),
+        separated=expand("results/estimates/separated/{name}/latency.csv", name=SYSTEMS),
+    output:
+        files="results/estimates/latency.csv",
+        summary="results/estimates/latency_summary.csv",
+    params:
+        denoisers=list(cfg.denoisers),
+        systems=SYSTEMS,
+    log:
+        "<logs>/inference/latency.log",
+    benchmark:
+        "<benchmarks>/inference/latency.tsv"
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/collect_latency.py"

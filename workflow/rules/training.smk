@@ -1,0 +1,55 @@
+# in:  rendered mixtures, for separators of a denoised condition also their denoised versions
+# out: results/models/{denoisers,separators}/…/{model.safetensors,history.csv}
+# A training's state stands in an undeclared folder beside its outputs, since declared ones
+# are deleted before every attempt.
+
+
+rule train_denoiser:
+    input:
+        train="results/mixtures/train/mixtures.csv",
+        dev="results/mixtures/dev/mixtures.csv",
+        init=denoiser_init,
+    output:
+        weights="results/models/denoisers/{denoiser}/model.safetensors",
+        history="results/models/denoisers/{denoiser}/history.csv",
+    params:
+        job=denoiser_job,
+        sample_rate=cfg.sample_rate,
+    priority: 10
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    log:
+        "<logs>/training/denoiser_{denoiser}.log",
+    benchmark:
+        "<benchmarks>/training/denoiser_{denoiser}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/train.py"
+
+
+rule train_separator:
+    input:
+        train="results/mixtures/train/mixtures.csv",
+        dev="results/mixtures/dev/mixtures.csv",
+        denoised_train=denoised_for_training,
+        denoised_dev=denoised_for_dev,
+        init=separator_init,
+    output:
+        weights="results/models/separators/{separator}/{condition}/model.safetensors",
+        history="results/models/separators/{separator}/{condition}/history.csv",
+    params:
+        job=separator_job,
+        sample_rate=cfg.sample_rate,
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    log:
+        "<logs>/training/separator_{separator}_{condition}.log",
+    benchmark:
+        "<benchmarks>/training/separator_{separator}_{condition}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,16 @@
+"""Make the embedded corpus."""
+
+from pathlib import Path
+
+from pipeline.jobs import job
+
+with job(snakemake.log[0]):
+    from pipeline.config import DemoCorpus
+    from pipeline.corpora.demo import make_demo_corpus
+
+    make_demo_corpus(
+        Path(snakemake.output[0]),
+        DemoCorpus(**snakemake.params.demo),
+        snakemake.params.seed,
+        snakemake.threads,
+    )

@@ -1,0 +1,19 @@
+"""Draw the mixtures of a split."""
+
+from pathlib import Path
+
+from pipeline.jobs import job
+
+with job(snakemake.log[0]):
+    from pipeline.config import Mixtures
+    from pipeline.mixtures.plan import draw_plan
+
+    draw_plan(
+        Path(snakemake.input.speech),
+        Path(snakemake.input.noise),
+        Path(snakemake.output[0]),
+        snakemake.wildcards.split,
+        Mixtures(**snakemake.params.mixtures),
+        snakemake.params.seed,
+        snakemake.params.sample_rate,
+    )

@@ -1,0 +1,12 @@
+"""Join the manifests of all shards, one output for each name of manifest."""
+
+from pathlib import Path
+
+from pipeline.jobs import job
+
+with job(snakemake.log[0]):
+    from pipeline.files import concatenate
+
+    for output in snakemake.output:
+        name = snakemake.params.get("manifest", Path(output).name)
+        concatenate([Path(shard, name) for shard in snakemake.input], output)

@@ -1,0 +1,24 @@
+"""Separate one shard of the test mixtures with one system."""
+
+from pathlib import Path
+
+from pipeline.jobs import job
+
+with job(snakemake.log[0]):
+    from pipeline.config import Inference, load_config
+    from pipeline.inference.run import Setting, separate_shard
+
+    denoised = [Path(path) for path in snakemake.input.denoised]  # one or none
+    separate_shard(
+        Path(snakemake.input.mixtures),
+        snakemake.wildcards.tested,
+        next(iter(denoised), None),
+        Path(snakemake.input.weights),
+        Path(snakemake.output[0]),
+        snakemake.wildcards.scatteritem,
+        Setting(
+            snakemake.params.sample_rate,
+            load_config(snakemake.config).machine,
+            Inference(**snakemake.params.inference),
+        ),
+    )

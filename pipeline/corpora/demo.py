@@ -135,10 +135,11 @@ def _speaker(seed: int, split: Split, index: int) -> Speaker:
     variants = _dealt(seed, split, sex)
     nth = turn * SEXES.count(sex) + SEXES[:place].count(sex)
     lap, number = divmod(nth, len(variants))
+    step = lap + SPLITS.index(split)  # the first speakers of the splits differ too
     # Over the laps of a variant each pair of pitch and accent comes once, and neighbours
     # differ in both.
-    pitch = PITCHES[(number // 2 + lap) % len(PITCHES)]
-    accent = ACCENTS[(number + lap + lap // len(ACCENTS)) % len(ACCENTS)]
+    pitch = PITCHES[(number // 2 + step) % len(PITCHES)]
+    accent = ACCENTS[(number + step + lap // len(ACCENTS)) % len(ACCENTS)]
     rng = np.random.default_rng([seed, SPLITS.index(split), index, VOICE])
     pitch, rate = pitch + int(rng.integers(-4, 5)), int(rng.integers(*RATES))
     identity = 1000 * (SPLITS.index(split) + 1) + index

@@ -23,6 +23,10 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    require_gpu()
+
+
 localrules:
     all,
     corpora,
@@ -55,4 +59,7 @@ rule denoisers:
 
 rule separators:
     input:
-        expand("results/models/separators/{name}/model.safetensors", name=TRAINED_SEPARATORS),
+        expand(
+            "results/models/separators/{name}/model.safetensors",
+            name=TRAINED_SEPARATORS,
+        ),

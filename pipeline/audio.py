@@ -1,5 +1,8 @@
 """The only door to audio files: every sample that enters or leaves goes through here."""
 
+import io
+import os
+import struct
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,6 +15,8 @@ from pipeline.errors import PipelineError
 from pipeline.files import replacing
 
 Samples = NDArray[np.float32]
+UNKNOWN_SIZE = 0xFFFFFFFF  # bytes in the header of a WAV that was piped out
+UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
 
 
 class AudioInfo(NamedTuple):
@@ -26,14 +31,13 @@ def info(path: Path | str) -> AudioInfo:
     """Read the header of an audio file.
 
     Raises:
-        PipelineError: the file is missing, empty or not audio.
+        PipelineError: the file is missing, empty, not audio or a WAV cut short.
     """
     try:
         header = sf.info(str(path))
     except (sf.LibsndfileError, TypeError) as error:
         raise PipelineError(_unreadable(path, error)) from error
-    if header.frames <= 0:
-        raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
+    _check_length(path, header.frames)
     return AudioInfo(header.samplerate, header.frames, header.channels)
 
 
@@ -50,18 +54,18 @@ def read(path: Path | str, start: int = 0, samples: int = -1) -> tuple[Samples, 
     """
     try:
         with sf.SoundFile(str(path)) as file:
-            wanted = file.frames - start if samples < 0 else samples
-            file.seek(start)
-            data = file.read(wanted, dtype="float32", always_2d=True)
-            rate = file.samplerate
+            rate, held = file.samplerate, file.frames
+            _check_length(path, held)
+            wanted = held - start if samples < 0 else samples
+            if start:
+                file.seek(min(start, held))
+            data = file.read(max(wanted, 0), dtype="float32", always_2d=True)
     except (sf.LibsndfileError, TypeError) as error:
         raise PipelineError(_unreadable(path, error)) from error
-    if not len(data):
-        raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
-    if len(data) < wanted:
+    if len(data) < max(wanted, 1):
         raise PipelineError(
-            f"{path}: truncated, {len(data)} of {wanted} samples can be read;"
-            " fetch the file again or remove it"
+            f"{path}: ends at sample {start + len(data)}, more are expected;"
+            " fetch or make the file again"
         )
     first = np.ascontiguousarray(data[:, 0])
     if not np.isfinite(first).all():
@@ -98,12 +102,38 @@ def write(
     format: Literal["WAV", "FLAC"] = "WAV",
 ) -> None:
     """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates."""
+    encoded = io.BytesIO()  # in memory, so that a full disk is an OSError with its cause
+    sf.write(encoded, samples, sample_rate, subtype=subtype, format=format)
     with replacing(path) as temporary:
-        sf.write(str(temporary), samples, sample_rate, subtype=subtype, format=format)
+        temporary.write_bytes(encoded.getbuffer())
+
+
+def _check_length(path: Path | str, samples: int) -> None:
+    """Refuse an empty file, one of unknown length, and a WAV cut short, which libsndfile reads."""
+    if samples <= 0:
+        raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
+    if samples == UNKNOWN_LENGTH:
+        raise PipelineError(f"{path}: its header gives no length; encode it again into a file")
+    with Path(path).open("rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return
+        while len(head := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data":
+                held = os.fstat(file.fileno()).st_size - file.tell()
+                if held < size < UNKNOWN_SIZE:
+                    raise PipelineError(
+                        f"{path}: truncated, {held} of {size} bytes of sound are there;"
+                        " fetch the file again or remove it"
+                    )
+                return
+            file.seek(size + size % 2, os.SEEK_CUR)
 
 
 def _unreadable(path: Path | str, error: Exception) -> str:
     if not Path(path).exists():
         return f"{path}: no such file; check the path, or run the stage that makes it again"
+    if not os.access(path, os.R_OK):
+        return f"{path}: may not be read; check its permissions"
     reason = str(error).split(": ")[-1].strip().rstrip(".")
     return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

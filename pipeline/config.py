@@ -1,11 +1,13 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
 from collections.abc import Iterator
+from textwrap import shorten
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -23,19 +25,32 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
 
 
+def _pair(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError(f"must be two numbers, [low, high], not {value!r}")
+    return value
+
+
 def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError(f"lower bound {pair[0]} is above upper bound {pair[1]}")
     return pair
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+def _distinct(values: list[Any]) -> list[Any]:
+    double = next((v for v in values if values.count(v) > 1), None)
+    if double is not None:
+        raise ValueError(f"'{double}' stands twice; name it once")
+    return values
+
+
+Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 class Section(BaseModel):
     """Base of all sections: a key that is not declared is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 class Machine(Section):
@@ -146,7 +161,7 @@ class Denoiser(Network):
 class Separator(Network):
     """A network that returns one signal a speaker, trained once for each condition."""
 
-    conditions: list[str] = Field(min_length=1)
+    conditions: Annotated[list[str], AfterValidator(_distinct)] = Field(min_length=1)
 
 
 class Inference(Section):
@@ -166,7 +181,9 @@ class Inference(Section):
 class Evaluation(Section):
     """Metrics and the bootstrap over mixtures."""
 
-    metrics: list[Metric] = Field(default=list(get_args(Metric)), min_length=1)
+    metrics: Annotated[list[Metric], AfterValidator(_distinct)] = Field(
+        default=list(get_args(Metric)), min_length=1
+    )
     bootstrap_samples: PositiveInt = 2000
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
@@ -231,7 +248,7 @@ def load_config(values: dict[str, Any]) -> Config:
         PipelineError: one line that names the key, what is wrong and what is allowed.
     """
     try:
-        config = Config(**values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise PipelineError(_one_line(error)) from error
     for role in ("denoisers", "separators"):
@@ -261,14 +278,23 @@ def describe_problems(
     for problem in error.errors():
         parts = [str(part) for part in problem["loc"] if part != "[key]"]
         key = prefix + ".".join(parts)
+        given = shorten(repr(problem["input"]), 60)
         if problem["type"] == "extra_forbidden":
             yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
         elif problem["type"] == "missing":
             yield f"{key}: missing; add it to the configuration"
+        elif problem["type"] in ("dict_type", "model_type"):
+            yield f"{key or 'configuration'}: must hold keys and their values, not {given}"
+        elif problem["type"] == "list_type":
+            yield f"{key}: must be a list, such as [a, b], not {given}"
+        elif problem["type"] == "too_short":
+            yield f"{key}: is empty; give at least one"
+        elif problem["type"] == "string_pattern_mismatch":
+            yield f"{key}: a name holds only a-z, 0-9 and _"
         elif problem["type"] == "value_error":
             yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
         else:
-            yield f"{key}: {problem['msg']}, not {problem['input']!r}"
+            yield f"{key}: {problem['msg']}, not {given}"
 
 
 def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:

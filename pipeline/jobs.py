@@ -3,6 +3,7 @@
 import errno
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +23,16 @@ def job(log: str | Path) -> Iterator[None]:
         force=True,
     )
     logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # torchmetrics 0.11
     try:
         yield
     except PipelineError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             _fail(f"{error.filename or Path.cwd()}: the disk is full; free some space, run again")
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EDQUOT):
-            _fail(f"{error.filename}: cannot be written ({error.strerror}); check its permissions")
+        if error.errno in (errno.EACCES, errno.EROFS):
+            _fail(f"{error.filename}: {error.strerror}; check its permissions")
         _surprise(error)
     except Exception as error:
         _surprise(error)

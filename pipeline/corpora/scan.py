@@ -1,7 +1,8 @@
 """Find every file of the corpora and refuse what cannot work, before anything is computed."""
 
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def scan_speech(
         for row in _utterances(root, subset)
     ]
     table = pd.DataFrame(rows)
-    _check_unique(table)
     _check_speakers(table, num_speakers)
+    _check_unique(table, ["utterance"])
     _check_headers(table["path"], workers)
     _log_counts(table, "utterance")
     write_manifest(out, table)
@@ -57,6 +58,7 @@ def scan_noise(root: Path, out: Path, workers: int = 4) -> None:
         for path in _noises(root, NOISE_FOLDERS[split])
     ]
     table = pd.DataFrame(rows)
+    _check_unique(table, ["split", "noise"])
     _check_headers(table["path"], workers)
     _log_counts(table, "noise")
     write_manifest(out, table)
@@ -68,7 +70,7 @@ def _utterances(root: Path, subset: str) -> list[dict[str, object]]:
         raise PipelineError(
             f"{folder}: no such folder; check corpora.local.speech and corpora.local.subsets"
         )
-    paths = _audio_files(folder.rglob("*"))
+    paths = _audio_files(_files_below(folder))
     if not paths:
         raise PipelineError(
             f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
@@ -96,10 +98,18 @@ def _utterance(path: Path, folder: Path, transcripts: dict[str, str]) -> dict[st
 def _transcripts(folder: Path) -> dict[str, str]:
     lines = (
         line
-        for file in sorted(folder.rglob("*.trans.txt"))
-        for line in file.read_text(encoding="utf-8").splitlines()
+        for file in sorted(_files_below(folder))
+        if file.name.endswith(".trans.txt")
+        for line in _text(file).splitlines()
     )
     return {key: text for key, _, text in (line.partition(" ") for line in lines)}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{file}: is not UTF-8 text; save it as UTF-8") from error
 
 
 def _sexes(speakers: Path) -> dict[str, str]:
@@ -123,14 +133,21 @@ def _noises(root: Path, name: str) -> list[Path]:
     return paths
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files at any depth; a speaker's folder may be a link to where it really lies."""
+    for where, _, names in os.walk(folder, followlinks=True):
+        yield from (Path(where, name) for name in names)
+
+
 def _audio_files(paths: Iterable[Path]) -> list[Path]:
     return sorted(p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES)
 
 
-def _check_unique(table: pd.DataFrame) -> None:
-    double = table[table["utterance"].duplicated()]
+def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
+    double = table[table.duplicated(columns, keep=False)].sort_values(columns)
     if len(double):
-        raise PipelineError(f"{double['path'].iloc[0]}: its name stands twice; rename one of them")
+        first, second = double["path"].iloc[:2]
+        raise PipelineError(f"{second}: has the name of {first}; rename or remove one of them")
 
 
 def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:

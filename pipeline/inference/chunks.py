@@ -49,7 +49,8 @@ def join(output: Samples, piece: Samples, shared: int) -> None:
 
 def same_order(reference: Samples, piece: Samples) -> np.ndarray:
     """Order of the sources of `piece` that correlates best with `reference`, `[sources]`."""
-    return linear_sum_assignment(-(reference @ piece.T))[1]
+    similarity = np.nan_to_num(reference @ piece.T)  # NaN is for the caller to notice
+    return linear_sum_assignment(-similarity)[1]
 
 
 def _forward(network: nn.Module, mixture: Samples, device: torch.device) -> Samples:

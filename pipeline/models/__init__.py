@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 MODELS = ("conv_tasnet",)
 
 
-def parse_arguments(model: str, arguments: dict[str, Any]) -> Section:
+def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> Section:
     """Type the arguments of a registered model, defaults filled in.
+
+    `prefix` is the key of the network in the configuration, with a trailing dot, for errors.
 
     Raises:
         PipelineError: no such model, or an unknown or ill-typed argument.
     """
     if model not in MODELS:
-        raise PipelineError(f"model: '{model}' is not registered; allowed: {', '.join(MODELS)}")
+        allowed = ", ".join(MODELS)
+        raise PipelineError(f"{prefix}model: '{model}' is not registered; allowed: {allowed}")
     section: type[Section] = import_module(f"{__name__}.{model}").Arguments
     try:
         return section(**arguments)
     except ValidationError as error:
-        problems = describe_problems(error, section, "arguments.")
+        problems = describe_problems(error, section, f"{prefix}arguments.")
         raise PipelineError("; ".join(problems)) from error
 
 
@@ -43,9 +46,9 @@ def check_networks(config: Config) -> None:
     for role in ("denoisers", "separators"):
         for name, network in getattr(config, role).items():
             try:
-                parse_arguments(network.model, network.arguments)
+                parse_arguments(network.model, network.arguments, f"{role}.{name}.")
             except PipelineError as error:
-                raise PipelineError(f"config: {role}.{name}.{error}") from error
+                raise PipelineError(f"config: {error}") from error
 
 
 def build(model: str, arguments: dict[str, Any], num_sources: int, sample_rate: int) -> "nn.Module":

@@ -13,7 +13,7 @@ from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
-from pipeline.models import build
+from pipeline.models import build, parse_arguments
 
 FORMAT = "denoise-then-separate 1"
 
@@ -81,35 +81,37 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     return network.eval()
 
 
-def start_from(network: nn.Module, source: str, model: str, sample_rate: int) -> list[str]:
+def start_from(
+    network: nn.Module, source: str, model: str, arguments: dict[str, Any], sample_rate: int
+) -> list[str]:
     """Copy weights to fine-tune from into `network`; return the tensors left as they were.
 
     Args:
         network: what will be trained.
         source: one of our weights files, or an asteroid checkpoint (path or hub name).
         model: registry name of `network`.
+        arguments: what `network` was built with.
         sample_rate: Hz the network will run at.
 
     Raises:
-        PipelineError: another model or sample rate, or shapes that differ elsewhere than in
-            the number of outputs.
+        PipelineError: another model, other arguments or sample rate, or tensors that differ
+            elsewhere than in the number of outputs.
     """
-    state = (
-        _ours(source, model, sample_rate) if _is_ours(source) else _asteroid(source, sample_rate)
-    )
+    if _is_ours(source):
+        state = _ours(source, model, arguments, sample_rate)
+    else:
+        state = _asteroid(source, network, sample_rate)
     own = network.state_dict()
-    missing = sorted(own.keys() - state.keys())
+    unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
     foreign = [n for n in differing if own[n].shape[1:] != state[n].shape[1:]]
-    if missing or foreign or len(differing) > 2:
-        name = (missing or foreign or differing)[0]
+    if unpaired or foreign or len(differing) > 2:
+        name = (unpaired or foreign or differing)[0]
         raise PipelineError(
             f"init_from: {source} does not fit the configured network (tensor {name});"
             " give the arguments it was trained with"
         )
-    network.load_state_dict(
-        own | {n: t for n, t in state.items() if n in own and n not in differing}
-    )
+    network.load_state_dict(own | {n: t for n, t in state.items() if n not in differing})
     if differing:
         logging.warning(
             "init_from: %s has another number of outputs; %s start afresh",
@@ -123,15 +125,21 @@ def _is_ours(source: str) -> bool:
     return source.endswith(".safetensors")
 
 
-def _ours(source: str, model: str, sample_rate: int) -> dict[str, torch.Tensor]:
+def _ours(
+    source: str, model: str, arguments: dict[str, Any], sample_rate: int
+) -> dict[str, torch.Tensor]:
     card = read_card(source)
     if card.model != model:
-        raise PipelineError(f"init_from: {source} holds a {card.model}, not a {model}")
+        raise PipelineError(
+            f"init_from: {source} holds a {card.model}, not a {model}; use weights of that model"
+        )
     _check_rate(source, card.sample_rate, sample_rate)
+    found, wanted = (parse_arguments(model, a).model_dump() for a in (card.arguments, arguments))
+    _check_arguments(source, found, wanted)
     return load_file(source)
 
 
-def _asteroid(source: str, sample_rate: int) -> dict[str, torch.Tensor]:
+def _asteroid(source: str, network: nn.Module, sample_rate: int) -> dict[str, torch.Tensor]:
     """Read an asteroid checkpoint; a pickle, so only tensors and plain values are let in."""
     from pipeline.models.asteroid import cached_download
 
@@ -146,7 +154,19 @@ def _asteroid(source: str, sample_rate: int) -> dict[str, torch.Tensor]:
             f" checkpoint ({reason}); check the path or the hub name"
         ) from error
     _check_rate(source, int(arguments.get("sample_rate", sample_rate)), sample_rate)
+    _check_arguments(source, arguments, getattr(network, "get_model_args", dict)())
     return state
+
+
+def _check_arguments(source: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Some arguments (norm, mask, causal) change the network and leave its tensors' shapes."""
+    names = found.keys() & wanted.keys() - {"n_src", "out_chan", "sample_rate"}
+    differing = [f"{n} {found[n]!r}" for n in sorted(names) if found[n] != wanted[n]]
+    if differing:
+        raise PipelineError(
+            f"init_from: {source} does not fit the configured network (it was trained with"
+            f" {', '.join(differing)}); give the arguments it was trained with"
+        )
 
 
 def _check_rate(source: str, rate: int, wanted: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline.files import replacing, write_manifest
 from pipeline.training.module import DEV_SCORE
@@ -26,12 +27,57 @@ class SaveState(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Save if it is time to."""
-        last = index + 1 >= trainer.num_training_batches
+        last = index + 1 >= trainer.num_training_batches or trainer.should_stop
         if last or time.monotonic() - self.saved < self.seconds:
             return
         with replacing(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
+            trainer.save_checkpoint(temporary, weights_only=False)
         self.saved = time.monotonic()
+
+
+class StepLimit(pl.Callback):
+    """End the training after `steps`, in the middle of an epoch too, with a last dev score.
+
+    The trainer's own `max_steps` stops without one, and so without weights.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Stop if the steps are done."""
+        trainer.should_stop = trainer.should_stop or trainer.global_step >= self.steps
+
+
+class Plateau(pl.Callback):
+    """Halve the learning rate when the dev score stands still for `patience` epochs.
+
+    A callback, since the trainer steps no such scheduler at the end of a resumed epoch.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience, self.earlier = patience, dict[str, Any]()
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take hold of the optimiser, and go on where an earlier attempt left off."""
+        self.scheduler = ReduceLROnPlateau(
+            trainer.optimizers[0], mode="max", factor=0.5, patience=self.patience
+        )
+        self.scheduler.load_state_dict(self.earlier)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Judge the epoch."""
+        self.scheduler.step(float(trainer.callback_metrics[DEV_SCORE]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Saved with the training's state."""
+        return self.scheduler.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Kept until the optimiser is there."""
+        self.earlier = state_dict
 
 
 class History(pl.Callback):

@@ -1,7 +1,5 @@
 """A network with its loss, optimiser and dev score, as Lightning runs it."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 import torch
 from torch import nn
@@ -39,16 +37,9 @@ class Trainee(pl.LightningModule):
         self.log(DEV_SCORE, (before - after).mean(), prog_bar=True, **options)
         return estimates
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """Adam, its rate halved when the dev score stands still."""
-        optimizer = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=0.5, patience=self.settings.plateau_patience
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": plateau, "monitor": DEV_SCORE},
-        }
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam; its rate is lowered by the callback `Plateau`."""
+        return torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
 
 
 class TrainingData(pl.LightningDataModule):

@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json
 from pipeline.models import build, parse_arguments
 from pipeline.models.weights import Card, save_weights, start_from
-from pipeline.training.callbacks import History, Samples, SaveState
+from pipeline.training.callbacks import History, Plateau, Samples, SaveState, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
 
@@ -95,7 +95,7 @@ def _network(job: Job, examples: Examples) -> nn.Module:
     network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
     logging.info("%s: %.2f M parameters", job.model, _parameters(network) / 1e6)
     if job.init_from:
-        start_from(network, job.init_from, job.model, examples.sample_rate)
+        start_from(network, job.init_from, job.model, job.arguments, examples.sample_rate)
     return network
 
 
@@ -111,7 +111,6 @@ def _trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=1,
         max_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
         precision=PRECISIONS[settings.precision] if gpu else "32-true",
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
@@ -125,25 +124,24 @@ def _trainer(
 def _callbacks(
     settings: Training, machine: Machine, curve: History, state: Path, sample_rate: int
 ) -> list[pl.Callback]:
+    # Not save_weights_only: that would leave out the averaged weights, the ones that were scored.
     best = ModelCheckpoint(
-        state,
-        filename="best",
-        monitor=DEV_SCORE,
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
+        state, filename="best", monitor=DEV_SCORE, mode="max", enable_version_counter=False
     )
     callbacks = [
         curve,
         best,
         EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
-        SaveState(state / "last.ckpt", machine.save_seconds),
+        Plateau(settings.plateau_patience),
         Samples(sample_rate),
         TQDMProgressBar(refresh_rate=10),
     ]
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
-    return callbacks
+    if settings.max_steps:
+        callbacks.append(StepLimit(settings.max_steps))
+    # Last: what it saves must hold what the others have done in this step.
+    return [*callbacks, SaveState(state / "last.ckpt", machine.save_seconds)]
 
 
 def _claim_state(state: Path, facts: dict[str, Any]) -> None:

@@ -40,6 +40,17 @@ wildcard_constraints:
     tested="clean|noisy|denoised-[a-z0-9_]+",
 
 
+def require_gpu():
+    """Stop at once where a GPU is asked for and the jobs would run here without one."""
+    if cfg.machine.device == "cuda" and workflow.local_exec:
+        from pipeline.devices import open_device
+
+        try:
+            open_device(cfg.machine)
+        except PipelineError as error:
+            sys.exit(f"error: {error}")
+
+
 def denoised_set(condition, split):
     """The denoised mixtures a condition needs, as a list of no or one manifest."""
     if not condition.startswith("denoised-"):

@@ -5,16 +5,16 @@
 rule demo_corpus:
     output:
         directory("results/corpora/demo"),
-    params:
-        demo=cfg.corpora.demo.model_dump(mode="json"),
-        seed=cfg.seed,
-    threads: workflow.cores
     log:
         "<logs>/corpora/demo.log",
     benchmark:
         "<benchmarks>/corpora/demo.tsv"
     conda:
         "../../envs/data.yaml"
+    threads: workflow.cores
+    params:
+        demo=cfg.corpora.demo.model_dump(mode="json"),
+        seed=cfg.seed,
     script:
         "../scripts/demo_corpus.py"
 
@@ -25,15 +25,15 @@ rule scan_corpora:
     output:
         speech="results/corpora/scan/speech.csv",
         noise="results/corpora/scan/noise.csv",
-    params:
-        corpora=cfg.corpora.model_dump(mode="json"),
-        num_speakers=cfg.mixtures.num_speakers,
     log:
         "<logs>/corpora/scan.log",
     benchmark:
         "<benchmarks>/corpora/scan.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        corpora=cfg.corpora.model_dump(mode="json"),
+        num_speakers=cfg.mixtures.num_speakers,
     script:
         "../scripts/scan_corpora.py"
 
@@ -43,14 +43,14 @@ rule convert:
         "results/corpora/scan/{corpus}.csv",
     output:
         directory("results/corpora/{corpus}/{scatteritem}"),
-    params:
-        sample_rate=cfg.sample_rate,
     log:
         "<logs>/corpora/convert_{corpus}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/corpora/convert_{corpus}_{scatteritem}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
     script:
         "../scripts/convert.py"
 
@@ -60,13 +60,13 @@ rule gather_corpus:
         gather.shards("results/corpora/{{corpus}}/{scatteritem}"),
     output:
         "results/corpora/{corpus}.csv",
-    params:
-        manifest="index.csv",
     log:
         "<logs>/corpora/gather_{corpus}.log",
     benchmark:
         "<benchmarks>/corpora/gather_{corpus}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        manifest="index.csv",
     script:
         "../scripts/gather.py"

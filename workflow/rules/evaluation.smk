@@ -7,15 +7,15 @@ rule score_mixture:
         mixtures="results/mixtures/test/mixtures.csv",
     output:
         "results/scores/mixture/{scatteritem}.csv",
-    params:
-        sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
     log:
         "<logs>/evaluation/mixture_{scatteritem}.log",
     benchmark:
         "<benchmarks>/evaluation/mixture_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+        metrics=cfg.evaluation.metrics,
     script:
         "../scripts/score.py"
 
@@ -26,15 +26,15 @@ rule score_denoised:
         estimates="results/estimates/denoised/{denoiser}/test/estimates.csv",
     output:
         "results/scores/denoised/{denoiser}/{scatteritem}.csv",
-    params:
-        sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
     log:
         "<logs>/evaluation/denoised_{denoiser}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/evaluation/denoised_{denoiser}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+        metrics=cfg.evaluation.metrics,
     script:
         "../scripts/score.py"
 
@@ -45,15 +45,15 @@ rule score_separated:
         estimates="results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
     output:
         "results/scores/separated/{separator}/{trained}/{tested}/{scatteritem}.csv",
-    params:
-        sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
     log:
         "<logs>/evaluation/separated_{separator}_{trained}_{tested}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/evaluation/separated_{separator}_{trained}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+        metrics=cfg.evaluation.metrics,
     script:
         "../scripts/score.py"
 
@@ -61,7 +61,9 @@ rule score_separated:
 rule aggregate:
     input:
         gather.shards("results/scores/mixture/{scatteritem}.csv"),
-        gather.shards("results/scores/denoised/{name}/{scatteritem}.csv", name=cfg.denoisers),
+        gather.shards(
+            "results/scores/denoised/{name}/{scatteritem}.csv", name=cfg.denoisers
+        ),
         gather.shards("results/scores/separated/{name}/{scatteritem}.csv", name=SYSTEMS),
     output:
         scores="results/scores/scores.csv",
@@ -76,15 +78,15 @@ rule aggregate:
             category="Scores",
         ),
         answer="results/scores/answer.json",
-    params:
-        bootstrap_samples=cfg.evaluation.bootstrap_samples,
-        confidence=cfg.evaluation.confidence,
-        seed=cfg.seed,
     log:
         "<logs>/evaluation/aggregate.log",
     benchmark:
         "<benchmarks>/evaluation/aggregate.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        bootstrap_samples=cfg.evaluation.bootstrap_samples,
+        confidence=cfg.evaluation.confidence,
+        seed=cfg.seed,
     script:
         "../scripts/aggregate.py"

@@ -8,19 +8,19 @@ rule denoise:
         weights="results/models/denoisers/{denoiser}/model.safetensors",
     output:
         directory("results/estimates/denoised/{denoiser}/{split}/{scatteritem}"),
-    params:
-        sample_rate=cfg.sample_rate,
-        inference=cfg.inference.model_dump(mode="json"),
-    priority: 10
-    threads: cfg.machine.threads
-    resources:
-        gpu=GPU,
     log:
         "<logs>/inference/denoise_{denoiser}_{split}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/inference/denoise_{denoiser}_{split}_{scatteritem}.tsv"
+    priority: 10
     conda:
         "../../envs/models.yaml"
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    params:
+        sample_rate=cfg.sample_rate,
+        inference=cfg.inference.model_dump(mode="json"),
     script:
         "../scripts/denoise.py"
 
@@ -31,11 +31,11 @@ rule gather_denoised:
     output:
         "results/estimates/denoised/{denoiser}/{split}/estimates.csv",
         "results/estimates/denoised/{denoiser}/{split}/latency.csv",
-    priority: 10
     log:
         "<logs>/inference/gather_{denoiser}_{split}.log",
     benchmark:
         "<benchmarks>/inference/gather_{denoiser}_{split}.tsv"
+    priority: 10
     conda:
         "../../envs/data.yaml"
     script:
@@ -48,19 +48,21 @@ rule separate:
         denoised=denoised_for_test,
         weights="results/models/separators/{separator}/{trained}/model.safetensors",
     output:
-        directory("results/estimates/separated/{separator}/{trained}/{tested}/{scatteritem}"),
-    params:
-        sample_rate=cfg.sample_rate,
-        inference=cfg.inference.model_dump(mode="json"),
-    threads: cfg.machine.threads
-    resources:
-        gpu=GPU,
+        directory(
+            "results/estimates/separated/{separator}/{trained}/{tested}/{scatteritem}"
+        ),
     log:
         "<logs>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/models.yaml"
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    params:
+        sample_rate=cfg.sample_rate,
+        inference=cfg.inference.model_dump(mode="json"),
     script:
         "../scripts/separate.py"
 
@@ -92,14 +94,14 @@ rule collect_latency:
     output:
         files="results/estimates/latency.csv",
         summary="results/estimates/latency_summary.csv",
-    params:
-        denoisers=list(cfg.denoisers),
-        systems=SYSTEMS,
     log:
         "<logs>/inference/latency.log",
     benchmark:
         "<benchmarks>/inference/latency.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        denoisers=list(cfg.denoisers),
+        systems=SYSTEMS,
     script:
         "../scripts/collect_latency.py"

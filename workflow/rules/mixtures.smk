@@ -8,16 +8,16 @@ rule draw_plan:
         noise="results/corpora/noise.csv",
     output:
         "results/mixtures/plan/{split}.csv",
-    params:
-        mixtures=cfg.mixtures.model_dump(mode="json"),
-        seed=cfg.seed,
-        sample_rate=cfg.sample_rate,
     log:
         "<logs>/mixtures/plan_{split}.log",
     benchmark:
         "<benchmarks>/mixtures/plan_{split}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        mixtures=cfg.mixtures.model_dump(mode="json"),
+        seed=cfg.seed,
+        sample_rate=cfg.sample_rate,
     script:
         "../scripts/draw_plan.py"
 
@@ -27,15 +27,15 @@ rule render:
         "results/mixtures/plan/{split}.csv",
     output:
         directory("results/mixtures/{split}/{scatteritem}"),
-    params:
-        sample_rate=cfg.sample_rate,
-        peak=cfg.mixtures.peak,
     log:
         "<logs>/mixtures/render_{split}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/mixtures/render_{split}_{scatteritem}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+        peak=cfg.mixtures.peak,
     script:
         "../scripts/render.py"
 

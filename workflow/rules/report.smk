@@ -20,7 +20,9 @@ rule report:
         denoised=expand(
             "results/estimates/denoised/{name}/test/estimates.csv", name=cfg.denoisers
         ),
-        separated=expand("results/estimates/separated/{name}/estimates.csv", name=SYSTEMS),
+        separated=expand(
+            "results/estimates/separated/{name}/estimates.csv", name=SYSTEMS
+        ),
     output:
         index="results/report/index.html",
         assets=directory("results/report/assets"),
@@ -39,16 +41,16 @@ rule report:
             caption="../report/latency.rst",
             category="Latency",
         ),
-    params:
-        config=cfg.model_dump(mode="json"),
-        denoisers=list(cfg.denoisers),
-        separators=TRAINED_SEPARATORS,
-        systems=SYSTEMS,
     log:
         "<logs>/report/report.log",
     benchmark:
         "<benchmarks>/report/report.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        config=cfg.model_dump(mode="json"),
+        denoisers=list(cfg.denoisers),
+        separators=TRAINED_SEPARATORS,
+        systems=SYSTEMS,
     script:
         "../scripts/report.py"

@@ -12,19 +12,19 @@ rule train_denoiser:
     output:
         weights="results/models/denoisers/{denoiser}/model.safetensors",
         history="results/models/denoisers/{denoiser}/history.csv",
-    params:
-        job=denoiser_job,
-        sample_rate=cfg.sample_rate,
-    priority: 10
-    threads: cfg.machine.threads
-    resources:
-        gpu=GPU,
     log:
         "<logs>/training/denoiser_{denoiser}.log",
     benchmark:
         "<benchmarks>/training/denoiser_{denoiser}.tsv"
+    priority: 10
     conda:
         "../../envs/models.yaml"
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=denoiser_job,
+        sample_rate=cfg.sample_rate,
     script:
         "../scripts/train.py"
 
@@ -39,17 +39,17 @@ rule train_separator:
     output:
         weights="results/models/separators/{separator}/{condition}/model.safetensors",
         history="results/models/separators/{separator}/{condition}/history.csv",
-    params:
-        job=separator_job,
-        sample_rate=cfg.sample_rate,
-    threads: cfg.machine.threads
-    resources:
-        gpu=GPU,
     log:
         "<logs>/training/separator_{separator}_{condition}.log",
     benchmark:
         "<benchmarks>/training/separator_{separator}_{condition}.tsv"
     conda:
         "../../envs/models.yaml"
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    params:
+        job=separator_job,
+        sample_rate=cfg.sample_rate,
     script:
         "../scripts/train.py"

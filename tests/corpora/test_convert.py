@@ -1,0 +1,136 @@
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile as sf
+
+from pipeline import audio
+from pipeline.corpora.convert import convert, convert_shard, loudness
+from pipeline.corpora.scan import scan_noise, scan_speech
+from pipeline.errors import PipelineError
+from pipeline.files import read_manifest
+
+
+@pytest.fixture
+def scan(corpus):
+    """The scan of a corpus of three splits with two speakers each."""
+    corpus.fill(speakers=2, utterances=1)
+    scan_speech(corpus.speech, corpus.subsets, 2, corpus.root / "scan/speech.csv")
+    return corpus.root / "scan/speech.csv"
+
+
+def converted(scan, shard="1-of-1", rate=8000, folder="out"):
+    out = scan.parent / folder / shard
+    convert_shard(scan, out, shard, rate)
+    return read_manifest(out / "index.csv")
+
+
+def refused(scan):
+    with pytest.raises(PipelineError) as error:
+        converted(scan)
+    assert not list(scan.parent.rglob("index.csv"))
+    return str(error.value)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
+    before, table = read_manifest(scan), converted(scan, rate=rate)
+    assert list(table.columns) == [*before.columns, "samples", "lufs", "peak"]
+    assert table.drop(columns=["path", "samples", "lufs", "peak"]).equals(
+        before.drop(columns="path")
+    )
+    for source, row in zip(before["path"], table.to_dict("records"), strict=True):
+        header = sf.info(row["path"])
+        assert (header.format, header.subtype) == ("WAV", "PCM_16")
+        expected = round(audio.info(source).samples * rate / 16000)
+        assert audio.info(row["path"]) == (rate, row["samples"], 1)
+        assert row["samples"] == expected
+        samples, _ = sf.read(row["path"])
+        measured = pyloudnorm.Meter(rate).integrated_loudness(samples)
+        assert row["lufs"] == pytest.approx(measured, abs=0.01)
+        assert row["peak"] == pytest.approx(abs(samples).max(), abs=2 / 32768)
+
+
+def test_the_sound_is_that_of_the_source(scan):
+    row, source = converted(scan).iloc[0], read_manifest(scan)["path"][0]
+    expected = audio.resample(*audio.read(source), 8000)
+    assert np.abs(audio.read_at(row["path"], 8000) - expected).max() < 1.5 / 32768
+
+
+def test_full_scale_stays_within_full_scale(tmp_path):
+    """A square wave overshoots by 18 % where its upper harmonics are taken away."""
+    square = np.where(np.arange(16000) % 64 < 32, 1, -1).astype(np.float32)
+    audio.write(tmp_path / "a.flac", square, 16000, format="FLAC")
+    facts = convert(tmp_path / "a.flac", tmp_path / "a.wav", 8000)
+    samples = audio.read_at(tmp_path / "a.wav", 8000)
+    assert facts["peak"] == 1.0 and abs(samples).max() <= 1
+    assert (abs(samples) > 0.999).mean() < 0.05  # scaled, not clipped
+    assert facts["lufs"] == pytest.approx(loudness(samples, 8000), abs=0.01)
+
+
+def test_shards_are_parts_of_the_whole(scan):
+    whole = converted(scan).drop(columns="path")
+    parts = [converted(scan, f"{k}-of-4").drop(columns="path") for k in (1, 2, 3, 4)]
+    assert [row for part in parts for row in part.to_dict("records")] == whole.to_dict("records")
+
+
+def test_a_shard_without_rows_has_its_columns(scan):
+    table = converted(scan, "1-of-7")
+    assert len(table) == 0
+    assert list(table.columns) == list(converted(scan).columns)
+
+
+def test_converting_again_gives_the_same_bytes(scan):
+    def digests(folder):
+        converted(scan, folder=folder)
+        files = sorted((scan.parent / folder).rglob("*.*"))
+        assert len(files) == 7
+        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+    assert digests("first") == digests("second")
+
+
+def test_every_bad_file_is_named(scan):
+    silent, holed, cut, whole = read_manifest(scan)["path"][:4]
+    audio.write(silent, np.full(16000, 5e-5, np.float32), 16000)
+    audio.write(holed, np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    os.truncate(cut, 9000)
+    message = refused(scan)
+    assert f"{silent}: is silent (below -80 dBFS); remove it from the corpus" in message
+    assert f"{holed}: holds NaN or infinite samples" in message
+    assert f"{cut}: cannot be read as audio" in message
+    assert whole not in message and "\n" not in message
+
+
+def test_a_vanished_file_is_named(scan):
+    path = read_manifest(scan)["path"][0]
+    Path(path).unlink()
+    assert refused(scan).startswith(f"{path}: no such file")
+
+
+def test_several_channels_are_counted_once_and_the_first_used(corpus, caplog):
+    for split in corpus.subsets:
+        corpus.hiss(split, "mono")
+    stereo = [corpus.hiss("train", f"stereo{k}", channels=2) for k in (1, 2)]
+    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    with caplog.at_level(logging.WARNING):
+        table = converted(corpus.root / "noise.csv", rate=16000).set_index("noise")
+    assert caplog.messages == ["2 files have several channels; their first channel is used"]
+    left = sf.read(stereo[1])[0][:, 0]
+    assert np.abs(audio.read_at(table.loc["stereo2", "path"], 16000) - left).max() < 1.5 / 32768
+
+
+def test_loudness_is_that_of_the_standard():
+    """BS.1770: a sine of 997 Hz at full scale in one channel reads -3.01 LUFS."""
+    sine = np.sin(2 * np.pi * 997 * np.arange(48000) / 48000).astype(np.float32)
+    assert loudness(sine, 48000) == pytest.approx(-3.01, abs=0.05)
+    assert loudness(sine / 10, 48000) == pytest.approx(-23.01, abs=0.05)
+
+
+@pytest.mark.parametrize("samples", [np.ones(3199), np.zeros(8000), np.full(8000, 1e-6)])
+def test_loudness_is_undefined_of_the_short_and_the_silent(samples):
+    assert np.isnan(loudness(samples.astype(np.float32), 8000))

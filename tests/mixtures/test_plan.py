@@ -1,0 +1,203 @@
+import logging
+from itertools import combinations
+from math import prod
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import audio
+from pipeline.corpora.convert import loudness
+from pipeline.errors import PipelineError
+from pipeline.files import read_manifest, write_manifest
+from pipeline.mixtures.plan import _combinations, draw_mixture, draw_plan, load_pool
+
+RATE = 8000
+
+
+@pytest.fixture
+def plan(converted, settings, tmp_path):
+    """`plan(split="test", seed=0, count=4, num_speakers=2, …)`: the drawn table."""
+
+    def draw(split="test", seed=0, count=4, **values):
+        mixtures = settings(counts={"train": count, "dev": count, "test": count}, **values)
+        out = tmp_path / "plan.csv"
+        draw_plan(converted.speech, converted.noise, out, split, mixtures, seed, RATE)
+        return read_manifest(out)
+
+    return draw
+
+
+@pytest.fixture
+def draws(converted, settings):
+    """`draws(500, …)`: many mixtures of the training pool, as a table."""
+
+    def draw(count, **values):
+        mixtures = settings(**values)
+        pool = load_pool(converted.speech, converted.noise, "train", mixtures, RATE)
+        rngs = (np.random.default_rng(i) for i in range(count))
+        return pd.DataFrame([draw_mixture(pool, mixtures, rng) for rng in rngs])
+
+    return draw
+
+
+def sources(table):
+    """One row a source of any mixture: utterance, speaker, sex, path, start, gain."""
+    numbers = sorted(int(c.split("_")[1]) for c in table if c.endswith("_gain") and c[0] == "s")
+    facts = ["utterance", "speaker", "sex", "path", "start", "gain"]
+    parts = [
+        table[[f"source_{k}_{fact}" for fact in facts]].set_axis(facts, axis=1) for k in numbers
+    ]
+    return pd.concat(parts)
+
+
+def levels(table):
+    """LUFS and peak of every planned source, measured on its samples."""
+    scaled = [audio.read_at(s.path, RATE) * np.float32(s.gain) for s in sources(table).itertuples()]
+    return np.array([loudness(s, RATE) for s in scaled]), np.array([abs(s).max() for s in scaled])
+
+
+def test_a_longer_plan_begins_with_a_shorter_one(plan):
+    short, long = plan(count=4), plan(count=9)
+    pd.testing.assert_frame_equal(long.iloc[:4], short)
+    assert list(long["mixture_id"]) == [f"test-{i:06d}" for i in range(9)]
+
+
+def test_seeds_and_splits_draw_differently(plan):
+    columns = ["source_1_gain", "noise_snr"]
+    drawn = [plan(seed=0), plan(seed=1), plan(split="dev"), plan(split="train")]
+    values = np.concatenate([table[columns].to_numpy() for table in drawn])
+    assert len(np.unique(values)) == values.size
+    pd.testing.assert_frame_equal(plan(seed=0), drawn[0])
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+@pytest.mark.parametrize("num_speakers", [1, 2, 3, 5])
+def test_speakers_of_a_mixture_are_distinct_and_of_its_split(plan, converted, split, num_speakers):
+    table = plan(split=split, num_speakers=num_speakers)
+    columns = [f"source_{k}_speaker" for k in range(1, num_speakers + 1)]
+    assert f"source_{num_speakers + 1}_path" not in table
+    assert (table[columns].nunique(axis=1) == num_speakers).all()
+    corpus = read_manifest(converted.speech).set_index("utterance")
+    drawn = sources(table)
+    same = corpus.loc[drawn["utterance"], ["speaker", "sex", "path"]]
+    assert (same.to_numpy() == drawn[["speaker", "sex", "path"]].to_numpy()).all()
+    assert set(corpus.loc[drawn["utterance"], "split"]) == {split}
+    noises = read_manifest(converted.noise).query("split == @split")
+    assert set(table["noise_source_path"]) <= set(noises["path"])
+
+
+def test_everything_is_drawn_about_as_often(draws):
+    table = draws(600, num_speakers=3)
+    counts = sources(table)["utterance"].value_counts()
+    assert len(counts) == 10 and counts.between(140, 220).all()  # 180 each, 5 sigma about 60
+    assert table["noise"].value_counts().between(240, 360).all()
+    snr = table["noise_snr"]
+    assert -6 <= snr.min() < -5.9 and 2.9 < snr.max() <= 3
+    assert snr.mean() == pytest.approx(-1.5, abs=0.5)
+
+
+def test_speech_has_the_loudness_drawn(plan):
+    loud, _ = levels(plan(speech_lufs=(-28, -28)))
+    assert loud == pytest.approx(-28, abs=0.05)
+    loud, _ = levels(plan(count=20))
+    assert loud.min() >= -33.05 and loud.max() <= -24.95 and np.ptp(loud) > 4
+
+
+def test_speech_is_never_above_the_peak(plan):
+    loud, peaks = levels(plan(speech_lufs=(0, 0), peak=0.7))
+    assert peaks == pytest.approx(0.7, abs=1e-3)
+    assert (loud < -1).all()
+
+
+@pytest.mark.parametrize("mode, pick", [("min", min), ("max", max)])
+def test_the_length_is_that_of_the_shortest_or_longest(plan, converted, mode, pick):
+    table = plan(mode=mode, num_speakers=3)
+    samples = read_manifest(converted.speech).set_index("utterance")["samples"]
+    for row in table.to_dict("records"):
+        assert row["length"] == pick(samples[row[f"source_{k}_utterance"]] for k in (1, 2, 3))
+    assert (sources(table)["start"] == 0).all()
+
+
+def test_the_noise_begins_within_it(draws, converted):
+    table = draws(400, num_speakers=2)
+    samples = read_manifest(converted.noise).set_index("path")["samples"]
+    held = samples[table["noise_source_path"]].to_numpy()
+    spare = np.where(held >= table["length"], held - table["length"], held - 1)
+    assert (table["noise_start"] >= 0).all() and (table["noise_start"] <= spare).all()
+    for _, rows in table.assign(part=table["noise_start"] / spare).groupby("noise"):
+        assert rows["part"].min() < 0.05 and rows["part"].max() > 0.95
+
+
+def test_librimix_draws_the_loudness_of_the_noise(draws, converted):
+    table = draws(200, noise_rule="librimix", num_speakers=2)
+    assert "noise_snr" not in table
+    lufs = read_manifest(converted.noise).set_index("path")["lufs"]
+    drawn = lufs[table["noise_source_path"]].to_numpy() + 20 * np.log10(table["noise_gain"])
+    assert -38.001 <= drawn.min() < -37.5 and -30.5 < drawn.max() <= -29.999
+
+
+def test_librimix_keeps_the_noise_below_the_peak(draws, converted):
+    table = draws(10, noise_rule="librimix", noise_lufs=(0, 0), num_speakers=2)
+    peaks = read_manifest(converted.noise).set_index("path")["peak"]
+    drawn = peaks[table["noise_source_path"]].to_numpy() * table["noise_gain"]
+    assert drawn.to_numpy() == pytest.approx(0.9)
+
+
+def test_librimix_names_a_noise_without_loudness(converted, settings, tmp_path):
+    noise = read_manifest(converted.noise).assign(lufs=np.nan)
+    write_manifest(tmp_path / "noise.csv", noise)
+    inputs = converted.speech, tmp_path / "noise.csv", tmp_path / "plan.csv"
+    with pytest.raises(PipelineError, match=r"(long|short)\.wav: too short or quiet"):
+        draw_plan(*inputs, "dev", settings(noise_rule="librimix"), 0, RATE)
+
+
+def test_short_utterances_are_left_out_and_counted(plan, converted, caplog):
+    with caplog.at_level(logging.WARNING):
+        table = plan(min_seconds=1.22, num_speakers=2, count=14)
+    speech = read_manifest(converted.speech).query("split == 'test'")
+    long = set(speech[speech["samples"] >= 1.22 * RATE]["utterance"])
+    assert len(long) == 6
+    assert set(sources(table)["utterance"]) == long
+    assert [m for m in caplog.messages if m.startswith("test: 4 of 10 utterances are shorter")]
+
+
+def test_an_utterance_of_just_the_length_is_used(plan, converted):
+    longest = read_manifest(converted.speech)["samples"].max()
+    assert (plan(min_seconds=longest / RATE, num_speakers=1, count=1)["length"] == longest).all()
+
+
+@pytest.mark.parametrize(
+    "values, cause",
+    [
+        ({"num_speakers": 6}, r"^mixtures: split test has 5 speakers .* num_speakers is 6; lower"),
+        ({"min_seconds": 9}, r"^mixtures: split test has 0 speakers with long enough utterances"),
+        (
+            {"num_speakers": 1, "count": 11},
+            r"^mixtures\.counts\.test: 11 mixtures asked, the utterances give 10 different ones",
+        ),
+    ],
+)
+def test_too_little_to_draw_from_is_refused(plan, tmp_path, values, cause):
+    with pytest.raises(PipelineError, match=cause) as error:
+        plan(**values)
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+def test_as_many_as_there_are_can_be_drawn(plan):
+    assert len(plan(num_speakers=1, count=10)) == 10
+
+
+@pytest.mark.parametrize("sizes", [[3], [1, 1, 1], [2, 3, 4], [5, 1, 2, 2, 7], [0, 2, 3]])
+@pytest.mark.parametrize("chosen", [1, 2, 3, 5])
+def test_combinations_are_counted_right(sizes, chosen):
+    assert _combinations(sizes, chosen) == sum(prod(c) for c in combinations(sizes, chosen))
+
+
+def test_a_speaker_like_a_number_stays_text(converted, settings, tmp_path):
+    speech = read_manifest(converted.speech)
+    speech["speaker"] = "00" + speech["speaker"]
+    write_manifest(tmp_path / "speech.csv", speech)
+    inputs = tmp_path / "speech.csv", converted.noise, tmp_path / "plan.csv"
+    draw_plan(*inputs, "test", settings(), 0, RATE)
+    assert sources(read_manifest(tmp_path / "plan.csv"))["speaker"].str.startswith("003").all()

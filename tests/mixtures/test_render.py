@@ -1,0 +1,264 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import audio
+from pipeline.errors import PipelineError
+from pipeline.files import read_manifest, write_manifest
+from pipeline.mixtures.plan import draw_plan
+from pipeline.mixtures.render import (
+    NOISE_GAIN_LIMIT,
+    render,
+    render_shard,
+    repeat_noise,
+    snr,
+    snr_gain,
+    source_names,
+)
+
+RATE = 8000
+STEP = 1 / 32768  # of 16 bit
+RULES = ["wham", "librimix"]
+
+
+@pytest.fixture
+def make(converted, settings, tmp_path):
+    """`make(noise_rule="wham", …)`: plan and render a split, the index comes back."""
+
+    def call(out="set", shard="1-of-1", peak=0.9, **values):
+        mixtures = settings(**values)
+        plan = tmp_path / "plan.csv"
+        draw_plan(converted.speech, converted.noise, plan, "train", mixtures, 0, RATE)
+        render_shard(plan, tmp_path / out, shard, RATE, peak)
+        return read_manifest(tmp_path / out / "index.csv")
+
+    return call
+
+
+def signals(row, names=("mix_both", "mix_clean", "noise", "s1", "s2", "s3")):
+    """What was written of a mixture: name to samples."""
+    return {n: audio.read_at(row[f"{n}_path"], RATE) for n in names if f"{n}_path" in row}
+
+
+def power(samples):
+    return np.mean(np.square(samples, dtype=np.float64))
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.wav")}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("num_speakers", [1, 3])
+def test_mixtures_are_sums_of_what_is_written(make, rule, num_speakers):
+    table = make(noise_rule=rule, num_speakers=num_speakers)
+    assert len(table) == 6
+    for row in table.to_dict("records"):
+        heard = signals(row)
+        assert all(len(samples) == row["length"] for samples in heard.values())
+        voices = sum(heard[f"s{k}"] for k in range(1, num_speakers + 1))
+        # Each file is rounded by half a step.
+        assert np.abs(voices - heard["mix_clean"]).max() <= (num_speakers + 1) * STEP / 2 + 1e-7
+        both = heard["mix_clean"] + heard["noise"]
+        assert np.abs(both - heard["mix_both"]).max() <= 1.5 * STEP + 1e-7
+
+
+def test_sets_have_the_folders_and_format_of_librimix(make, tmp_path):
+    table = make(num_speakers=2)
+    folders = {p.name for p in (tmp_path / "set").iterdir() if p.is_dir()}
+    assert folders == {"mix_both", "mix_clean", "s1", "s2", "noise"}
+    names = {f"{f}/{i}.wav" for f in folders for i in table["mixture_id"]}
+    assert set(files(tmp_path / "set")) == names
+    assert audio.info(table["mix_both_path"][0]) == (RATE, table["length"][0], 1)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_noise_is_as_loud_as_recorded(make, rule):
+    for row in make(noise_rule=rule).to_dict("records"):
+        heard = signals(row)
+        loudest = max(power(heard[name]) for name in ("s1", "s2", "s3"))
+        written = 10 * np.log10(loudest / power(heard["noise"]))
+        assert row["noise_snr"] == pytest.approx(written, abs=0.02)
+
+
+def test_wham_gives_the_snr_of_the_plan(make, tmp_path):
+    table, plan = make(noise_rule="wham"), read_manifest(tmp_path / "plan.csv")
+    assert table["noise_snr"].to_numpy() == pytest.approx(plan["noise_snr"].to_numpy(), abs=1e-3)
+    assert table["noise_snr"].between(-6, 3).all() and table["noise_snr"].std() > 1
+
+
+def test_librimix_gives_the_gain_of_the_plan(make, tmp_path):
+    table, plan = make(noise_rule="librimix"), read_manifest(tmp_path / "plan.csv")
+    assert list(table["noise_gain"]) == list(plan["noise_gain"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_gains_and_scale_give_the_written_signals_again(make, converted, rule, mode):
+    lengths = read_manifest(converted.noise).set_index("path")["samples"]
+    table = make(noise_rule=rule, mode=mode, speech_lufs=(-16, -12))
+    assert (table["scale"] < 1).any()
+    for row in table.to_dict("records"):
+        heard, length = signals(row), row["length"]
+        for k in (1, 2, 3):
+            source = audio.read_at(row[f"source_{k}_path"], RATE)[:length]
+            expected = np.pad(source, (0, length - len(source)))
+            expected *= np.float32(row[f"source_{k}_gain"] * row["scale"])
+            assert np.abs(heard[f"s{k}"] - expected).max() < 1.5 * STEP
+        if row["noise_start"] + length <= lengths[row["noise_source_path"]]:
+            part = audio.read_at(row["noise_source_path"], RATE, row["noise_start"], length)
+            part *= np.float32(row["noise_gain"] * row["scale"])
+            assert np.abs(heard["noise"] - part).max() < 1.5 * STEP
+    assert table["noise"].nunique() == 2  # the long one was among them
+
+
+@pytest.mark.parametrize("peak", [0.9, 0.25])
+def test_the_peak_is_capped_and_the_scale_recorded(make, peak):
+    capped = make(speech_lufs=(-12, -8), peak=peak)
+    for row in capped.to_dict("records"):
+        loudest = max(abs(samples).max() for samples in signals(row).values())
+        assert loudest <= peak + STEP
+        if row["scale"] < 1:
+            assert loudest == pytest.approx(peak, abs=2 * STEP)
+    assert (capped["scale"] < 1).any() and (capped["scale"] <= 1).all()
+
+
+def test_quiet_mixtures_are_not_scaled(make):
+    assert (make(speech_lufs=(-40, -38))["scale"] == 1).all()
+
+
+def test_max_mode_pads_with_silence(make, converted):
+    samples = read_manifest(converted.speech).set_index("utterance")["samples"]
+    padded = 0
+    for row in make(mode="max").to_dict("records"):
+        held = [samples[row[f"source_{k}_utterance"]] for k in (1, 2, 3)]
+        assert row["length"] == max(held)
+        for k, end in enumerate(held, 1):
+            heard = signals(row)[f"s{k}"]
+            assert np.all(heard[end:] == 0) and np.any(heard[end - 800 : end] != 0)
+            padded += len(heard) - end
+    assert padded > 0
+
+
+def test_rendering_again_gives_the_same_bytes(make, tmp_path):
+    make("first"), make("second")
+    first, second = (files(tmp_path / name) for name in ("first", "second"))
+    assert len(first) == 36 and first == second
+
+
+def test_shards_are_parts_of_the_whole(make, tmp_path):
+    make("whole")
+    parts = {}
+    for k in (1, 2, 3, 4):
+        make(f"part{k}", f"{k}-of-4")
+        parts |= files(tmp_path / f"part{k}")
+    assert parts == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_index_is_a_plan_that_gives_the_same_set(make, tmp_path, rule):
+    make("first", noise_rule=rule)
+    render_shard(tmp_path / "first/index.csv", tmp_path / "again", "1-of-1", RATE, 0.9)
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+
+
+def test_a_moved_set_is_found(make, tmp_path):
+    before = [signals(row) for row in make().to_dict("records")]
+    shutil.move(tmp_path / "set", tmp_path / "moved")
+    after = [signals(r) for r in read_manifest(tmp_path / "moved/index.csv").to_dict("records")]
+    assert len(before) == 6
+    for one, other in zip(before, after, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_snr_is_that_of_the_loudest_source():
+    loud, quiet = np.full(100, 0.2), np.full(100, -0.02)
+    noise = np.full(100, 0.02)
+    assert snr(np.stack([quiet, loud]), noise) == pytest.approx(20)
+    assert snr_gain(np.stack([quiet, loud]), noise, 14) == pytest.approx(10 ** (6 / 20))
+
+
+def test_a_silent_stretch_of_noise_is_not_blown_up(tmp_path, voice):
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    audio.write(tmp_path / "noise.wav", np.zeros(9000, np.float32), RATE)
+    row = {"length": 8000, "noise_source_path": tmp_path / "noise.wav", "noise_start": 3}
+    row |= {"noise_snr": 0.0, "source_1_path": tmp_path / "voice.wav"}
+    row |= {"source_1_start": 0, "source_1_gain": 1.0}
+    heard, facts = render(row, 1, RATE, 0.9)
+    assert facts["noise_gain"] == NOISE_GAIN_LIMIT
+    assert np.isfinite(facts["noise_snr"]) and not heard["noise"].any()
+    assert np.array_equal(heard["mix_both"], heard["mix_clean"])
+
+
+@pytest.fixture(scope="module")
+def white():
+    return np.random.default_rng(0).standard_normal(60000).astype(np.float32)
+
+
+def test_repeated_noise_keeps_its_power_through_the_seam(white):
+    fade = 20000
+    again = repeat_noise(white, 0, 3 * len(white), fade)
+    period = len(white) - fade
+    for part in np.split(again[period : period + fade], 4):  # 5000 samples: sigma is 2 %
+        assert power(part) == pytest.approx(1, abs=0.08)
+    jumps = np.abs(np.diff(repeat_noise(np.cumsum(white) / 100, 0, 3 * len(white), fade)))
+    assert jumps.max() < 0.06  # a walk in steps of 0.01 stays one
+
+
+@pytest.mark.parametrize("start", [400, 5000, 59599])
+def test_repeated_noise_begins_at_its_start(white, start):
+    again = repeat_noise(white, start, 150000, 400)
+    assert len(again) == 150000
+    end = len(white) - 400
+    assert np.array_equal(again[: end - start], white[start:end])
+    assert np.array_equal(again[end:], again[:-end])
+
+
+@pytest.mark.parametrize("held", [1, 4, 5, 399, 401, 799])
+@pytest.mark.parametrize("length", [1, 800, 5000])
+def test_noise_of_any_length_is_repeated(white, held, length):
+    again = repeat_noise(white[:held], held - 1, length, 400)
+    assert again.shape == (length,) and again.dtype == np.float32
+    assert np.isfinite(again).all() and again.any()
+
+
+def test_short_noise_fills_the_mixture(make):
+    rows = [row for row in make().to_dict("records") if row["noise"] == "short"]
+    assert rows
+    for row in rows:
+        parts = np.array_split(signals(row)["noise"], 8)
+        levels = 10 * np.log10([power(part) for part in parts])
+        assert np.ptp(levels) < 2  # white noise of 1000 samples each
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_sources_are_named_in_every_table(make, count):
+    names = [f"s{k}" for k in range(1, count + 1)]
+    index = make(num_speakers=count)
+    assert source_names(index) == names
+    assert source_names(index[[c for c in index if not c.startswith(("s1_", "s2_"))]]) == names
+    estimates = pd.DataFrame(columns=["mixture_id", *(f"{n}_path" for n in reversed(names))])
+    assert source_names(estimates) == names
+
+
+def test_no_source_is_named_where_there_is_none():
+    denoised = pd.DataFrame(columns=["mixture_id", "path", "denoised_path", "noise_source_path"])
+    assert source_names(denoised) == []
+
+
+def test_a_corpus_at_another_rate_is_named(make, tmp_path):
+    make()
+    with pytest.raises(PipelineError, match=r"is at 8000 Hz where 16000 Hz is expected"):
+        render_shard(tmp_path / "plan.csv", tmp_path / "other", "1-of-1", 16000, 0.9)
+    assert not (tmp_path / "other/index.csv").exists()
+
+
+def test_a_lost_source_is_named(make, tmp_path):
+    make()
+    plan = read_manifest(tmp_path / "plan.csv")
+    plan.loc[2, "source_2_path"] = str(tmp_path / "lost.wav")
+    write_manifest(tmp_path / "plan.csv", plan)
+    with pytest.raises(PipelineError, match=r"lost\.wav: no such file"):
+        render_shard(tmp_path / "plan.csv", tmp_path / "other", "1-of-1", RATE, 0.9)

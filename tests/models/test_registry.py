@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from pipeline import models
+from pipeline.errors import PipelineError
+
+TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
+
+
+def conv_tasnet_parameters(sources, N=512, L=16, B=128, H=512, Sc=128, P=3, X=8, R=3):
+    """Count from the paper's figure 1: weights, biases, gains and PReLU slopes."""
+    encoder = decoder = N * L
+    bottleneck = 2 * N + N * B + B  # layer norm, then a 1x1 convolution
+    block = (B * H + H) + 1 + 2 * H  # 1x1 convolution, PReLU, norm
+    block += (H * P + H) + 1 + 2 * H  # depthwise convolution, PReLU, norm
+    block += (H * B + B) + (H * Sc + Sc)  # residual and skip outputs
+    masks = 1 + Sc * N * sources + N * sources  # PReLU, 1x1 convolution
+    return encoder + bottleneck + X * R * block + masks + decoder
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3, 5])
+@pytest.mark.parametrize("time", [800, 1001, 1999])
+def test_output_has_a_signal_a_source_as_long_as_the_input(sources, time):
+    network = models.build("conv_tasnet", TINY, sources, 8000)
+    assert network(torch.randn(2, time)).shape == (2, sources, time)
+
+
+@pytest.mark.parametrize("sources", [1, 3])
+@pytest.mark.parametrize("arguments", [TINY, TINY | {"P": 5, "R": 2}, {}])
+def test_parameters_are_those_of_the_paper(arguments, sources):
+    network = models.build("conv_tasnet", arguments, sources, 8000)
+    assert count(network) == conv_tasnet_parameters(sources, **arguments)
+
+
+def test_published_configuration_has_5_million_parameters():
+    assert count(models.build("conv_tasnet", {}, 2, 8000)) == pytest.approx(5.1e6, rel=0.02)
+
+
+def test_causal_network_hears_no_future():
+    network = models.build("conv_tasnet", TINY | {"causal": True, "norm": "cLN"}, 2, 8000).eval()
+    mixture = torch.randn(1, 1600)
+    changed = mixture.clone()
+    changed[:, 800:] = 0
+    before, after = network(mixture)[..., :780], network(changed)[..., :780]
+    torch.testing.assert_close(before, after)
+
+
+def test_unknown_model_is_refused_with_the_allowed_ones():
+    with pytest.raises(PipelineError, match="'wavenet' is not registered; allowed: conv_tasnet"):
+        models.build("wavenet", {}, 2, 8000)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"M": 3}, r"arguments\.M: unknown key; allowed here: B, H, L"),
+        ({"N": 0}, r"arguments\.N: .*greater than 0"),
+        ({"N": "many"}, r"arguments\.N: .*not 'many'"),
+        ({"norm": "BN"}, r"arguments\.norm: .*gLN"),
+    ],
+)
+def test_bad_argument_is_named(arguments, message):
+    with pytest.raises(PipelineError, match=message):
+        models.parse_arguments("conv_tasnet", arguments)

@@ -1,0 +1,174 @@
+import os
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from pipeline import audio
+from pipeline.errors import PipelineError
+
+RATE = 8000
+RNG = np.random.default_rng(0)
+NOISE = RNG.uniform(-1, 1, 4000).astype(np.float32)
+
+
+def tone(hertz, rate, seconds=1.0):
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype("f4")
+
+
+def refused(function, path, *arguments):
+    """The one line with which `function` refuses `path`, without the path."""
+    with pytest.raises(PipelineError) as error:
+        function(path, *arguments)
+    message = str(error.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "subtype, format, step",
+    [("PCM_16", "WAV", 1 / 32768), ("PCM_16", "FLAC", 1 / 32768), ("FLOAT", "WAV", 0)],
+)
+def test_what_is_written_is_read(tmp_path, subtype, format, step):
+    audio.write(tmp_path / "new/folder/a", NOISE, RATE, subtype=subtype, format=format)
+    samples, rate = audio.read(tmp_path / "new/folder/a")
+    assert rate == RATE and samples.dtype == np.float32
+    assert samples.shape == NOISE.shape
+    # libsndfile writes with 32767 and reads with 32768: a step at full scale beside half of one.
+    assert np.abs(samples - NOISE).max() <= 1.5 * step
+    assert sf.info(tmp_path / "new/folder/a").subtype == subtype
+    assert audio.info(tmp_path / "new/folder/a") == (RATE, len(NOISE), 1)
+
+
+def test_float_keeps_what_is_above_full_scale(tmp_path):
+    audio.write(tmp_path / "a.wav", 3 * NOISE, RATE, subtype="FLOAT")
+    assert np.array_equal(audio.read(tmp_path / "a.wav")[0], 3 * NOISE)
+
+
+def test_the_first_channel_of_several_is_read(tmp_path):
+    audio.write(tmp_path / "a.wav", np.stack([NOISE, -NOISE], axis=1), RATE, subtype="FLOAT")
+    assert np.array_equal(audio.read(tmp_path / "a.wav")[0], NOISE)
+    assert audio.info(tmp_path / "a.wav").channels == 2
+
+
+@pytest.mark.parametrize("suffix", ["WAV", "FLAC"])
+@pytest.mark.parametrize("start, samples", [(0, 10), (1234, 500), (3999, 1), (3000, -1)])
+def test_a_part_is_read(tmp_path, start, samples, suffix):
+    audio.write(tmp_path / "a", NOISE, RATE, format=suffix)
+    whole = audio.read_at(tmp_path / "a", RATE)
+    end = len(NOISE) if samples < 0 else start + samples
+    part = audio.read_at(tmp_path / "a", RATE, start, samples)
+    assert np.array_equal(part, whole[start:end])
+
+
+@pytest.mark.parametrize("start, samples", [(3999, 2), (4000, -1), (4000, 1), (9000, -1)])
+def test_a_part_beyond_the_end_is_refused(tmp_path, start, samples):
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    assert refused(audio.read, tmp_path / "a.wav", start, samples).startswith("ends at sample")
+
+
+def test_another_rate_is_refused(tmp_path):
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    message = refused(audio.read_at, tmp_path / "a.wav", 16000)
+    assert message == "is at 8000 Hz where 16000 Hz is expected; delete it and run again"
+
+
+@pytest.mark.parametrize("function", [audio.info, audio.read])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.raw"])
+def test_what_is_not_audio_is_refused(tmp_path, function, name):
+    path = tmp_path / name
+    assert refused(function, path).startswith("no such file; check the path")
+    for content in (b"", b"RIFF", b"garbage" * 500):
+        path.write_bytes(content)
+        assert refused(function, path).startswith("cannot be read as audio (")
+    path.unlink()
+    path.mkdir()
+    assert refused(function, path).startswith("cannot be read as audio (")
+
+
+@pytest.mark.parametrize("function", [audio.info, audio.read])
+def test_a_file_without_samples_is_refused(tmp_path, function):
+    audio.write(tmp_path / "a.wav", NOISE[:0], RATE)
+    assert refused(function, tmp_path / "a.wav").startswith("holds no samples")
+
+
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.999])
+def test_a_truncated_flac_is_refused(tmp_path, part):
+    audio.write(tmp_path / "a.flac", NOISE, RATE, format="FLAC")
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(content[: int(part * len(content))])
+    assert refused(audio.read, tmp_path / "a.flac").startswith("cannot be read as audio (")
+
+
+@pytest.mark.parametrize("function", [audio.info, audio.read])
+@pytest.mark.parametrize("subtype, width", [("PCM_16", 2), ("FLOAT", 4)])
+@pytest.mark.parametrize("missing", [1, 2000, 7000])
+def test_a_truncated_wav_is_refused(tmp_path, function, subtype, width, missing):
+    audio.write(tmp_path / "a.wav", NOISE, RATE, subtype=subtype)
+    os.truncate(tmp_path / "a.wav", (tmp_path / "a.wav").stat().st_size - missing)
+    held, size = len(NOISE) * width - missing, len(NOISE) * width
+    message = refused(function, tmp_path / "a.wav")
+    assert message.startswith(f"truncated, {held} of {size} bytes of sound are there")
+
+
+def test_a_wav_with_more_after_its_sound_is_read(tmp_path):
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    with (tmp_path / "a.wav").open("ab") as file:
+        file.write(b"LIST\x04\0\0\0abcd")
+    assert len(audio.read(tmp_path / "a.wav")[0]) == len(NOISE)
+
+
+def test_a_wav_from_a_pipe_is_read(tmp_path):
+    """Programs that write to a pipe cannot go back to fill in the length."""
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    content = (tmp_path / "a.wav").read_bytes()
+    assert content[36:40] == b"data"
+    (tmp_path / "a.wav").write_bytes(content[:40] + b"\xff" * 4 + content[44:])
+    assert len(audio.read(tmp_path / "a.wav")[0]) == len(NOISE)
+
+
+@pytest.mark.parametrize("function", [audio.info, audio.read])
+def test_a_flac_from_a_pipe_is_refused(tmp_path, function):
+    audio.write(tmp_path / "a.flac", NOISE, RATE, format="FLAC")
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # STREAMINFO's number of samples
+    (tmp_path / "a.flac").write_bytes(content)
+    assert refused(function, tmp_path / "a.flac").startswith("its header gives no length")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_no_number_is_refused(tmp_path, bad):
+    audio.write(tmp_path / "a.wav", np.append(NOISE, np.float32(bad)), RATE, subtype="FLOAT")
+    assert refused(audio.read, tmp_path / "a.wav").startswith("holds NaN or infinite samples")
+    assert np.isfinite(audio.read(tmp_path / "a.wav", 0, len(NOISE))[0]).all()
+
+
+def test_a_failing_write_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        audio.write(tmp_path / "a.wav", NOISE, RATE, subtype="NONSENSE")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path):
+    (tmp_path / f".a.wav.{os.getpid()}.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as error:
+        audio.write(tmp_path / "a.wav", NOISE, RATE)
+    assert error.value.filename == str(tmp_path / "a.wav")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate, target", [(16000, 8000), (8000, 16000), (44100, 8000)])
+def test_resampling_keeps_a_tone(rate, target):
+    heard = audio.resample(tone(1000, rate), rate, target)
+    assert len(heard) == target and heard.dtype == np.float32
+    inside = slice(target // 10, -target // 10)  # the filter rings at both ends
+    assert np.abs(heard - tone(1000, target))[inside].max() < 1e-3
+
+
+def test_resampling_removes_a_tone_above_nyquist():
+    heard = audio.resample(tone(5000, 16000), 16000, 8000)
+    assert np.abs(heard[800:-800]).max() < 1e-4
+
+
+def test_the_same_rate_changes_nothing():
+    assert np.array_equal(audio.resample(NOISE, RATE, RATE), NOISE)

@@ -1,0 +1,145 @@
+"""One version of everything: the environments of the rules, pyproject.toml, the lock."""
+
+import ast
+import re
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # not called as their modules
+OPTIONAL = {"torch_stoi"}  # imported if it is there
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(requirements):
+    """Distribution to version, of the requirements that name one."""
+    pairs = (re.fullmatch(r"([\w.-]+)==(\S+)", line.strip()) for line in requirements)
+    return {normal(pair[1]): pair[2] for pair in pairs if pair}
+
+
+def pip_requirements(environment):
+    dependencies = yaml.safe_load(environment.read_text(encoding="utf-8"))["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+def names_of(requirements):
+    return {normal(re.match(r"[\w.-]+", line)[0]) for line in requirements}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DECLARED = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
+LOCK = (ROOT / "envs/constraints.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
+def test_environments_have_the_versions_of_the_project(environment):
+    requirements = pip_requirements(environment)
+    unpinned = [line for line in requirements if not pins([line])]
+    assert set(unpinned) <= set(PROJECT["dependencies"])  # as the project has them
+    assert pins(requirements).items() <= pins(DECLARED).items()
+
+
+def test_the_lock_has_the_versions_of_the_project():
+    assert pins(DECLARED).items() <= pins(LOCK).items()
+
+
+def test_the_lock_names_everything_once():
+    names = [normal(line.split("==")[0]) for line in LOCK if "==" in line]
+    assert len(names) == len(set(names))
+
+
+def rules():
+    """Every rule's name and text, by file."""
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        parts = re.split(r"^rule (\w+):\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        yield from ((path, name, text) for name, text in zip(parts[1::2], parts[2::2], strict=True))
+
+
+SCRIPTED = [pytest.param(*rule, id=rule[1]) for rule in rules() if "script:" in rule[2]]
+
+
+def directive(text, name):
+    """What stands in quotes below a directive of a rule."""
+    found = re.search(rf'^    {name}:\n        "([^"]+)"', text, flags=re.MULTILINE)
+    assert found, f"no {name}:"
+    return found[1]
+
+
+def test_every_stage_has_rules_with_scripts():
+    files = {param.values[0].stem for param in SCRIPTED}
+    stages = {"corpora", "mixtures", "training", "inference", "evaluation", "report"}
+    assert files == stages
+
+
+@pytest.mark.parametrize("path, name, text", SCRIPTED)
+def test_every_rule_logs_in_an_environment_of_ours(path, name, text):
+    assert directive(text, "log").startswith(f"<logs>/{path.stem}/")
+    assert directive(text, "benchmark").startswith(f"<benchmarks>/{path.stem}/")
+    assert (path.parent / directive(text, "conda")).resolve() in ENVIRONMENTS
+    assert (path.parent / directive(text, "script")).is_file()
+
+
+def imports(path):
+    """Dotted names a file imports, in functions too, but not for type checking alone."""
+    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            nodes.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        nodes.extend(ast.iter_child_nodes(node))
+
+
+def third_party(names):
+    """The distributions of the modules that are neither Python's nor ours."""
+    tops = {name.split(".")[0] for name in names} - OPTIONAL - {"pipeline", "snakemake"}
+    return {normal(DISTRIBUTIONS.get(top, top)) for top in tops - sys.stdlib_module_names}
+
+
+def ours(name):
+    """The files of `pipeline` that run when a dotted name is imported."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        at = ROOT.joinpath(*parts[:end])
+        yield from (path for path in (at / "__init__.py", at.with_suffix(".py")) if path.exists())
+
+
+def reached(script):
+    """A script and all of `pipeline` that it can come to import."""
+    found, waiting = set(), [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            names = [name for name in imports(path) if name.split(".")[0] == "pipeline"]
+            waiting.extend(chain.from_iterable(ours(name) for name in names))
+            if path == ROOT / "pipeline/models/__init__.py":  # imports the models by name
+                waiting.append(path.with_name("conv_tasnet.py"))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_what_is_imported_is_declared(path):
+    assert third_party(imports(path)) <= names_of(DECLARED)
+
+
+@pytest.mark.parametrize("path, name, text", SCRIPTED)
+def test_an_environment_holds_what_its_rule_imports(path, name, text):
+    script = path.parent / directive(text, "script")
+    names = chain.from_iterable(imports(file) for file in reached(script))
+    environment = path.parent / directive(text, "conda")
+    assert third_party(names) <= names_of(pip_requirements(environment))

@@ -1,0 +1,19 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline.training.callbacks import spectrogram_image
+
+
+@pytest.mark.parametrize("hertz", [500, 1000, 3000])
+def test_spectrogram_of_a_tone_is_a_bright_line_at_its_height(hertz):
+    tone = torch.sin(2 * torch.pi * hertz * torch.arange(8000) / 8000)
+    image = spectrogram_image(tone)
+    assert image.shape == (1, 129, 126)
+    assert 0 <= image.min() and image.max() == 1
+    line = 128 - round(hertz / 8000 * 256)  # low frequencies at the bottom
+    np.testing.assert_array_equal(image[0, :, 5:-5].argmax(0), line)
+
+
+def test_spectrogram_of_silence_is_finite():
+    assert spectrogram_image(torch.zeros(4000)).isfinite().all()

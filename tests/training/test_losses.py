@@ -1,0 +1,95 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from pipeline.training.losses import best_neg_si_sdr, denoiser_loss, separator_loss
+
+
+def signals(batch, sources, time=800, seed=0, leak=0.7):
+    generator = torch.Generator().manual_seed(seed)
+    targets, noise = torch.randn(2, batch, sources, time, generator=generator)
+    return targets + leak * noise, targets
+
+
+def si_sdr(estimate, target):
+    """Le Roux et al. 2019, equation 3, in dB."""
+    estimate, target = estimate - estimate.mean(), target - target.mean()
+    projection = estimate @ target / (target @ target) * target
+    return 10 * np.log10((projection @ projection) / np.square(estimate - projection).sum())
+
+
+def pairwise(estimates, targets):
+    return np.array([[si_sdr(e, t) for t in targets] for e in estimates])
+
+
+def test_denoiser_loss_is_negative_snr_in_db():
+    time = torch.arange(800) / 800
+    target, error = torch.sin(2 * torch.pi * 8 * time), torch.cos(2 * torch.pi * 24 * time)
+    targets = target.expand(2, 1, 800)
+    estimates = torch.stack([target + 0.1 * error, target + error])[:, None]  # 20 dB and 0 dB
+    assert denoiser_loss(estimates, targets).item() == pytest.approx(-10, abs=1e-4)
+
+
+@pytest.mark.parametrize("gain, expected", [(0.5, 20 * np.log10(2)), (2.0, 0.0), (0.9, 20.0)])
+def test_denoiser_loss_is_not_blind_to_scale(gain, expected):
+    _, targets = signals(3, 1)
+    assert denoiser_loss(gain * targets, targets).item() == pytest.approx(-expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("sources", [2, 3, 4])
+def test_separator_loss_ignores_order_and_scale(sources):
+    estimates, targets = signals(2, sources)
+    expected = separator_loss(estimates, targets)
+    for seed in range(3):
+        order = torch.randperm(sources, generator=torch.Generator().manual_seed(seed))
+        gains = torch.tensor([0.1, 3.0, 20.0, 1.0])[:sources, None]
+        torch.testing.assert_close(separator_loss(gains * estimates[:, order], targets), expected)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3])
+def test_best_permutation_is_that_of_brute_force(sources):
+    estimates, targets = signals(5, sources, leak=4.0)  # so poor that the best is not obvious
+    for item, found in enumerate(best_neg_si_sdr(estimates, targets)):
+        scores = pairwise(estimates[item].double().numpy(), targets[item].double().numpy())
+        places = np.arange(sources)
+        best = max(scores[list(order), places].mean() for order in permutations(range(sources)))
+        assert found.item() == pytest.approx(-best, abs=1e-3)
+
+
+@pytest.mark.parametrize("sources", [4, 5])
+def test_best_permutation_is_that_of_the_hungarian_method(sources):
+    estimates, targets = signals(4, sources, leak=4.0)
+    for item, found in enumerate(best_neg_si_sdr(estimates, targets)):
+        scores = pairwise(estimates[item].double().numpy(), targets[item].double().numpy())
+        best = scores[linear_sum_assignment(-scores)].mean()
+        assert found.item() == pytest.approx(-best, abs=1e-3)
+
+
+def test_item_above_30_db_gives_the_floor_and_no_gradient():
+    estimates, targets = signals(2, 2)
+    estimates[0] = targets[0] + 1e-3 * (estimates[0] - targets[0])
+    estimates.requires_grad_()
+    alone = separator_loss(estimates[1:], targets[1:])
+    loss = separator_loss(estimates, targets)
+    assert loss.item() == pytest.approx((-30 + alone.item()) / 2, abs=1e-5)
+    both, other = (torch.autograd.grad(x, estimates)[0] for x in (loss, alone))
+    assert not both[0].any()
+    torch.testing.assert_close(both[1], other[1] / 2)
+    assert both[1].abs().max() > 0
+
+
+@pytest.mark.parametrize("silent", ["target", "estimate", "both"])
+@pytest.mark.parametrize("loss, sources", [(separator_loss, 3), (denoiser_loss, 1)])
+def test_silence_gives_finite_loss_and_gradients(loss, sources, silent):
+    estimates, targets = signals(2, sources)
+    if silent != "estimate":
+        targets[0, 0] = 0
+    if silent != "target":
+        estimates[0, 0] = 0
+    estimates.requires_grad_()
+    value = loss(estimates, targets)
+    value.backward()
+    assert value.isfinite() and estimates.grad.isfinite().all()

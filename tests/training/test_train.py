@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipeline.errors import PipelineError
+from pipeline.models.weights import load_network, read_card
+from pipeline.training.data import Recordings
+from pipeline.training.losses import LOSSES, best_neg_si_sdr
+
+COLUMNS = ["epoch", "step", "seconds", "train_loss", "dev_loss", "dev_si_sdri", "learning_rate"]
+STEPS = 6  # of an epoch
+FROZEN = {"gradient_clip": 1e-30}  # Adam's steps vanish beside its epsilon of 1e-8
+
+
+def equal(one, other):
+    one, other = load_file(one.weights), load_file(other.weights)
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+@torch.inference_mode()
+def dev_scores(attempt):
+    """Loss and SI-SDRi on dev of the weights that were written."""
+    dev = attempt.examples[1]
+    network = load_network(attempt.weights, dev.num_sources, dev.sample_rate)
+    losses, gains = [], []
+    for item in Recordings(dev):
+        inputs, targets, noisy = (signal[None] for signal in item)
+        estimates = network(inputs)
+        losses.append(LOSSES[attempt.job.role](estimates, targets).item())
+        before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
+        gains.append((before - best_neg_si_sdr(estimates, targets)).item())
+    return np.mean(losses), np.mean(gains)
+
+
+@pytest.fixture(scope="module", params=["denoiser", "separator"])
+def trained(request, attempt, tmp_path_factory):
+    return attempt(tmp_path_factory.mktemp(request.param), role=request.param, epochs=8).run()
+
+
+def test_history_has_a_row_an_epoch(trained):
+    history = trained.history
+    assert list(history) == COLUMNS
+    assert history["epoch"].tolist() == list(range(1, 9))
+    assert history["step"].tolist() == list(range(STEPS, 8 * STEPS + 1, STEPS))
+    assert (history["learning_rate"] == 0.01).all()
+    assert history["seconds"].is_monotonic_increasing and history["seconds"].iloc[0] > 0
+
+
+def test_loss_falls_and_the_score_rises(trained):
+    history = trained.history
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 3
+    assert history["dev_loss"].iloc[-1] < history["dev_loss"].iloc[0] - 1
+    assert history["dev_si_sdri"].max() > {"denoiser": 0.5, "separator": 4.0}[trained.job.role]
+
+
+def test_card_tells_the_training(trained):
+    card, history = read_card(trained.weights), trained.history
+    best = history.loc[history["dev_si_sdri"].idxmax()]
+    assert card.training["best"] == pytest.approx(dict(best))
+    assert card.num_sources == {"denoiser": 1, "separator": 2}[trained.job.role]
+    assert card.training["steps"] == 8 * STEPS
+    assert card.training["settings"] == trained.job.training
+    assert card.training["parameters"] == sum(t.numel() for t in load_file(trained.weights).values())
+
+
+def test_weights_are_those_of_the_best_epoch(trained):
+    best = read_card(trained.weights).training["best"]
+    loss, gain = dev_scores(trained)
+    assert loss == pytest.approx(best["dev_loss"], abs=1e-3)
+    assert gain == pytest.approx(best["dev_si_sdri"], abs=1e-3)
+
+
+def test_finished_training_leaves_no_state_to_resume(trained):
+    assert not (trained.state / "last.ckpt").exists()
+
+
+def test_averaged_weights_are_written_when_they_are_what_was_scored(attempt, tmp_path):
+    averaged = attempt(tmp_path, ema_decay=0.9, epochs=2).run()
+    best = read_card(averaged.weights).training["best"]
+    assert dev_scores(averaged) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
+
+
+def test_tensorboard_has_curves_sounds_and_pictures(trained):
+    events = EventAccumulator(str(trained.state / "tensorboard")).Reload()
+    tags = events.Tags()
+    assert {"train_loss", "dev_loss", "dev_si_sdri"} <= set(tags["scalars"])
+    kinds = ["input", "estimate_1", "reference_1"]
+    if trained.job.role == "separator":
+        kinds += ["estimate_2", "reference_2"]
+    sounds = {f"dev_{index}/{kind}" for index in range(2) for kind in kinds}
+    assert set(tags["audio"]) == sounds
+    assert set(tags["images"]) == {f"{tag}_spectrogram" for tag in sounds}
+    sound = events.Audio("dev_1/estimate_1")
+    assert [s.step for s in sound] == trained.history["step"].tolist()
+    assert sound[0].sample_rate == 8000 and sound[0].length_frames == 9001
+
+
+def test_same_seed_gives_the_same_weights(attempt, tmp_path):
+    runs = [attempt(tmp_path / str(k), max_steps=3).run() for k in range(2)]
+    other = attempt(tmp_path / "other", max_steps=3)
+    other.job = replace(other.job, seed=8)
+    assert equal(*runs)
+    assert not equal(runs[0], other.run())
+
+
+@pytest.mark.parametrize("steps, epochs", [(3, 1), (6, 1), (8, 2)])
+def test_max_steps_ends_with_a_score_and_weights(attempt, tmp_path, steps, epochs):
+    limited = attempt(tmp_path, max_steps=steps).run()
+    assert limited.history["epoch"].tolist() == list(range(1, epochs + 1))
+    assert limited.history["step"].iloc[-1] == steps
+    card = read_card(limited.weights)
+    assert card.training["steps"] == steps
+    best = card.training["best"]
+    assert dev_scores(limited)[1] == pytest.approx(best["dev_si_sdri"], abs=1e-3)
+
+
+def test_standing_still_halves_the_rate_and_stops(attempt, tmp_path):
+    still = attempt(tmp_path, epochs=9, stop_patience=4, plateau_patience=1, **FROZEN).run()
+    assert still.history["learning_rate"].tolist() == [0.01, 0.01, 0.01, 0.005, 0.005]
+    assert read_card(still.weights).training["best"]["epoch"] == 1
+
+
+def test_training_goes_on_from_given_weights(trained, attempt, tmp_path):
+    tuned = attempt(tmp_path, role=trained.job.role, epochs=1, **FROZEN)
+    tuned.job = replace(tuned.job, init_from=str(trained.weights))
+    assert equal(tuned.run(), trained)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_without_a_gpu_is_one_line(attempt, tmp_path):
+    with pytest.raises(PipelineError, match="no GPU is seen; set it to auto or cpu") as error:
+        attempt(tmp_path).run(device="cuda")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_on_a_gpu(attempt, tmp_path, precision):
+    run = attempt(tmp_path, precision=precision, epochs=2).run(device="cuda")
+    assert read_card(run.weights).training["device"] == torch.cuda.get_device_name()
+    assert run.history["train_loss"].iloc[1] < run.history["train_loss"].iloc[0]
+    loss, gain = dev_scores(run)
+    best = read_card(run.weights).training["best"]
+    assert (loss, gain) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=0.3)

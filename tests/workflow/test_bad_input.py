@@ -1,0 +1,235 @@
+"""Bad input through the whole workflow: one line that names the file or key and the cure.
+
+`docs/bad-input.md` lists the same cases with the lines they print.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import yaml
+from workspace import ROOT, SMOKE
+
+CONFIG = {
+    "shards": 1,
+    "corpora": {"kind": "local"},
+    "mixtures": {
+        "num_speakers": 3,
+        "min_seconds": 0.5,
+        "counts": {"train": 4, "dev": 2, "test": 2},
+    },
+}
+
+
+@pytest.fixture
+def attempt(workspace, corpus, tmp_path):
+    """Fill a corpus, damage it, run a target on it; return the exit code and what was printed."""
+
+    def run(damage=lambda corpus: None, target="mixtures", **changes) -> tuple[int, str]:
+        corpus.fill(speakers=3, utterances=2)
+        damage(corpus)
+        local = {
+            "speech": str(corpus.speech),
+            "noise": str(corpus.noise),
+            "subsets": corpus.subsets,
+        }
+        values = merge(CONFIG, {"corpora": {"local": local}})
+        config = tmp_path / "bad.yaml"
+        config.write_text(yaml.safe_dump(merge(values, changes)), encoding="utf-8")
+        done = workspace.run(target, "--configfile", str(SMOKE), str(config))
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def merge(base: dict, over: dict) -> dict:
+    nested = {k: merge(base[k], v) for k, v in over.items() if isinstance(v, dict) and k in base}
+    return base | over | nested
+
+
+def first(corpus) -> Path:
+    return sorted((corpus.speech / "train-clean").rglob("*.flac"))[0]
+
+
+def truncate(corpus) -> None:
+    path = first(corpus)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def rewrite(change):
+    def damage(corpus) -> None:
+        path = first(corpus)
+        samples, rate = sf.read(path, dtype="float32")
+        changed = change(samples)
+        target = path if changed.dtype != np.float64 else path.with_suffix(".wav")
+        if target != path:
+            path.unlink()
+            sf.write(target, changed, rate, subtype="FLOAT")
+        else:
+            sf.write(target, changed, rate)
+
+    return damage
+
+
+def with_nan(samples):
+    return np.concatenate([samples.astype(np.float64), [np.nan]])
+
+
+def move_speaker(corpus) -> None:
+    source = corpus.speech / "train-clean/1001"
+    (corpus.speech / "dev-clean/1001").parent.mkdir(exist_ok=True)
+    source.rename(corpus.speech / "dev-clean/1001")
+    corpus.speak("train", "1001", 7)
+
+
+def remove_speaker(corpus) -> None:
+    for path in (corpus.speech / "train-clean/1001").rglob("*.flac"):
+        path.unlink()
+
+
+def empty_noise(corpus) -> None:
+    for path in (corpus.noise / "tt").iterdir():
+        path.unlink()
+
+
+DAMAGED = {
+    "truncated": (truncate, "1001-7-0000.flac: "),
+    "empty": (lambda c: first(c).write_bytes(b""), "1001-7-0000.flac: cannot be read as audio"),
+    "garbage": (
+        lambda c: first(c).write_bytes(os.urandom(4000)),
+        "1001-7-0000.flac: cannot be read as audio",
+    ),
+    "silent": (rewrite(lambda s: 0 * s), "1001-7-0000.flac: is silent"),
+    "nan": (rewrite(with_nan), "1001-7-0000.wav: holds NaN or infinite samples"),
+    "no folder": (
+        lambda c: (c.speech / "dev-clean").rename(c.speech / "elsewhere"),
+        "dev-clean: no such folder; check corpora.local.speech and corpora.local.subsets",
+    ),
+    "layout": (
+        lambda c: first(c).rename(c.speech / "train-clean/stray.flac"),
+        "stray.flac: not in LibriSpeech's layout",
+    ),
+    "speaker in two splits": (move_speaker, "corpora: speaker 1001 is in train and dev"),
+    "too few speakers": (remove_speaker, "corpora: split train has 2 speakers"),
+    "empty noise split": (empty_noise, "tt: holds no audio"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_corpus(attempt, case):
+    damage, line = DAMAGED[case]
+    code, printed = attempt(damage)
+    assert code != 0
+    assert_one_line(printed, line)
+
+
+SETTINGS = {
+    "unknown key": ({"mixtures": {"num_speaker": 2}}, "mixtures.num_speaker: unknown key; allowed"),
+    "ill-typed": ({"training": {"epochs": "many"}}, "training.epochs: Input should be a valid int"),
+    "rate": ({"sample_rate": 44100}, "sample_rate: Input should be 8000 or 16000"),
+    "no such denoiser": (
+        {"separators": {"conv_tasnet": {"conditions": ["denoised-x"]}}},
+        "separators.conv_tasnet.conditions: 'denoised-x' is not one of clean, noisy,",
+    ),
+    "model": (
+        {"denoisers": {"conv_tasnet": {"model": "unet"}}},
+        "denoisers.conv_tasnet.model: 'unet' is not registered; allowed: conv_tasnet",
+    ),
+    "argument": (
+        {"denoisers": {"conv_tasnet": {"arguments": {"Q": 1}}}},
+        "denoisers.conv_tasnet.arguments.Q: unknown key; allowed here: B, H, L",
+    ),
+    "too many mixtures": (
+        {"mixtures": {"counts": {"train": 50}}},
+        "mixtures.counts.train: 50 mixtures asked, the utterances give 8",
+    ),
+    "all too short": (
+        {"mixtures": {"min_seconds": 9.0}},
+        "split train has 0 speakers with long enough utterances",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_wrong_settings(attempt, case):
+    changes, line = SETTINGS[case]
+    code, printed = attempt(**changes)
+    assert code != 0
+    assert_one_line(printed, line)
+
+
+def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):
+    code, printed = attempt(target="denoisers", machine={"device": "cuda"})
+    assert code != 0
+    assert_one_line(printed, "machine.device: cuda is asked for and no GPU is seen")
+    assert not (workspace.folder / "results/corpora").exists()
+
+
+def test_short_utterances_are_left_out_and_counted(attempt, workspace):
+    code, printed = attempt(lambda c: c.speak("train", "1001", 9, seconds=0.45), shards=2)
+    assert code == 0, printed
+    log = (workspace / "logs/mixtures/plan_train.log").read_text(encoding="utf-8")
+    assert "train: 1 of 7 utterances are shorter than mixtures.min_seconds = 0.5 s" in log
+
+
+def test_another_rate_and_stereo_are_taken_and_said(attempt, workspace):
+    def damage(corpus) -> None:
+        rewrite(lambda samples: np.stack([samples, samples], axis=1))(corpus)
+        path = sorted((corpus.speech / "train-clean").rglob("*.flac"))[1]
+        samples, _ = sf.read(path)
+        sf.write(path, np.repeat(samples, 2), 32000)
+
+    code, printed = attempt(damage)
+    assert code == 0, printed
+    log = (workspace / "logs/corpora/convert_speech_1-of-1.log").read_text(encoding="utf-8")
+    assert log.count("1 files have several channels") == 1
+
+
+def test_weights_for_another_number_of_speakers(attempt, finished):
+    weights = finished / "models/denoisers/conv_tasnet/model.safetensors"
+    broken = weights.with_name("cut.safetensors")
+    broken.write_bytes(weights.read_bytes()[:1000])
+    network = {"conv_tasnet": {"init_from": str(broken)}}
+    code, printed = attempt(target="denoisers", denoisers=network)
+    assert code != 0
+    assert_one_line(printed, "cut.safetensors: damaged weights")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk(finished, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)])
+    if mounted.returncode:
+        pytest.skip("no right to mount")
+    try:
+        workspace = type(finished)(disk)
+        done = workspace.run("corpora")
+        left = [p for p in disk.rglob("*.part")]
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    assert done.returncode != 0
+    assert_one_line(done.stdout + done.stderr, "the disk is full; free some space")
+    assert not left
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(workspace):
+    workspace.folder.chmod(0o500)
+    done = workspace.run("corpora")
+    assert done.returncode != 0
+
+
+def test_the_docs_list_every_case():
+    table = (ROOT / "docs/bad-input.md").read_text(encoding="utf-8")
+    lines = [line for _, line in (DAMAGED | SETTINGS).values()]
+    assert [line for line in lines if line.split(": ", 1)[-1].strip() not in table] == []
+
+
+def assert_one_line(printed: str, line: str) -> None:
+    """The cause is printed, on one line, and no trace with it."""
+    assert line in printed, printed
+    assert "Traceback" not in printed, printed

@@ -1,0 +1,111 @@
+"""The DAG itself: a whole small run, and what does and does not run again after it."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from safetensors import safe_open
+from workspace import ROOT, SMOKE
+
+SYSTEMS = 9  # 3 trained separators, each on clean, noisy and denoised mixtures
+
+
+def test_a_whole_run_ends_in_a_report(finished):
+    page = (finished / "report/index.html").read_text(encoding="utf-8")
+    answer = json.loads((finished / "scores/answer.json").read_text(encoding="utf-8"))
+    assert answer["sentences"]
+    scores = pd.read_csv(finished / "scores/scores.csv")
+    separated = scores[scores["system"].str.count("/") == 2]
+    assert separated["system"].nunique() == SYSTEMS
+    assert separated.groupby("system")["mixture_id"].nunique().eq(4).all()
+    assert "SI-SDRi" in page
+
+
+def test_every_job_stays_below_two_gigabytes(finished):
+    tables = [pd.read_csv(p, sep="\t") for p in (finished / "benchmarks").rglob("*.tsv")]
+    peaks = pd.to_numeric(pd.concat(tables)["max_rss"], errors="coerce")
+    assert len(peaks) > 30
+    assert peaks.max() < 2048  # MB
+
+
+def test_latency_is_measured_for_every_system(finished):
+    summary = pd.read_csv(finished / "estimates/latency_summary.csv")
+    assert len(summary) == SYSTEMS + 1
+    assert (summary["files"] == 4).all()
+    assert (summary["p50_ms"] > 0).all()
+
+
+def test_snakemakes_own_report_carries_the_figures(finished, tmp_path):
+    target = tmp_path / "report.zip"
+    finished.copy(tmp_path / "copy").succeed("--report", str(target))
+    assert target.stat().st_size > 10_000
+
+
+def test_a_finished_run_does_nothing_again(finished):
+    assert finished.jobs() == {}
+
+
+def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text(yaml.safe_dump({"separators": {"small": {"arguments": {"X": 3}}}}))
+    assert finished.jobs("--configfile", str(SMOKE), str(change)) == {
+        "train_separator": 1,
+        "separate": 3,
+        "gather_separated": 3,
+        "score_separated": 3,
+        "collect_latency": 1,
+        "aggregate": 1,
+        "report": 1,
+    }
+
+
+def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text(yaml.safe_dump({"denoisers": {"second": {"model": "conv_tasnet"}}}))
+    jobs = finished.jobs("--configfile", str(SMOKE), str(change))
+    assert jobs["train_denoiser"] == 1
+    assert "train_separator" not in jobs
+    assert jobs["denoise"] == 1  # the test split: nothing is trained on its output
+    assert jobs["separate"] == 3  # three separators hear one more condition
+    assert "render" not in jobs
+    assert "demo_corpus" not in jobs
+
+
+def test_how_it_runs_is_no_reason_to_train_again(finished):
+    jobs = finished.jobs("--config", "machine={threads: 2, save_seconds: 5}")
+    assert set(jobs) <= {"report"}
+
+
+def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
+    jobs = finished.jobs("--config", "mixtures={noise_snr: [0, 3]}")
+    assert jobs["draw_plan"] == 3
+    assert jobs["train_denoiser"] == 1
+    assert "convert" not in jobs
+    assert "demo_corpus" not in jobs
+
+
+@pytest.mark.parametrize("preset", ["mini", "libri3mix"])
+def test_presets_dry_run(workspace, preset):
+    config = ROOT / f"workflow/presets/{preset}.yaml"
+    assert "train_denoiser" in workspace.succeed("-n", config=config)
+
+
+@pytest.mark.parametrize("target", ["corpora", "mixtures", "denoisers", "separators", "report"])
+def test_targets(workspace, target):
+    assert "This was a dry-run" in workspace.succeed(target, "-n")
+
+
+@pytest.mark.parametrize("profile", ["workstation", "slurm"])
+def test_profiles_dry_run(workspace, profile):
+    folder = ROOT / f"workflow/profiles/{profile}"
+    assert "train_denoiser" in workspace.succeed("-n", "--workflow-profile", str(folder))
+
+
+def test_weights_say_what_they_are(finished):
+    path = finished / "models/separators/conv_tasnet/noisy/model.safetensors"
+    with safe_open(str(path), "pt") as file:
+        card = json.loads(file.metadata()["card"])
+    assert card["model"] == "conv_tasnet"
+    assert card["num_sources"] == 3
+    assert card["training"]["condition"] == "noisy"

@@ -1,0 +1,47 @@
+"""Runs the workflow as a user does: the snakemake command in a folder of its own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SMOKE = ROOT / "tests/smoke.yaml"
+
+
+class Workspace:
+    """A working folder and the command that runs the workflow in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def command(self, *arguments: str, config: Path = SMOKE) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        where = ["--directory", str(self.folder), "--configfile", str(config)]
+        return [*snakemake, "--cores", "2", *where, *arguments]
+
+    def run(self, *arguments: str, config: Path = SMOKE) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments, config=config), capture_output=True, text=True, timeout=900
+        )
+
+    def succeed(self, *arguments: str, config: Path = SMOKE) -> str:
+        done = self.run(*arguments, config=config)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def jobs(self, *arguments: str) -> dict[str, int]:
+        """What a dry run would do: rule to number of jobs."""
+        lines = self.succeed("-n", *arguments).splitlines()
+        if "Job stats:" not in lines:
+            return {}
+        table = lines[lines.index("Job stats:") + 3 :]
+        rows = [line.split() for line in table[: table.index("")]]
+        return {name: int(count) for name, count in rows if name not in ("total", "all")}
+
+    def copy(self, folder: Path) -> "Workspace":
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Workspace(folder)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / "results" / path

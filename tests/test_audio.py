@@ -118,6 +118,18 @@ def test_a_wav_with_more_after_its_sound_is_read(tmp_path):
     assert len(audio.read(tmp_path / "a.wav")[0]) == len(NOISE)
 
 
+@pytest.mark.parametrize("missing", [0, 10])
+def test_the_end_of_a_wav_is_found_behind_other_chunks(tmp_path, missing):
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    content = (tmp_path / "a.wav").read_bytes()
+    odd = b"note\x03\0\0\0abc\0"  # of three bytes, padded to four
+    (tmp_path / "a.wav").write_bytes((content[:36] + odd + content[36:])[: -missing or None])
+    if missing:
+        assert refused(audio.info, tmp_path / "a.wav").startswith("truncated, 7990 of 8000")
+    else:
+        assert audio.info(tmp_path / "a.wav").samples == len(NOISE)
+
+
 def test_a_wav_from_a_pipe_is_read(tmp_path):
     """Programs that write to a pipe cannot go back to fill in the length."""
     audio.write(tmp_path / "a.wav", NOISE, RATE)

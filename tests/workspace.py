@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "tests/smoke.yaml"
 
+Done = subprocess.CompletedProcess[str]
+
 
 class Workspace:
     """A working folder and the command that runs the workflow in it."""
@@ -15,24 +17,25 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def command(self, *arguments: str, config: Path = SMOKE) -> list[str]:
+    def command(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> list[str]:
+        """The command line: targets and options, configuration files from base to top."""
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        where = ["--directory", str(self.folder), "--configfile", str(config)]
-        return [*snakemake, "--cores", "2", *where, *arguments]
+        where = ["--directory", str(self.folder), "--configfile", *map(str, config)]
+        return [*snakemake, *arguments, "--cores", "2", *where]
 
-    def run(self, *arguments: str, config: Path = SMOKE) -> subprocess.CompletedProcess:
+    def run(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> Done:
         return subprocess.run(
-            self.command(*arguments, config=config), capture_output=True, text=True, timeout=900
+            self.command(*arguments, config=config), capture_output=True, text=True, timeout=1200
         )
 
-    def succeed(self, *arguments: str, config: Path = SMOKE) -> str:
+    def succeed(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> str:
         done = self.run(*arguments, config=config)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def jobs(self, *arguments: str) -> dict[str, int]:
+    def jobs(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> dict[str, int]:
         """What a dry run would do: rule to number of jobs."""
-        lines = self.succeed("-n", *arguments).splitlines()
+        lines = self.succeed("-n", *arguments, config=config).splitlines()
         if "Job stats:" not in lines:
             return {}
         table = lines[lines.index("Job stats:") + 3 :]

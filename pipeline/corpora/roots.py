@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import Corpora, Split
+from pipeline.config import SPLITS, Corpora, Split
 
 DEMO_SUBSETS: dict[Split, list[str]] = {
     "train": ["train-demo"],
@@ -21,4 +21,5 @@ def corpus_roots(corpora: Corpora, demo: Path) -> tuple[Path, Path, dict[Split, 
     if corpora.local is None or corpora.kind == "demo":
         return demo / "LibriSpeech", demo / "wham_noise", DEMO_SUBSETS
     local = corpora.local
-    return Path(local.speech), Path(local.noise), local.subsets.model_dump()
+    subsets = {split: getattr(local.subsets, split) for split in SPLITS}
+    return Path(local.speech), Path(local.noise), subsets

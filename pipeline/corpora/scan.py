@@ -31,7 +31,7 @@ def scan_speech(
     """
     sexes = _sexes(root / "SPEAKERS.TXT")
     rows = [
-        row | {"split": split, "sex": sexes.get(row["speaker"])}
+        row | {"split": split, "sex": sexes.get(str(row["speaker"]))}
         for split in SPLITS
         for subset in subsets[split]
         for row in _utterances(root, subset)

@@ -64,7 +64,8 @@ def _infer(
     setting: Setting,
 ) -> None:
     run, device = _runner(weights, len(names), setting)
-    estimates, latencies = [], []
+    estimates: list[dict[str, Any]] = []
+    latencies: list[dict[str, Any]] = []
     for mixture_id, path in tqdm(
         zip(table["mixture_id"], inputs, strict=True), out.name, len(table), disable=None
     ):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from pipeline.config import Section
 
@@ -14,7 +14,7 @@ class Arguments(Section):
     """Hyper-parameters in the paper's letters (its Table I)."""
 
     N: PositiveInt = 512  # filters of the encoder
-    L: PositiveInt = 16  # samples a filter; the hop is half of it
+    L: int = Field(default=16, ge=2)  # samples a filter; the hop is half of it
     B: PositiveInt = 128  # channels of the bottleneck
     H: PositiveInt = 512  # channels inside a block
     Sc: PositiveInt = 128  # channels of the skip connections

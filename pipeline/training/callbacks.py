@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline.files import replacing, write_manifest
@@ -138,8 +139,8 @@ class Samples(pl.Callback):
         self,
         trainer: pl.Trainer,
         module: pl.LightningModule,
-        outputs: torch.Tensor,
-        batch: tuple[torch.Tensor, ...],
+        outputs: Any,
+        batch: Any,
         index: int,
         loader: int = 0,
     ) -> None:
@@ -157,7 +158,7 @@ class Samples(pl.Callback):
     def _write(self, trainer: pl.Trainer, tag: str, signal: torch.Tensor) -> None:
         signal = signal[: self.length].detach().float().cpu()
         signal = signal / signal.abs().max().clamp(min=1e-8)
-        board, step = trainer.logger.experiment, trainer.global_step
+        board, step = cast(TensorBoardLogger, trainer.logger).experiment, trainer.global_step
         board.add_audio(tag, signal[None], step, self.sample_rate)
         board.add_image(f"{tag}_spectrogram", spectrogram_image(signal), step)
 

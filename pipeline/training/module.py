@@ -32,9 +32,8 @@ class Trainee(pl.LightningModule):
         estimates = self.network(inputs).float()
         before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = best_neg_si_sdr(estimates, targets)
-        options = {"on_epoch": True, "batch_size": 1}
-        self.log("dev_loss", self.loss(estimates, targets), **options)
-        self.log(DEV_SCORE, (before - after).mean(), prog_bar=True, **options)
+        self.log("dev_loss", self.loss(estimates, targets), batch_size=1)
+        self.log(DEV_SCORE, (before - after).mean(), prog_bar=True, batch_size=1)
         return estimates
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -55,6 +54,7 @@ class TrainingData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches from the step that the trainer is at, which is 0 unless it resumes."""
+        assert self.trainer is not None  # only a trainer asks
         size, batch = len(self.segments), self.settings.batch_size
         epoch, step = divmod(self.trainer.global_step, -(-size // batch))
         return DataLoader(

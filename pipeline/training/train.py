@@ -27,7 +27,7 @@ from pipeline.training.callbacks import History, Plateau, Samples, SaveState, St
 from pipeline.training.data import Examples
 from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def train(
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
-    _write_best(job, network, trainer, curve, train, weights, device)
+    _write_best(job, network, trainer, curve, train, weights, state, device)
     curve.write(history)
     last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh
 
@@ -165,9 +165,10 @@ def _write_best(
     curve: History,
     examples: Examples,
     weights: Path,
+    state: Path,
     device: torch.device,
 ) -> None:
-    checkpoint = torch.load(trainer.checkpoint_callback.best_model_path, weights_only=True)
+    checkpoint = torch.load(state / "best.ckpt", weights_only=True)
     trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     network.load_state_dict(trained)
     best = max(curve.rows, key=lambda row: row[DEV_SCORE])

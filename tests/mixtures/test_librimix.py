@@ -73,4 +73,5 @@ def test_metadata_has_the_columns_of_librimix(rendered, tmp_path):
     assert list(clean) == ["mixture_ID", "mixture_path", *sources, "length"]
     assert list(both) == ["mixture_ID", "mixture_path", *sources, "noise_path", "length"]
     assert list(both["mixture_ID"]) == list(rendered["mixture_id"])
+    assert list(both["length"]) == list(clean["length"]) == list(rendered["length"])
     assert list(both["noise_path"]) == list(rendered["noise_path"])

@@ -10,7 +10,7 @@ from pipeline import audio
 from pipeline.corpora.convert import loudness
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
-from pipeline.mixtures.plan import _combinations, draw_mixture, draw_plan, load_pool
+from pipeline.mixtures.plan import Pool, _combinations, draw_mixture, draw_plan, load_pool
 
 RATE = 8000
 
@@ -127,6 +127,16 @@ def test_the_noise_begins_within_it(draws, converted):
     assert (table["noise_start"] >= 0).all() and (table["noise_start"] <= spare).all()
     for _, rows in table.assign(part=table["noise_start"] / spare).groupby("noise"):
         assert rows["part"].min() < 0.05 and rows["part"].max() > 0.95
+
+
+@pytest.mark.parametrize("longer, starts", [(0, {0}), (1, {0, 1}), (-7990, set(range(10)))])
+def test_every_start_of_the_noise_can_be_drawn(settings, longer, starts):
+    voice = {"utterance": "a", "speaker": "b", "sex": "F", "path": "c", "samples": 8000}
+    noise = {"noise": "d", "path": "e", "samples": 8000 + longer}
+    pool = Pool({"b": [voice | {"lufs": -20.0, "peak": 0.5}]}, [noise])
+    rngs = (np.random.default_rng(i) for i in range(200))
+    drawn = [draw_mixture(pool, settings(num_speakers=1), rng) for rng in rngs]
+    assert {row["noise_start"] for row in drawn} == starts
 
 
 def test_librimix_draws_the_loudness_of_the_noise(draws, converted):

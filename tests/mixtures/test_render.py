@@ -180,13 +180,28 @@ def test_snr_is_that_of_the_loudest_source():
     assert snr_gain(np.stack([quiet, loud]), noise, 14) == pytest.approx(10 ** (6 / 20))
 
 
+def planned(folder, noise, *gains):
+    """A row of a plan that mixes `voice.wav` with itself and `noise.wav`."""
+    row = {"length": 8000, "noise_source_path": folder / "noise.wav", "noise_start": 3} | noise
+    for k, gain in enumerate(gains, 1):
+        row |= {f"source_{k}_path": folder / "voice.wav"}
+        row |= {f"source_{k}_start": 0, f"source_{k}_gain": gain}
+    return row
+
+
+def test_sources_that_cancel_each_other_are_capped_too(tmp_path, voice):
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    audio.write(tmp_path / "noise.wav", 0.01 * voice(1, 2, RATE), RATE)
+    row = planned(tmp_path, {"noise_gain": 1.0}, 9.0, -9.0)
+    heard, facts = render(row, 2, RATE, 0.9)
+    assert abs(heard["mix_both"]).max() < 0.01
+    assert abs(heard["s1"]).max() == pytest.approx(0.9) and facts["scale"] < 1
+
+
 def test_a_silent_stretch_of_noise_is_not_blown_up(tmp_path, voice):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.zeros(9000, np.float32), RATE)
-    row = {"length": 8000, "noise_source_path": tmp_path / "noise.wav", "noise_start": 3}
-    row |= {"noise_snr": 0.0, "source_1_path": tmp_path / "voice.wav"}
-    row |= {"source_1_start": 0, "source_1_gain": 1.0}
-    heard, facts = render(row, 1, RATE, 0.9)
+    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 0.9)
     assert facts["noise_gain"] == NOISE_GAIN_LIMIT
     assert np.isfinite(facts["noise_snr"]) and not heard["noise"].any()
     assert np.array_equal(heard["mix_both"], heard["mix_clean"])
@@ -241,6 +256,11 @@ def test_sources_are_named_in_every_table(make, count):
     assert source_names(index[[c for c in index if not c.startswith(("s1_", "s2_"))]]) == names
     estimates = pd.DataFrame(columns=["mixture_id", *(f"{n}_path" for n in reversed(names))])
     assert source_names(estimates) == names
+
+
+def test_sources_are_in_the_order_of_their_numbers():
+    estimates = pd.DataFrame(columns=[f"s{k}_path" for k in (10, 2, 11, 1)])
+    assert source_names(estimates) == ["s1", "s2", "s10", "s11"]
 
 
 def test_no_source_is_named_where_there_is_none():

@@ -64,7 +64,9 @@ def test_card_tells_the_training(trained):
     assert card.num_sources == {"denoiser": 1, "separator": 2}[trained.job.role]
     assert card.training["steps"] == 8 * STEPS
     assert card.training["settings"] == trained.job.training
-    assert card.training["parameters"] == sum(t.numel() for t in load_file(trained.weights).values())
+    assert card.training["parameters"] == sum(
+        t.numel() for t in load_file(trained.weights).values()
+    )
 
 
 def test_weights_are_those_of_the_best_epoch(trained):

@@ -49,7 +49,7 @@ def test_a_finished_run_does_nothing_again(finished):
 def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"separators": {"small": {"arguments": {"X": 3}}}}))
-    assert finished.jobs("--configfile", str(SMOKE), str(change)) == {
+    assert finished.jobs(config=(SMOKE, change)) == {
         "train_separator": 1,
         "separate": 3,
         "gather_separated": 3,
@@ -63,7 +63,7 @@ def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
 def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"denoisers": {"second": {"model": "conv_tasnet"}}}))
-    jobs = finished.jobs("--configfile", str(SMOKE), str(change))
+    jobs = finished.jobs(config=(SMOKE, change))
     assert jobs["train_denoiser"] == 1
     assert "train_separator" not in jobs
     assert jobs["denoise"] == 1  # the test split: nothing is trained on its output
@@ -88,7 +88,7 @@ def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
 @pytest.mark.parametrize("preset", ["mini", "libri3mix"])
 def test_presets_dry_run(workspace, preset):
     config = ROOT / f"workflow/presets/{preset}.yaml"
-    assert "train_denoiser" in workspace.succeed("-n", config=config)
+    assert "train_denoiser" in workspace.succeed("-n", config=(config,))
 
 
 @pytest.mark.parametrize("target", ["corpora", "mixtures", "denoisers", "separators", "report"])

@@ -15,7 +15,15 @@ with job(snakemake.log[0]):
 
     denoisers = [f"denoiser {name}" for name in params.denoisers]
     separators = ["separator " + name.replace("/", ", ") for name in params.separators]
-    single = ("mixtures", "scores", "summary", "comparisons", "answer", "latency", "latency_summary")
+    single = (
+        "mixtures",
+        "scores",
+        "summary",
+        "comparisons",
+        "answer",
+        "latency",
+        "latency_summary",
+    )
     write_report(
         ReportInputs(
             **{name: Path(given[name]) for name in single},

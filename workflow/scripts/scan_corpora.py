@@ -12,7 +12,5 @@ with job(snakemake.log[0]):
     speech, noise, subsets = corpus_roots(
         Corpora(**snakemake.params.corpora), Path("results/corpora/demo")
     )
-    scan_speech(
-        speech, subsets, snakemake.params.num_speakers, Path(snakemake.output.speech)
-    )
+    scan_speech(speech, subsets, snakemake.params.num_speakers, Path(snakemake.output.speech))
     scan_noise(noise, Path(snakemake.output.noise))

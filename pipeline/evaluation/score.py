@@ -4,7 +4,6 @@ Columns: `mixture_id`, `system`, `source`, `metric`, `value` (empty where undefi
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -19,12 +18,11 @@ from pipeline.config import Metric
 from pipeline.errors import PipelineError
 from pipeline.evaluation.metrics import score_item
 from pipeline.files import read_manifest, shard_of, write_manifest
+from pipeline.mixtures.render import source_names
 
 COLUMNS = ["mixture_id", "system", "source", "metric", "value"]
 MIXTURE = "mixture"
 """The system that does nothing: its estimate of everything is the noisy mixture."""
-
-SPEAKER = re.compile(r"s\d+_path")
 
 Row = dict[str, Any]
 
@@ -67,7 +65,7 @@ def score_separated(
     find = _estimates_of(estimates)
 
     def items(mixture: Row) -> Iterator[Item]:
-        yield _item(mixture, _speakers(mixture), find(mixture, _speakers(mixture)))
+        yield _item(mixture, source_names(mixture), find(mixture, source_names(mixture)))
 
     _score(mixtures, out, system, scatteritem, sample_rate, metrics, items)
 
@@ -115,7 +113,7 @@ def score_mixture(
     """
 
     def items(mixture: Row) -> Iterator[Item]:
-        for sources in (_speakers(mixture), ["mix_clean"]):
+        for sources in (source_names(mixture), ["mix_clean"]):
             yield _item(mixture, sources, [mixture["mix_both_path"]] * len(sources))
 
     _score(mixtures, out, MIXTURE, scatteritem, sample_rate, metrics, items)
@@ -134,7 +132,7 @@ def _score(
     shard = shard_of(read_manifest(mixtures), scatteritem).to_dict("records")
     rows = [
         (item.mixture_id, system, source, metric, value)
-        for mixture in tqdm(shard, desc=f"score {system}", unit="mixture")
+        for mixture in tqdm(shard, f"scoring {system}", disable=None)
         for item in items(cast(Row, mixture))
         for source, metric, value in _values(item, sample_rate, metrics)
     ]
@@ -168,11 +166,6 @@ def _read_one(path: str, item: Item, sample_rate: int) -> NDArray[np.float64]:
             f" {item.length}; delete it and run again"
         )
     return samples.astype(np.float64)
-
-
-def _speakers(mixture: Row) -> list[str]:
-    """`s1`…`sN`, for as many sources as the manifest has."""
-    return [column.removesuffix("_path") for column in mixture if SPEAKER.fullmatch(column)]
 
 
 def _item(mixture: Row, sources: list[str], estimates: list[str]) -> Item:

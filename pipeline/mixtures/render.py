@@ -1,6 +1,7 @@
 """Make the audio of planned mixtures, in LibriMix's folder names."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ FADE_SECONDS = 0.05  # cross-fade where a short noise is repeated
 NOISE_GAIN_LIMIT = 100.0  # 40 dB: a stretch of digital silence is not blown up to hit an SNR
 
 
-def source_names(table: pd.DataFrame) -> list[str]:
-    """`s1`, `s2`, … for as many sources as a plan, rendered set or set of estimates holds."""
-    names = (c.removesuffix("_path") for c in table.columns if c.endswith("_path"))
-    found = [n.replace("source_", "s") for n in names if n.replace("source_", "s")[1:].isdigit()]
-    return sorted(set(found), key=lambda name: int(name[1:]))
+def source_names(columns: Iterable[str]) -> list[str]:
+    """`s1`, `s2`, … for as many sources as a table's columns, or a row's keys, have paths of."""
+    names = (c.removesuffix("_path") for c in columns if c.endswith("_path"))
+    found = {n.replace("source_", "s") for n in names}
+    return sorted((n for n in found if n[0] == "s" and n[1:].isdigit()), key=lambda n: int(n[1:]))
 
 
 def render_shard(plan: Path, out: Path, scatteritem: str, sample_rate: int, peak: float) -> None:

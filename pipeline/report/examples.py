@@ -1,6 +1,5 @@
 """Listening examples, picked by rule and never by hand, with their audio beside the page."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.evaluation.metrics import permutation
 from pipeline.files import read_manifest
+from pipeline.mixtures.render import source_names
 from pipeline.report.figures import power_db, spectrogram
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import (
@@ -153,8 +153,7 @@ class _Maker:
         self.mixture, self.rate = audio.read(row["mix_both_path"])
         # The loudest point of the mixture is the brightest colour of all its spectrograms.
         self.ceiling = float(power_db(self.mixture, self.rate)[2].max())
-        keys = [key for key in row.index if re.fullmatch(r"s\d+_path", key)]
-        self.sources = [key.removesuffix("_path") for key in keys if pd.notna(row[key])]
+        self.sources = source_names(row.index)
 
     def inputs(self, denoised: dict[str, pd.DataFrame]) -> Group:
         """The mixture as it is and as each denoiser returns it."""

@@ -56,7 +56,9 @@ def write_report(inputs: ReportInputs, index: Path, figures: Path) -> None:
     draw.training_curves(histories, figures / "training_curves.svg")
     draw.latency_histogram(latency, figures / "latency.svg")
     # Clips of an earlier run with more examples must not stay behind.
-    shutil.rmtree(index.parent / "assets", ignore_errors=True)
+    assets = index.parent / "assets"
+    shutil.rmtree(assets, ignore_errors=True)
+    assets.mkdir(parents=True)
     answer = read_json(inputs.answer)
     content = {
         "title": inputs.config.get("report", {}).get("title", answer["question"]),

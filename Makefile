@@ -1,10 +1,10 @@
 # One target a habit. `make demo` and `make test` need only Python >= 3.11 and a C compiler.
 PYTHON ?= python3
-CORES ?= $(shell nproc)
+CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format smoke mini lock clean
+.PHONY: demo test lint format mini lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -25,18 +25,20 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# The presets' real corpora: give SPEECH and NOISE, the folders that hold them.
+# Real speech and noise on CPU, about an hour: make mini SPEECH=/data/LibriSpeech NOISE=/data/wham_noise
 mini: .venv/installed
 	$(SNAKEMAKE) all --configfile workflow/presets/mini.yaml --directory results/mini \
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'
+	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
 
 lock: .venv/installed
 	$(BIN)/python envs/lock.py
 
+# Everything that runs made, trained models too.
 clean:
 	rm -rf results .snakemake
 
 .venv/installed: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[demo,test]'
+	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[demo,slurm,test]'
 	@touch $@

@@ -63,8 +63,9 @@ class Plateau(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take hold of the optimiser, and go on where an earlier attempt left off."""
+        # Not the default relative threshold: a negative score that stands still would pass it.
         self.scheduler = ReduceLROnPlateau(
-            trainer.optimizers[0], mode="max", factor=0.5, patience=self.patience
+            trainer.optimizers[0], "max", 0.5, self.patience, threshold_mode="abs"
         )
         self.scheduler.load_state_dict(self.earlier)
 

@@ -82,7 +82,7 @@ def test_missing_file(tmp_path):
 def test_truncated_file(saved, tmp_path, size):
     path = tmp_path / "w.safetensors"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(PipelineError, match="damaged weights .*; delete it") as error:
+    with pytest.raises(PipelineError, match=r"damaged weights .*; delete it") as error:
         load_network(path, 2, RATE)
     assert_one_line(error, path)
 

@@ -18,11 +18,11 @@ TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 
 
 def voices(rng, time):
-    """A low and a high band of noise, switched on and off, and a quiet white noise."""
+    """A low and a high band of noise, switched on and off, and white noise."""
     noise = rng.standard_normal((3, time))
     low, high = lfilter([0.1], [1, -0.9], noise[0]), lfilter([0.1], [1, 0.9], noise[1])
     gates = np.repeat(rng.random((2, 10)) < 0.6, -(-time // 10), axis=1)[:, :time]
-    return low * (gates[0] + 0.1), high * (gates[1] + 0.1), 0.02 * noise[2]
+    return low * (gates[0] + 0.1), high * (gates[1] + 0.1), 0.2 * noise[2]
 
 
 def write_mixtures(folder: Path, seed: int, lengths: list[int]) -> Path:

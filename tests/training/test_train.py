@@ -87,7 +87,7 @@ def test_averaged_weights_are_written_when_they_are_what_was_scored(attempt, tmp
 
 
 def test_tensorboard_has_curves_sounds_and_pictures(trained):
-    events = EventAccumulator(str(trained.state / "tensorboard")).Reload()
+    events = EventAccumulator(str(trained.state / "tensorboard"), {"audio": 0}).Reload()
     tags = events.Tags()
     assert {"train_loss", "dev_loss", "dev_si_sdri"} <= set(tags["scalars"])
     kinds = ["input", "estimate_1", "reference_1"]

@@ -198,29 +198,36 @@ def test_weights_for_another_number_of_speakers(attempt, finished):
     assert_one_line(printed, "cut.safetensors: damaged weights")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk(finished, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)])
-    if mounted.returncode:
-        pytest.skip("no right to mount")
-    try:
-        workspace = type(finished)(disk)
-        done = workspace.run("corpora")
-        left = [p for p in disk.rglob("*.part")]
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-    assert done.returncode != 0
-    assert_one_line(done.stdout + done.stderr, "the disk is full; free some space")
-    assert not left
+@pytest.fixture
+def small_disk(workspace):
+    """Mount a file system of its own as the working folder, with the options given."""
+
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(workspace.folder)]
+        if os.geteuid() != 0 or subprocess.run(command).returncode:
+            pytest.skip("no right to mount")
+        mounted.append(workspace.folder)
+
+    mounted: list[Path] = []
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(workspace):
-    workspace.folder.chmod(0o500)
+def test_a_full_disk(workspace, small_disk):
+    small_disk("size=2m")
     done = workspace.run("corpora")
     assert done.returncode != 0
+    assert_one_line(done.stdout + done.stderr, "the disk is full; free some space")
+    assert not list(workspace.folder.rglob("*.part"))
+
+
+def test_a_folder_that_cannot_be_written(workspace, small_disk):
+    small_disk("ro")
+    done = workspace.run("corpora")
+    assert done.returncode != 0
+    line = f"{workspace.folder}: cannot be written; choose a folder with --directory"
+    assert_one_line(done.stdout + done.stderr, line)
 
 
 def assert_one_line(printed: str, line: str) -> str:

@@ -1,4 +1,5 @@
 # The typed configuration and what the rules derive from it: names, systems, inputs, parameters.
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ try:
     check_networks(cfg)
 except PipelineError as error:
     sys.exit(f"error: {error}")
+if not os.access(Path.cwd(), os.W_OK):
+    sys.exit(f"error: {Path.cwd()}: cannot be written; choose a folder with --directory")
 
 # "<separator>/<condition>" for every separator that is trained.
 TRAINED_SEPARATORS = [

@@ -11,6 +11,10 @@ from typing import NoReturn
 
 from pipeline.errors import PipelineError
 
+# Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, and a resumed
+# training goes on at the item it was at.
+UNTRUE_WARNINGS = ("pkg_resources is deprecated", ".*your dataloader is not resumable")
+
 
 @contextmanager
 def job(log: str | Path) -> Iterator[None]:
@@ -23,7 +27,8 @@ def job(log: str | Path) -> Iterator[None]:
         force=True,
     )
     logging.captureWarnings(True)
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # torchmetrics 0.11
+    for message in UNTRUE_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
     try:
         yield
     except PipelineError as error:

@@ -76,7 +76,9 @@ def train(
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
-    _write_best(job, network, trainer, curve, train, weights, state, device)
+    _load_best(network, state)
+    card = _card(job, train, curve, _parameters(network), describe(device))
+    save_weights(weights, network, card)
     curve.write(history)
     last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh
 
@@ -158,34 +160,27 @@ def _claim_state(state: Path, facts: dict[str, Any]) -> None:
     write_json(claim, facts)
 
 
-def _write_best(
-    job: Job,
-    network: nn.Module,
-    trainer: pl.Trainer,
-    curve: History,
-    examples: Examples,
-    weights: Path,
-    state: Path,
-    device: torch.device,
-) -> None:
-    checkpoint = torch.load(state / "best.ckpt", weights_only=True)
+def _load_best(network: nn.Module, state: Path) -> None:
+    checkpoint = torch.load(state / "best.ckpt", map_location="cpu", weights_only=True)
     trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     network.load_state_dict(trained)
-    best = max(curve.rows, key=lambda row: row[DEV_SCORE])
+
+
+def _card(job: Job, examples: Examples, curve: History, parameters: int, device: str) -> Card:
+    best, last = max(curve.rows, key=lambda row: row[DEV_SCORE]), curve.rows[-1]
+    logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
     facts = {
         "role": job.role,
         "condition": job.condition,
         "settings": job.training,
         "init_from": job.init_from,
         "seed": job.seed,
-        "parameters": _parameters(network),
+        "parameters": parameters,
         "best": best,
-        "steps": trainer.global_step,
-        "seconds": curve.rows[-1]["seconds"],
-        "device": describe(device),
+        "steps": last["step"],
+        "seconds": last["seconds"],
+        "device": device,
         "threads": torch.get_num_threads(),
     }
     arguments = parse_arguments(job.model, job.arguments).model_dump()
-    card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
-    save_weights(weights, network, card)
-    logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
+    return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)

@@ -9,7 +9,8 @@ import pytest
 from pipeline import audio
 from pipeline.config import SPLITS, Mixtures
 from pipeline.corpora.convert import convert_shard
-from pipeline.corpora.scan import NOISE_FOLDERS, scan_noise, scan_speech
+from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.files import concatenate
 
 SUBSETS = {split: [f"{split}-clean"] for split in SPLITS}

@@ -17,6 +17,7 @@ from pipeline.config import SPLITS, DemoCorpus, Split
 from pipeline.corpora import espeak
 from pipeline.corpora.demo_noise import kind_of, make_noise
 from pipeline.corpora.espeak import ACCENTS, SAMPLE_RATE, Line
+from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
 
@@ -46,7 +47,6 @@ FLOOR = 1e-4  # RMS of the room behind the voice: digital silence is not natural
 SILENCE = 2e-3  # below this a voice has not begun or has ended
 
 NOT_SAID = re.compile(r"[^A-Z' ]")  # what a transcript leaves out
-NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
 
 
 @dataclass(frozen=True)

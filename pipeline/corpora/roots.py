@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.config import SPLITS, Corpora, Split
 
+NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
 DEMO_SUBSETS: dict[Split, list[str]] = {
     "train": ["train-demo"],
     "dev": ["dev-demo"],

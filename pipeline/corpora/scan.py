@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.config import SPLITS, Split
+from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import write_manifest
 
-NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
 AUDIO_SUFFIXES = {".flac", ".wav"}
 
 

@@ -169,9 +169,9 @@ def _mark_best(upper: Axes, lower: Axes, history: pd.DataFrame) -> None:
 
 
 def best_epoch(history: pd.DataFrame) -> pd.Series | None:
-    """The row of the lowest development loss; None if none was measured."""
-    measured = history[history["dev_loss"].notna()]
-    return None if measured.empty else measured.loc[measured["dev_loss"].idxmin()]
+    """The row of the highest development SI-SDRi, whose weights are used; None if there is none."""
+    measured = history[history["dev_si_sdri"].notna()]
+    return None if measured.empty else measured.loc[measured["dev_si_sdri"].idxmax()]
 
 
 def latency_histogram(latency: pd.DataFrame, path: Path) -> None:

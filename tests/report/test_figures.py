@@ -34,7 +34,7 @@ def test_names_are_not_markup(tmp_path):
 @pytest.mark.parametrize("models", [0, 1, 5])
 def test_training_curves_of_any_number_of_models(tmp_path, models):
     history = pd.DataFrame(
-        {"epoch": [1, 2, 3], "train_loss": [3.0, 2, 1], "dev_loss": [3.0, 1, np.nan]}
+        {"epoch": [1, 2, 3], "train_loss": [3.0, 2, 1], "dev_loss": [1.0, 3, np.nan]}
     ).assign(dev_si_sdri=[1.0, 4.2, np.nan])
     training_curves({f"model {n}": history for n in range(models)}, tmp_path / "t.svg")
     assert (tmp_path / "t.svg").read_text().count("best: epoch 2, 4.2 dB") == models

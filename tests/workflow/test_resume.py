@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 WEIGHTS = "models/denoisers/conv_tasnet/model.safetensors"
-LONGER = ("--config", "training={epochs: 8}", "machine={save_seconds: 0}")
+LONGER = ("--config", "training={epochs: 40}", "machine={save_seconds: 0}")
 TARGET = f"results/{WEIGHTS}"
 
 
@@ -25,7 +25,7 @@ def kill_once_saved(workspace) -> None:
     )
     while not state.exists():
         assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.02)
+        time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

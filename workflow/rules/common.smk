@@ -13,7 +13,9 @@ try:
 except PipelineError as error:
     sys.exit(f"error: {error}")
 if not os.access(Path.cwd(), os.W_OK):
-    sys.exit(f"error: {Path.cwd()}: cannot be written; choose a folder with --directory")
+    sys.exit(
+        f"error: {Path.cwd()}: cannot be written; choose a folder with --directory"
+    )
 
 # "<separator>/<condition>" for every separator that is trained.
 TRAINED_SEPARATORS = [

@@ -10,7 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 WEIGHTS = "models/denoisers/conv_tasnet/model.safetensors"
-LONGER = ("--config", "training={epochs: 40}", "machine={save_seconds: 0}")
+LONGER = (
+    "--config",
+    "denoisers={conv_tasnet: {training: {epochs: 40}}}",
+    "machine={save_seconds: 0}",
+)
 TARGET = f"results/{WEIGHTS}"
 
 
@@ -50,7 +54,11 @@ def test_an_unfinished_training_of_another_configuration_is_refused(finished, tm
     workspace = finished.copy(tmp_path / "run")
     kill_once_saved(workspace)
     workspace.succeed("--unlock")
-    other = ("--config", "training={epochs: 9}", "machine={save_seconds: 0}")
+    other = (
+        "--config",
+        "denoisers={conv_tasnet: {training: {epochs: 9}}}",
+        "machine={save_seconds: 0}",
+    )
     done = workspace.run(TARGET, *other)
     assert done.returncode != 0
     assert "unfinished training of another configuration (differs in training)" in done.stderr

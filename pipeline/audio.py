@@ -1,8 +1,10 @@
 """The only door to audio files: every sample that enters or leaves goes through here."""
 
+import hashlib
 import io
 import os
 import struct
+import wave
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +19,7 @@ from pipeline.files import replacing
 Samples = NDArray[np.float32]
 UNKNOWN_SIZE = 0xFFFFFFFF  # bytes in the header of a WAV that was piped out
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
+FLAC_HEAD = 42  # bytes up to the end of the stream's description
 
 
 class AudioInfo(NamedTuple):
@@ -41,13 +44,16 @@ def info(path: Path | str) -> AudioInfo:
     return AudioInfo(header.samplerate, header.frames, header.channels)
 
 
-def read(path: Path | str, start: int = 0, samples: int = -1) -> tuple[Samples, int]:
+def read(
+    path: Path | str, start: int = 0, samples: int = -1, exact: bool = True
+) -> tuple[Samples, int]:
     """Read the first channel of a file: `[time]` in -1…1, and its rate in Hz.
 
     Args:
         path: any format libsndfile reads (WAV, FLAC, …).
         start: first sample wanted.
         samples: how many; -1 reads to the end.
+        exact: whether it is an error that fewer are there.
 
     Raises:
         PipelineError: missing, unreadable, truncated or empty file, or NaN samples.
@@ -62,7 +68,7 @@ def read(path: Path | str, start: int = 0, samples: int = -1) -> tuple[Samples, 
             data = file.read(max(wanted, 0), dtype="float32", always_2d=True)
     except (sf.LibsndfileError, TypeError) as error:
         raise PipelineError(_unreadable(path, error)) from error
-    if len(data) < max(wanted, 1):
+    if len(data) < max(wanted if exact else min(wanted, held - start), 1):
         raise PipelineError(
             f"{path}: ends at sample {start + len(data)}, more are expected;"
             " fetch or make the file again"
@@ -73,13 +79,15 @@ def read(path: Path | str, start: int = 0, samples: int = -1) -> tuple[Samples, 
     return first, rate
 
 
-def read_at(path: Path | str, sample_rate: int, start: int = 0, samples: int = -1) -> Samples:
+def read_at(
+    path: Path | str, sample_rate: int, start: int = 0, samples: int = -1, exact: bool = True
+) -> Samples:
     """Read a file that must already be at `sample_rate` Hz: `[time]`.
 
     Raises:
         PipelineError: as `read`, or the file has another rate.
     """
-    data, rate = read(path, start, samples)
+    data, rate = read(path, start, samples, exact)
     if rate != sample_rate:
         raise PipelineError(
             f"{path}: is at {rate} Hz where {sample_rate} Hz is expected; delete it and run again"
@@ -94,6 +102,11 @@ def resample(samples: Samples, rate: int, target: int) -> Samples:
     return soxr.resample(samples, rate, target, quality="VHQ").astype(np.float32)
 
 
+def change_speed(samples: Samples, speed: float) -> Samples:
+    """Play `[time]` `speed` times as fast, pitch and all: `[time / speed]` (as SoX's `speed`)."""
+    return samples if speed == 1 else soxr.resample(samples, speed, 1.0, quality="HQ")
+
+
 def write(
     path: Path | str,
     samples: Samples,
@@ -102,10 +115,51 @@ def write(
     format: Literal["WAV", "FLAC"] = "WAV",
 ) -> None:
     """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates."""
-    encoded = io.BytesIO()  # in memory, so that a full disk is an OSError with its cause
-    sf.write(encoded, samples, sample_rate, subtype=subtype, format=format)
+    # In memory, so that a full disk is an OSError with its cause.
+    encoded = io.BytesIO()
+    if (format, subtype) == ("WAV", "PCM_16"):
+        with wave.open(encoded, "wb") as file:
+            file.setparams((1, 2, sample_rate, len(samples), "NONE", ""))
+            file.writeframes(_to_16_bit(samples).tobytes())
+    else:
+        sf.write(encoded, samples, sample_rate, subtype=subtype, format=format)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
+
+
+def check_flac(path: Path | str) -> None:
+    """Compare the sound of a FLAC with the MD5 that its encoder wrote into it.
+
+    The format hashes the samples of all channels, interleaved, as little-endian integers of as
+    many whole bytes as a sample needs (RFC 9639, 8.2).
+
+    Raises:
+        PipelineError: unreadable, without an MD5, or another sound than was encoded.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(FLAC_HEAD)
+    if head[:4] != b"fLaC" or len(head) < FLAC_HEAD:
+        raise PipelineError(f"{path}: is not a FLAC file; fetch the file again or remove it")
+    expected, bits = head[26:42], ((head[20] & 1) << 4 | head[21] >> 4) + 1
+    if not any(expected):
+        raise PipelineError(f"{path}: carries no MD5 of its sound; encode it again")
+    try:
+        samples, _ = sf.read(str(path), dtype="int32", always_2d=True)
+    except (sf.LibsndfileError, TypeError) as error:
+        raise PipelineError(_unreadable(path, error)) from error
+    width = (bits + 7) // 8
+    raw = (samples >> (32 - bits)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width]
+    if hashlib.md5(raw.tobytes(), usedforsecurity=False).digest() != expected:
+        raise PipelineError(
+            f"{path}: its sound is not what was encoded (MD5 differs);"
+            " fetch the file again or remove it"
+        )
+
+
+def _to_16_bit(samples: Samples) -> NDArray[np.int16]:
+    """16-bit samples, to the bit those of libsndfile, which takes twice as long or longer."""
+    scaled = np.clip(np.rint(samples * np.float32(2**31)), -(2**31), 2**31 - 128)
+    return (scaled.astype(np.int32) >> 16).astype("<i2")
 
 
 def _check_length(path: Path | str, samples: int) -> None:

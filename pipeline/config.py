@@ -1,7 +1,5 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
-from collections.abc import Iterator
-from textwrap import shorten
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -18,6 +16,7 @@ from pydantic import (
 )
 
 from pipeline.errors import PipelineError
+from pipeline.problems import describe_problems
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -102,12 +101,40 @@ class LocalCorpus(Section):
     )
 
 
+class SpeechDownload(Section):
+    """Parts of LibriSpeech to fetch: all of them, or the first speakers and utterances.
+
+    `max_speakers` is of each subset, `max_utterances` of each speaker.
+    """
+
+    subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
+    max_speakers: PositiveInt | None = None
+    max_utterances: PositiveInt | None = None
+
+
+class NoiseDownload(Section):
+    """The corpus of noise to fetch: all of it, or `max_files` drawn recordings."""
+
+    corpus: str = "wham_noise"
+    max_files: int | None = Field(default=None, ge=len(SPLITS))
+
+
+class DownloadCorpus(Section):
+    """Corpora to fetch. `folder` keeps them, `catalogue` is a CSV of further addresses."""
+
+    folder: str = "data"
+    catalogue: str | None = None
+    speech: SpeechDownload = SpeechDownload()
+    noise: NoiseDownload = NoiseDownload()
+
+
 class Corpora(Section):
     """Where speech and noise come from."""
 
-    kind: Literal["demo", "local"] = "demo"
+    kind: Literal["demo", "local", "download"] = "demo"
     demo: DemoCorpus = DemoCorpus()
     local: LocalCorpus | None = None
+    download: DownloadCorpus = DownloadCorpus()
 
     @model_validator(mode="after")
     def _local_given(self) -> "Corpora":
@@ -116,23 +143,59 @@ class Corpora(Section):
         return self
 
 
-class Mixtures(Section):
-    """How mixtures are drawn. Levels in LUFS, SNR in dB, lengths in seconds, peak of 1.0."""
+class Hours(Section):
+    """Hours of mixtures for each split."""
 
+    train: PositiveFloat
+    dev: PositiveFloat
+    test: PositiveFloat
+
+
+class LibriMix(Section):
+    """LibriMix's metadata: the folder of `libri<n>mix_<subset>.csv`; without one it is fetched."""
+
+    metadata: str | None = None
+    subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
+
+
+class Mixtures(Section):
+    """How mixtures are made. Levels in LUFS or dBFS, SNR in dB, lengths in seconds, peak of 1.0.
+
+    `kind: drawn` draws them, `kind: librimix` takes LibriMix's own. Only drawn mixtures look at
+    the keys below `librimix`. What is drawn for the train split alone: `noise_speeds`.
+    """
+
+    kind: Literal["drawn", "librimix"] = "drawn"
     num_speakers: PositiveInt = 3
     mode: Literal["min", "max"] = "min"
+    mix_single: bool = False
+    librimix: LibriMix = LibriMix()
     counts: Counts = Counts(train=400, dev=40, test=40)
+    hours: Hours | None = None
     min_seconds: PositiveFloat = 3.0
+    join_silence: float | None = Field(default=None, ge=0)
     speech_lufs: Range = (-33.0, -25.0)
+    speech_rms: Range | None = None
+    exclude_noises: list[str] = []
+    noise_speeds: Annotated[list[PositiveFloat], AfterValidator(_distinct)] = Field(
+        default=[1.0], min_length=1
+    )
     noise_rule: Literal["wham", "librimix"] = "wham"
     noise_snr: Range = (-6.0, 3.0)
+    noise_snr_levels: list[float] | None = Field(default=None, min_length=1)
     noise_lufs: Range = (-38.0, -30.0)
     peak: float = Field(default=0.9, gt=0, le=1)
 
 
 class Training(Section):
-    """The training loop. Each model may override any of these under its own `training:`."""
+    """The training loop. Each model may override any of these under its own `training:`.
 
+    `data: dynamic` draws fresh mixtures, `mixtures.counts.train` of them an epoch, each speaker
+    at a speed drawn from `speech_speed`; `rendered` goes through the rendered train split.
+    """
+
+    data: Literal["rendered", "dynamic"] = "rendered"
+    speech_speed: Range = (0.95, 1.05)
     segment_seconds: PositiveFloat = 3.0
     batch_size: PositiveInt = 8
     epochs: PositiveInt = 100
@@ -214,7 +277,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _enough_for_shards(self) -> "Config":
         fewest = min(self.mixtures.counts.model_dump().values())
-        if self.shards > fewest:
+        counted = self.mixtures.kind == "drawn" and self.mixtures.hours is None
+        if counted and self.shards > fewest:
             raise ValueError(f"shards: {self.shards} is more than the {fewest} mixtures of a split")
         return self
 
@@ -263,49 +327,3 @@ def load_config(values: dict[str, Any]) -> Config:
 def _one_line(error: ValidationError, prefix: str = "") -> str:
     model = Training if prefix else Config
     return "config: " + "; ".join(describe_problems(error, model, prefix))
-
-
-def describe_problems(
-    error: ValidationError, model: type[BaseModel], prefix: str = ""
-) -> Iterator[str]:
-    """Yield one phrase a problem: its key, what is wrong, what is allowed.
-
-    Args:
-        error: what `model` raised.
-        model: the section that was being read.
-        prefix: the key under which the section stands, with a trailing dot.
-    """
-    for problem in error.errors():
-        parts = [str(part) for part in problem["loc"] if part != "[key]"]
-        key = prefix + ".".join(parts)
-        given = shorten(repr(problem["input"]), 60)
-        if problem["type"] == "extra_forbidden":
-            yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
-        elif problem["type"] == "missing":
-            yield f"{key}: missing; add it to the configuration"
-        elif problem["type"] in ("dict_type", "model_type"):
-            yield f"{key or 'configuration'}: must hold keys and their values, not {given}"
-        elif problem["type"] == "list_type":
-            yield f"{key}: must be a list, such as [a, b], not {given}"
-        elif problem["type"] == "too_short":
-            yield f"{key}: is empty; give at least one"
-        elif problem["type"] == "string_pattern_mismatch":
-            yield f"{key}: a name holds only a-z, 0-9 and _"
-        elif problem["type"] == "value_error":
-            yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
-        else:
-            yield f"{key}: {problem['msg']}, not {given}"
-
-
-def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:
-    """The keys allowed beside the last of `parts`, walking down from `model`."""
-    for part in parts[:-1]:
-        if part in model.model_fields:  # else a name under denoisers: or separators:
-            model = _section_in(model.model_fields[part].annotation)
-    return sorted(model.model_fields)
-
-
-def _section_in(annotation: Any) -> type[BaseModel]:
-    """The section behind `X`, `X | None` or `dict[str, X]`."""
-    options = (annotation, *get_args(annotation))
-    return next(o for o in options if isinstance(o, type) and issubclass(o, Section))

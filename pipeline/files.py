@@ -4,12 +4,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.errors import PipelineError
+
+SEVERAL = "|"  # between the paths of one cell
 
 
 @contextmanager
@@ -44,18 +47,20 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_manifest(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table as CSV atomically.
+def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
+    """Write a table, or parts of one as they come, as CSV atomically.
 
     Columns named `path` or `*_path` are rewritten relative to the manifest, so that a
-    results folder can be moved as a whole.
+    results folder can be moved as a whole. A cell may hold several paths, with `|` between.
     """
     folder = Path(path).resolve().parent
-    table = table.copy()
-    for column in _path_columns(table):
-        table[column] = [_relative(value, folder) for value in table[column]]
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+    parts = [tables] if isinstance(tables, pd.DataFrame) else tables
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        columns: list[str] = []
+        for table in parts:
+            first, columns = not columns, columns or list(table.columns)
+            relative = {c: [_relative(v, folder) for v in table[c]] for c in _path_columns(table)}
+            table.assign(**relative)[columns].to_csv(file, index=False, header=first)
 
 
 def read_manifest(path: Path | str) -> pd.DataFrame:
@@ -69,29 +74,46 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
         head = pd.read_csv(path, nrows=0).columns
         text |= {c: str for c in head if c.endswith(("_speaker", "_utterance"))}
         # "NA" is a speaker's or country's name before it is a missing value.
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(
+            path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip"
+        )
     except FileNotFoundError as error:
         raise PipelineError(f"{path}: no such manifest; run the stage that makes it") from error
     except pd.errors.EmptyDataError as error:
         raise PipelineError(f"{path}: is empty; delete it and run again") from error
     folder = Path(path).resolve().parent
     for column in _path_columns(table):
-        table[column] = [
-            value if pd.isna(value) else os.path.normpath(folder / value) for value in table[column]
-        ]
+        table[column] = [_absolute(value, str(folder)) for value in table[column]]
     return table
 
 
 def concatenate(shards: Iterable[Path | str], path: Path | str) -> None:
-    """Join shard manifests into one, in the order given, paths re-based."""
-    write_manifest(path, pd.concat([read_manifest(shard) for shard in shards], ignore_index=True))
+    """Join shard manifests in the order given, paths re-based, one in memory at a time."""
+    write_manifest(path, (read_manifest(shard) for shard in shards))
+
+
+def shard_bounds(items: int, shard: int, shards: int) -> tuple[int, int]:
+    """First item of shard number `shard` (from 0) of `shards` and the one after its last.
+
+    Sizes differ by one at most.
+    """
+    return items * shard // shards, items * (shard + 1) // shards
 
 
 def shard_of(table: pd.DataFrame, scatteritem: str) -> pd.DataFrame:
-    """Rows of shard `"k-of-n"`: contiguous, sizes differing by one at most."""
+    """Rows of shard `"k-of-n"` of a table."""
     number, count = (int(part) for part in scatteritem.split("-of-"))
-    bounds = [len(table) * k // count for k in (number - 1, number)]
-    return table.iloc[bounds[0] : bounds[1]]
+    return table.iloc[slice(*shard_bounds(len(table), number - 1, count))]
+
+
+def split_paths(value: str) -> list[str]:
+    """The paths in one cell of a manifest."""
+    return value.split(SEVERAL)
+
+
+def join_paths(paths: Iterable[Path | str]) -> str:
+    """Several paths as one cell of a manifest."""
+    return SEVERAL.join(map(str, paths))
 
 
 def _path_columns(table: pd.DataFrame) -> list[str]:
@@ -99,4 +121,21 @@ def _path_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _relative(value: Any, folder: Path) -> Any:
-    return value if pd.isna(value) else os.path.relpath(Path(value).resolve(), folder)
+    if pd.isna(value):
+        return value
+    parts = (os.path.split(path) for path in split_paths(str(value)))
+    return join_paths(
+        os.path.normpath(f"{_between(where, str(folder))}/{name}") for where, name in parts
+    )
+
+
+@lru_cache(maxsize=100_000)
+def _between(where: str, folder: str) -> str:
+    """Relative path of a folder; kept, since it is asked for once a file and looks at the disk."""
+    return os.path.relpath(Path(where).resolve(), folder)
+
+
+def _absolute(value: Any, folder: str) -> Any:
+    if pd.isna(value):
+        return value
+    return join_paths(os.path.normpath(Path(folder, path)) for path in split_paths(str(value)))

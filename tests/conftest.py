@@ -34,6 +34,11 @@ class Corpus:
         self.subsets = SUBSETS
         self.seeds = iter(range(1000))
 
+    @property
+    def folders(self) -> dict[str, list[Path]]:
+        """Folders of the subsets of each split."""
+        return {split: [self.speech / s for s in subsets] for split, subsets in self.subsets.items()}
+
     def speak(self, split, speaker, number=0, seconds=1.0, suffix=".flac", text=None) -> Path:
         """Add an utterance of chapter 7, with its transcript."""
         chapter = self.speech / SUBSETS[split][0] / speaker / "7"
@@ -83,7 +88,7 @@ def converted(tmp_path_factory) -> SimpleNamespace:
     """A filled corpus at 8 kHz: `speech` and `noise` are its manifests."""
     root = tmp_path_factory.mktemp("converted")
     corpus = Corpus(root / "raw").fill()
-    scan_speech(corpus.speech, SUBSETS, 5, root / "scan/speech.csv")
+    scan_speech(corpus.folders, 5, root / "scan/speech.csv")
     scan_noise(corpus.noise, root / "scan/noise.csv")
     for kind in ("speech", "noise"):
         for shard in ("1-of-2", "2-of-2"):

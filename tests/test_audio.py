@@ -184,3 +184,47 @@ def test_resampling_removes_a_tone_above_nyquist():
 
 def test_the_same_rate_changes_nothing():
     assert np.array_equal(audio.resample(NOISE, RATE, RATE), NOISE)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_flac_is_checked_against_its_own_md5(tmp_path, subtype, channels):
+    path = tmp_path / "a.flac"
+    sf.write(path, NOISE.reshape(-1, channels), RATE, subtype=subtype, format="FLAC")
+    audio.check_flac(path)
+    content = bytearray(path.read_bytes())
+    for place in (26, 41):  # the MD5's first and last byte
+        content[place] ^= 1
+        path.write_bytes(content)
+        assert refused(audio.check_flac, path).startswith("its sound is not what was encoded")
+        content[place] ^= 1
+
+
+@pytest.mark.parametrize("place", range(200, 8000, 600))
+def test_a_flipped_bit_of_a_flac_is_refused(tmp_path, place):
+    audio.write(tmp_path / "a.flac", NOISE, RATE, format="FLAC")
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[place % len(content)] ^= 4
+    (tmp_path / "a.flac").write_bytes(content)
+    assert refused(audio.check_flac, tmp_path / "a.flac")
+
+
+def test_what_cannot_be_checked_is_refused(tmp_path):
+    audio.write(tmp_path / "a.flac", NOISE, RATE, format="FLAC")
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "none.flac").write_bytes(content[:26] + bytes(16) + content[42:])
+    assert refused(audio.check_flac, tmp_path / "none.flac").startswith("carries no MD5")
+    audio.write(tmp_path / "a.wav", NOISE, RATE)
+    assert refused(audio.check_flac, tmp_path / "a.wav").startswith("is not a FLAC file")
+    (tmp_path / "a.flac").write_bytes(content[:40])
+    assert refused(audio.check_flac, tmp_path / "a.flac").startswith("is not a FLAC file")
+
+
+@pytest.mark.parametrize("level", [1e-5, 0.1, 1.0, 4.0])
+def test_16_bit_files_are_those_of_libsndfile(tmp_path, level):
+    noise = np.random.default_rng(0).standard_normal(50000)
+    samples = (level * noise).astype(np.float32)
+    samples[:6] = [1, -1, 0, -0.0, 0.5 / 32768, -0.5 / 32768]
+    audio.write(tmp_path / "ours.wav", samples, 16000)
+    sf.write(tmp_path / "theirs.wav", samples, 16000, subtype="PCM_16")
+    assert (tmp_path / "ours.wav").read_bytes() == (tmp_path / "theirs.wav").read_bytes()

@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline.config import Training, load_config
+from pipeline.config import SPLITS, Training, load_config
 from pipeline.corpora.roots import corpus_roots
 from pipeline.errors import PipelineError
 from pipeline.models import build, check_networks, parse_arguments
@@ -73,16 +73,19 @@ def test_the_default_configuration_is_valid(laid_over):
 def test_presets_are_valid_over_the_default(preset):
     config = load_config(merged(read_yaml("config.yaml"), read_yaml(preset)))
     check_networks(config)
-    assert config.corpora.kind == "local" and config.mixtures.num_speakers == 3
-    speech, noise, subsets = corpus_roots(config.corpora, Path("demo"))
-    assert (speech, noise) == (Path("data/LibriSpeech"), Path("data/wham_noise"))
-    assert subsets["train"] == config.corpora.local.subsets.train
+    assert config.corpora.kind in ("local", "download")
+    assert config.mixtures.num_speakers == (1 if preset.stem == "denoiser" else 3)
+    speech, noise = corpus_roots(config.corpora, Path("demo"))
+    assert noise == Path("data/noise" if preset.stem == "denoiser" else "data/wham_noise")
+    local, download = config.corpora.local, config.corpora.download
+    subsets = (download.speech if config.corpora.kind == "download" else local).subsets.train
+    assert speech["train"] == [Path("data/LibriSpeech", subset) for subset in subsets]
 
 
 def test_the_demo_lies_where_it_is_made():
-    speech, noise, subsets = corpus_roots(load_config(SMALLEST).corpora, Path("made"))
-    assert (speech, noise) == (Path("made/LibriSpeech"), Path("made/wham_noise"))
-    assert subsets == {split: [f"{split}-demo"] for split in ("train", "dev", "test")}
+    speech, noise = corpus_roots(load_config(SMALLEST).corpora, Path("made"))
+    assert noise == Path("made/wham_noise")
+    assert speech == {split: [Path(f"made/LibriSpeech/{split}-demo")] for split in SPLITS}
 
 
 def test_a_dumped_configuration_is_read_back():
@@ -94,15 +97,15 @@ def test_a_dumped_configuration_is_read_back():
     "key, allowed",
     [
         ("sed", "corpora, denoisers, evaluation"),
-        ("mixtures.num_speeker", "counts, min_seconds, mode"),
+        ("mixtures.num_speeker", "counts, exclude_noises, hours"),
         ("corpora.demo.speaker", "noise_seconds, noises, speakers"),
         ("corpora.demo.noises.val", "dev, test, train"),
         ("corpora.local.subset", "noise, speech, subsets"),
         ("denoisers.small.argument", "arguments, init_from, model, training"),
         ("denoisers.small.conditions", "arguments, init_from, model, training"),
         ("separators.small.traning", "arguments, conditions, init_from, model, training"),
-        ("denoisers.small.training.epoch", "batch_size, ema_decay, epochs"),
-        ("separators.small.training.model", "batch_size, ema_decay, epochs"),
+        ("denoisers.small.training.epoch", "batch_size, data, ema_decay, epochs"),
+        ("separators.small.training.model", "batch_size, data, ema_decay, epochs"),
         ("denoisers.small.arguments.Q", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),
         ("separators.small.arguments.n_filters", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),
     ],
@@ -123,7 +126,7 @@ def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
         ("mixtures.min_seconds", float("inf"), "Input should be a finite number, not inf"),
         ("training.learning_rate", "fast", "Input should be a valid number"),
         ("machine.device", "gpu", "Input should be 'auto', 'cpu' or 'cuda', not 'gpu'"),
-        ("corpora.kind", "libri", "Input should be 'demo' or 'local', not 'libri'"),
+        ("corpora.kind", "libri", "Input should be 'demo', 'local' or 'download', not 'libri'"),
         ("evaluation.metrics", [], "is empty; give at least one"),
         ("evaluation.metrics", ["sdr", "sdr"], "'sdr' stands twice; name it once"),
         ("mixtures", None, "must hold keys and their values, not None"),

@@ -4,6 +4,7 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyloudnorm
 from tqdm import tqdm
@@ -20,7 +21,7 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
     """Convert one shard of a scanned corpus; write `out/index.csv` and the WAVs beside it.
 
     Adds to the scan's columns: samples, lufs (ITU-R BS.1770, of the whole file; NaN below
-    0.4 s) and peak, all of the converted file.
+    0.4 s), rms (dBFS) and peak, all of the converted file.
 
     Raises:
         PipelineError: names every file that is truncated, silent or holds NaN.
@@ -56,6 +57,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
     return {
         "samples": len(samples),
         "lufs": loudness(samples, sample_rate),
+        "rms": float(10 * np.log10(np.square(samples, dtype=np.float64).mean())),
         "peak": min(peak, 1.0),
         "channels": audio.info(source).channels,
     }
@@ -72,4 +74,4 @@ def loudness(samples: audio.Samples, sample_rate: int) -> float:
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    return [*table.columns, "samples", "lufs", "peak"]
+    return [*table.columns, "samples", "lufs", "rms", "peak"]

@@ -2,25 +2,40 @@
 
 from pathlib import Path
 
-from pipeline.config import SPLITS, Corpora, Split
+from pipeline.config import SPLITS, Corpora, DownloadCorpus, Split
+from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
 
 NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
-DEMO_SUBSETS: dict[Split, list[str]] = {
-    "train": ["train-demo"],
-    "dev": ["dev-demo"],
-    "test": ["test-demo"],
-}
+Folders = dict[Split, list[Path]]
 
 
-def corpus_roots(corpora: Corpora, demo: Path) -> tuple[Path, Path, dict[Split, list[str]]]:
-    """Root of the speech, root of the noise, and the speech's subsets of each split.
+def corpus_roots(corpora: Corpora, demo: Path) -> tuple[Folders, Path]:
+    """Folders of the speech of each split, and the root of the noise.
 
     Args:
         corpora: the section of the configuration.
         demo: where the embedded corpus is made.
     """
+    if corpora.kind == "download":
+        return _fetched(corpora.download)
     if corpora.local is None or corpora.kind == "demo":
-        return demo / "LibriSpeech", demo / "wham_noise", DEMO_SUBSETS
+        speech = demo / "LibriSpeech"
+        return {split: [speech / f"{split}-demo"] for split in SPLITS}, demo / "wham_noise"
     local = corpora.local
-    subsets = {split: getattr(local.subsets, split) for split in SPLITS}
-    return Path(local.speech), Path(local.noise), subsets
+    folders: Folders = {
+        split: [Path(local.speech, subset) for subset in getattr(local.subsets, split)]
+        for split in SPLITS
+    }
+    return folders, Path(local.noise)
+
+
+def _fetched(settings: DownloadCorpus) -> tuple[Folders, Path]:
+    catalogue = load_catalogue(settings.catalogue)
+    parts = {part.part: part for part in speech_parts(settings, catalogue)}
+    folders: Folders = {
+        split: [
+            parts[name].folder(settings.folder) for name in getattr(settings.speech.subsets, split)
+        ]
+        for split in SPLITS
+    }
+    return folders, noise_part(settings, catalogue).folder(settings.folder)

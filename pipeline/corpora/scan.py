@@ -13,28 +13,39 @@ from pipeline import audio
 from pipeline.config import SPLITS, Split
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.errors import PipelineError, first_few
-from pipeline.files import write_manifest
+from pipeline.files import read_manifest, write_manifest
 
 AUDIO_SUFFIXES = {".flac", ".wav"}
 
 
 def scan_speech(
-    root: Path, subsets: dict[Split, list[str]], num_speakers: int, out: Path, workers: int = 4
+    folders: dict[Split, list[Path]],
+    num_speakers: int,
+    out: Path,
+    only: set[Path] | None = None,
+    workers: int = 4,
 ) -> None:
     """List the utterances of a corpus in LibriSpeech's layout, one row a file.
 
     Columns: utterance, speaker, sex, split, subset, transcript, path.
 
+    Args:
+        folders: of the subsets of each split, `SPEAKERS.TXT` beside them where there is one.
+        num_speakers: the fewest that a split may have.
+        out: the manifest to write.
+        only: files to list, as `fetched_files` gives them; others in the folders are not
+            looked at. None lists all.
+        workers: threads that read headers.
+
     Raises:
         PipelineError: missing folders, wrong layout, unreadable or empty files, a speaker in
             two splits, or fewer speakers than a mixture needs.
     """
-    sexes = _sexes(root / "SPEAKERS.TXT")
     rows = [
-        row | {"split": split, "sex": sexes.get(str(row["speaker"]))}
+        row | {"split": split}
         for split in SPLITS
-        for subset in subsets[split]
-        for row in _utterances(root, subset)
+        for folder in folders[split]
+        for row in _utterances(folder, only)
     ]
     table = pd.DataFrame(rows)
     _check_speakers(table, num_speakers)
@@ -44,10 +55,10 @@ def scan_speech(
     write_manifest(out, table)
 
 
-def scan_noise(root: Path, out: Path, workers: int = 4) -> None:
+def scan_noise(root: Path, out: Path, only: set[Path] | None = None, workers: int = 4) -> None:
     """List the recordings of noise in WHAM!'s layout `{tr,cv,tt}/*.wav`, one row a file.
 
-    Columns: noise, split, path.
+    Columns: noise, split, path. `only` is as in `scan_speech`.
 
     Raises:
         PipelineError: a missing or empty split, unreadable or empty files.
@@ -55,7 +66,7 @@ def scan_noise(root: Path, out: Path, workers: int = 4) -> None:
     rows = [
         {"noise": path.stem, "split": split, "path": path}
         for split in SPLITS
-        for path in _noises(root, NOISE_FOLDERS[split])
+        for path in _noises(root, NOISE_FOLDERS[split], only)
     ]
     table = pd.DataFrame(rows)
     _check_unique(table, ["split", "noise"])
@@ -64,22 +75,39 @@ def scan_noise(root: Path, out: Path, workers: int = 4) -> None:
     write_manifest(out, table)
 
 
-def _utterances(root: Path, subset: str) -> list[dict[str, object]]:
-    folder = root / subset
+def fetched_files(parts: Iterable[Path]) -> set[Path]:
+    """The files that the lists of fetched parts name, `only` of a scan.
+
+    Raises:
+        PipelineError: one of them has vanished.
+    """
+    paths = {Path(path) for part in parts for path in read_manifest(part)["path"]}
+    gone = sorted(path for path in paths if not path.exists())
+    if gone:
+        raise PipelineError(
+            f"{gone[0]}: was fetched and has vanished, {len(gone)} files in all;"
+            " fetch again with snakemake --forcerun download"
+        )
+    return paths
+
+
+def _utterances(folder: Path, only: set[Path] | None) -> list[dict[str, object]]:
     if not folder.is_dir():
         raise PipelineError(
             f"{folder}: no such folder; check corpora.local.speech and corpora.local.subsets"
         )
-    paths = _audio_files(_files_below(folder))
+    paths = _listed(_audio_files(_files_below(folder)), only)
     if not paths:
         raise PipelineError(
             f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
-    transcripts = _transcripts(folder)
-    return [_utterance(path, folder, transcripts) for path in paths]
+    transcripts, sexes = _transcripts(folder), _sexes(folder.parent / "SPEAKERS.TXT")
+    return [_utterance(path, folder, transcripts, sexes) for path in paths]
 
 
-def _utterance(path: Path, folder: Path, transcripts: dict[str, str]) -> dict[str, object]:
+def _utterance(
+    path: Path, folder: Path, transcripts: dict[str, str], sexes: dict[str, str]
+) -> dict[str, object]:
     parts = path.relative_to(folder).parts
     if len(parts) != 3 or not path.stem.startswith(f"{parts[0]}-{parts[1]}-"):
         raise PipelineError(
@@ -89,6 +117,7 @@ def _utterance(path: Path, folder: Path, transcripts: dict[str, str]) -> dict[st
     return {
         "utterance": path.stem,
         "speaker": parts[0],
+        "sex": sexes.get(parts[0]),
         "subset": folder.name,
         "transcript": transcripts.get(path.stem),
         "path": path,
@@ -121,13 +150,13 @@ def _sexes(speakers: Path) -> dict[str, str]:
     return {field[0].strip(): field[1].strip() for field in fields if len(field) > 1}
 
 
-def _noises(root: Path, name: str) -> list[Path]:
+def _noises(root: Path, name: str, only: set[Path] | None) -> list[Path]:
     folder = root / name
     if not folder.is_dir():
         raise PipelineError(
             f"{folder}: no such folder; corpora.local.noise must hold {{tr,cv,tt}}/*.wav"
         )
-    paths = _audio_files(folder.iterdir())
+    paths = _listed(_audio_files(folder.iterdir()), only)
     if not paths:
         raise PipelineError(f"{folder}: holds no audio; put at least one noise recording there")
     return paths
@@ -141,6 +170,14 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _audio_files(paths: Iterable[Path]) -> list[Path]:
     return sorted(p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def _listed(paths: list[Path], only: set[Path] | None) -> list[Path]:
+    """Those that `only` names, as `read_manifest` does: links of folders resolved."""
+    if only is None:
+        return paths
+    folders = {folder: folder.resolve() for folder in {path.parent for path in paths}}
+    return [path for path in paths if folders[path.parent] / path.name in only]
 
 
 def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:

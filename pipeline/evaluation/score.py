@@ -18,7 +18,7 @@ from pipeline.config import Metric
 from pipeline.errors import PipelineError
 from pipeline.evaluation.metrics import score_item
 from pipeline.files import read_manifest, shard_of, write_manifest
-from pipeline.mixtures.render import source_names
+from pipeline.mixtures.names import source_names
 
 COLUMNS = ["mixture_id", "system", "source", "metric", "value"]
 MIXTURE = "mixture"

@@ -17,7 +17,7 @@ from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.inference.chunks import estimate
-from pipeline.mixtures.render import source_names
+from pipeline.mixtures.names import source_names
 from pipeline.models.weights import load_network
 from pipeline.training.data import condition_paths
 

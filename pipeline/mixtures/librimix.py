@@ -1,27 +1,276 @@
-"""Write LibriMix's own metadata for a rendered set, so that its loaders can read it."""
+"""LibriMix's own mixtures: its metadata read as a plan, and rendered as its script does."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import signal
 
-from pipeline.files import read_manifest, replacing
-from pipeline.mixtures.render import source_names
+from pipeline import audio
+from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.errors import PipelineError, first_few
+from pipeline.files import read_manifest
+
+RATE = 16000  # Hz of LibriSpeech and of LibriMix's noise, where its gains and starts count
+SEAM = RATE // 2 + 1  # samples in which a short noise fades into its repeat
+SPLIT_OF = {folder: split for split, folder in NOISE_FOLDERS.items()}
+READERS = 4  # headers read at once
+
+Mode = Literal["min", "max"]
+Signal = NDArray[np.floating]
+Recordings = dict[tuple[str, str], str]  # (split, name) of a noise to its path
 
 
-def write_metadata(mixtures: Path, folder: Path, split: str) -> None:
-    """Write `mixture_<split>_mix_both.csv` and `…_mix_clean.csv` with absolute paths.
+def read_metadata(
+    csvs: list[Path], speech: Path, noise: Path, num_speakers: int, sample_rate: int, mode: Mode
+) -> pd.DataFrame:
+    """Read `libri<n>mix_<subset>.csv` files as a plan, one row a mixture, in their order.
 
-    Columns are LibriMix's: mixture_ID, mixture_path, source_<k>_path, noise_path, length.
+    Columns: mixture_id; of each source `source_<k>_` utterance, speaker, sex, path, start and
+    gain; noise, noise_source_path, noise_start, noise_speed and noise_gain; length, at
+    `sample_rate`; `longest`, samples of the longest source's file, which is how far LibriMix
+    reads the noise. Paths are of the 16 kHz files of the corpora; starts count their samples.
+
+    Args:
+        csvs: LibriMix's metadata, or what `write_metadata` has written.
+        speech, noise: manifests of the scans; files are found in them by name.
+        num_speakers: sources of a mixture.
+        sample_rate: Hz of the mixtures.
+        mode: `min` ends with the shortest source, `max` with the longest.
+
+    Raises:
+        PipelineError: not such metadata, of another number of speakers, or names files that the
+            corpora do not hold; a source that is not at 16 kHz.
     """
-    table = read_manifest(mixtures)
-    sources = {f"source_{n[1:]}_path": table[f"{n}_path"] for n in source_names(table)}
-    for kind in ("mix_both", "mix_clean"):
-        noise = {"noise_path": table["noise_path"]} if kind == "mix_both" else {}
-        rows = pd.DataFrame(
-            {"mixture_ID": table["mixture_id"], "mixture_path": table[f"{kind}_path"]}
-            | sources
-            | noise
-            | {"length": table["length"]}
+    table = pd.concat([_read_csv(path, num_speakers) for path in csvs], ignore_index=True)
+    voices = read_manifest(speech).set_index("utterance")
+    held = read_manifest(noise)
+    recordings = dict(
+        zip(zip(held["split"], held["noise"], strict=True), held["path"], strict=True)
+    )
+    _check_present(csvs, table, voices, recordings, num_speakers)
+    plan = {"mixture_id": table["mixture_ID"]}
+    for k in range(1, num_speakers + 1):
+        plan |= _source_columns(k, table, voices)
+    plan |= _noise_columns(table, recordings)
+    return pd.DataFrame(plan | _lengths(plan, num_speakers, sample_rate, mode))
+
+
+def render_librimix(
+    row: dict[str, Any], num_speakers: int, sample_rate: int, mode: Mode
+) -> dict[str, Signal]:
+    """Render one row of `read_metadata` to the sample as LibriMix's script does.
+
+    Each file is read as far as it is heard. A noise that is shorter than the longest source is
+    repeated in double precision, as there, and stays so; all else is 32-bit float.
+
+    Returns:
+        signals by LibriMix's names, each `[time]`: mix_both, mix_clean, mix_single, s1…, noise.
+    """
+    length, longest = int(row["length"]), int(row["longest"])
+    needed = longest if mode == "max" else _samples_behind(length, sample_rate)
+    parts = [_source(row, k, needed) for k in range(1, num_speakers + 1)]
+    parts.append(_noise(row, min(needed, longest), longest) * float(row["noise_gain"]))
+    *sources, noise = (_fit(_resample(part, sample_rate), length) for part in parts)
+    return _mix(sources, noise)
+
+
+def repeat_noise(noise: Signal, length: int) -> Signal:
+    """Repeat a recording `[time]` up to `length` samples, each repeat faded in over the last.
+
+    The fades are halves of a Hann window of a second. LibriMix's script fails on a recording
+    below half a second; here its fades are half of it.
+    """
+    seam = SEAM if len(noise) > SEAM else len(noise) // 2
+    rise = np.hanning(2 * seam - 1)[:seam]
+    whole: Signal = noise
+    while len(whole) < length:
+        end = len(whole) - seam
+        faded = whole[end:] * rise[::-1] + noise[:seam] * rise
+        whole = np.concatenate([whole[:end], faded, noise[seam:]])
+    return whole[:length]
+
+
+def speed_named(name: str) -> tuple[str, float]:
+    """Recording and speed that a noise's name gives: `"rainsp08"` is `"rain"` at 0.8."""
+    recording, mark, digits = name.rpartition("sp")
+    if not mark or not recording or not digits.isdigit() or len(digits) < 2:
+        return name, 1.0
+    return recording, int(digits) / 10 ** (len(digits) - 1)
+
+
+def name_of_speed(recording: str, speed: float) -> str:
+    """LibriMix's name of a recording played at some speed: `"rainsp08"`."""
+    return recording if speed == 1 else f"{recording}sp{str(speed).replace('.', '')}"
+
+
+def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
+    numbers = range(1, num_speakers + 1)
+    paths = [*(f"source_{k}_path" for k in numbers), "noise_path"]
+    gains = [*(f"source_{k}_gain" for k in numbers), "noise_gain"]
+    types = dict.fromkeys(["mixture_ID", *paths], str) | dict.fromkeys(gains, float)
+    try:
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, float_precision="round_trip")
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read; check mixtures.librimix.metadata") from error
+    except ValueError as error:
+        raise PipelineError(f"{path}: is not LibriMix's CSV ({error}); fetch it again") from error
+    held = sum(c.startswith("source_") and c.endswith("_path") for c in table)
+    if held != num_speakers:
+        raise PipelineError(
+            f"{path}: its mixtures have {held} speakers, mixtures.num_speakers is {num_speakers};"
+            " change it or mixtures.librimix.metadata"
         )
-        with replacing(folder / f"mixture_{split}_{kind}.csv") as temporary:
-            rows.to_csv(temporary, index=False)
+    missing = [column for column in types if column not in table]
+    if missing:
+        raise PipelineError(f"{path}: has no column {missing[0]}; give LibriMix's own metadata")
+    return table
+
+
+def _check_present(
+    csvs: list[Path],
+    table: pd.DataFrame,
+    voices: pd.DataFrame,
+    recordings: Recordings,
+    num_speakers: int,
+) -> None:
+    """Refuse metadata with a mixture named twice, or of files that the corpora do not hold."""
+    named = ", ".join(map(str, csvs))
+    double = table["mixture_ID"][table["mixture_ID"].duplicated()]
+    if len(double):
+        raise PipelineError(f"{named}: mixture {double.iloc[0]} stands twice; keep one of them")
+    spoken = pd.concat([table[f"source_{k}_path"] for k in range(1, num_speakers + 1)]).unique()
+    missing = [path for path in spoken if Path(path).stem not in voices.index]
+    missing += [p for p in table["noise_path"].unique() if _find_noise(p, recordings) is None]
+    if missing:
+        raise PipelineError(
+            f"{named}: {len(missing)} files are not in the corpora: {first_few(missing)};"
+            " add their subsets under corpora: or take others in mixtures.librimix.subsets"
+        )
+
+
+def _source_columns(k: int, table: pd.DataFrame, voices: pd.DataFrame) -> dict[str, Any]:
+    names = [Path(path).stem for path in table[f"source_{k}_path"]]
+    facts = voices.loc[names]
+    source = {fact: facts[fact].to_numpy() for fact in ("speaker", "sex", "path")}
+    source = {"utterance": names} | source | {"start": 0, "gain": table[f"source_{k}_gain"]}
+    return {f"source_{k}_{fact}": values for fact, values in source.items()}
+
+
+def _noise_columns(table: pd.DataFrame, recordings: Recordings) -> dict[str, Any]:
+    found = [_find_noise(path, recordings) for path in table["noise_path"]]
+    keys, speeds = zip(*(f for f in found if f), strict=True)
+    starts = table.get("noise_start", pd.Series(0, table.index))
+    # A start counts samples of what is played at that speed, which may be another file here.
+    counted = table.get("noise_speed", [speed_named(Path(p).stem)[1] for p in table["noise_path"]])
+    moved = [round(s * now / n) for s, now, n in zip(starts, speeds, counted, strict=True)]
+    return {
+        "noise": [name for _, name in keys],
+        "noise_source_path": [recordings[key] for key in keys],
+        "noise_start": moved,
+        "noise_speed": speeds,
+        "noise_gain": table["noise_gain"],
+    }
+
+
+def _find_noise(path: str, recordings: Recordings) -> tuple[tuple[str, str], float] | None:
+    """Key of a noise among the recordings and the speed to play it at; the file itself first."""
+    split, name = SPLIT_OF.get(Path(path).parent.name, ""), Path(path).stem
+    if (split, name) in recordings:
+        return (split, name), 1.0
+    recording, speed = speed_named(name)
+    return ((split, recording), speed) if (split, recording) in recordings else None
+
+
+def _lengths(
+    plan: dict[str, Any], num_speakers: int, sample_rate: int, mode: Mode
+) -> dict[str, Any]:
+    """Length of each mixture, and of its longest source's file, from the headers."""
+    columns = [plan[f"source_{k}_path"] for k in range(1, num_speakers + 1)]
+    paths = list(dict.fromkeys(path for column in columns for path in column))
+    with ThreadPoolExecutor(READERS) as pool:
+        held = dict(zip(paths, pool.map(_samples, paths), strict=True))
+    samples = np.array([[held[path] for path in column] for column in columns])
+    decisive = samples.min(axis=0) if mode == "min" else samples.max(axis=0)
+    return {"length": -(-decisive * sample_rate // RATE), "longest": samples.max(axis=0)}
+
+
+def _samples(path: str) -> int:
+    header = audio.info(path)
+    if header.sample_rate != RATE:
+        raise PipelineError(
+            f"{path}: is at {header.sample_rate} Hz, LibriMix's gains are for {RATE} Hz;"
+            " give the original file"
+        )
+    return header.samples
+
+
+def _samples_behind(length: int, sample_rate: int) -> int:
+    """Samples at 16 kHz that the first `length` at `sample_rate` are made of."""
+    if sample_rate == RATE:
+        return length
+    return length * RATE // sample_rate + len(_low_pass(RATE // sample_rate)) // 2
+
+
+def _source(row: dict[str, Any], k: int, samples: int) -> Signal:
+    path, start = row[f"source_{k}_path"], int(row[f"source_{k}_start"])
+    return audio.read_at(path, RATE, start, samples, exact=False) * float(row[f"source_{k}_gain"])
+
+
+def _noise(row: dict[str, Any], samples: int, longest: int) -> Signal:
+    """The first `samples` of what LibriMix takes for a mixture whose longest file is `longest`."""
+    path, start, speed = row["noise_source_path"], int(row["noise_start"]), row["noise_speed"]
+    begin, end = (int(place / speed + 0.5) for place in (start, audio.info(path).samples))
+    if end - begin >= longest:
+        return _at_speed(path, speed, start, samples)
+    return repeat_noise(_at_speed(path, speed), begin + longest)[begin:][:samples]
+
+
+def _at_speed(path: str, speed: float, start: int = 0, samples: int | None = None) -> Signal:
+    """A recording at some speed, as it would be read from the 16-bit file LibriMix makes of it."""
+    if speed == 1:
+        return audio.read_at(path, RATE, start, -1 if samples is None else samples)
+    margin = RATE // 10  # more than the resampler looks ahead
+    wanted = -1 if samples is None else int(samples * speed) + margin
+    heard = audio.change_speed(audio.read_at(path, RATE, start, wanted, exact=False), speed)
+    return _as_16_bit(heard[:samples])
+
+
+def _as_16_bit(samples: Signal) -> Signal:
+    """Round `[time]` as libsndfile does in a 16-bit file: to 32 bit, then the lower half is cut."""
+    steps = np.floor(np.rint(samples * 2**31) / 2**16)
+    return np.clip(steps, -(2**15), 2**15 - 1) / 2**15
+
+
+def _resample(samples: Signal, sample_rate: int) -> Signal:
+    """Resample `[time]` from 16 kHz with scipy's polyphase filter, which LibriMix's script uses."""
+    if sample_rate == RATE:
+        return samples
+    window = _low_pass(RATE // sample_rate).astype(samples.dtype)
+    return signal.resample_poly(samples, sample_rate, RATE, window=window)
+
+
+@lru_cache
+def _low_pass(down: int) -> Signal:
+    """The filter `scipy.signal.resample_poly` would design anew for every signal."""
+    return signal.firwin(20 * down + 1, 1 / down, window=("kaiser", 5.0))
+
+
+def _fit(samples: Signal, length: int) -> Signal:
+    missing = length - len(samples)
+    return np.pad(samples, (0, missing)) if missing > 0 else samples[:length]
+
+
+def _mix(sources: list[Signal], noise: Signal) -> dict[str, Signal]:
+    """Every signal of a mixture; sums are rounded to 32 bit, as in LibriMix's script."""
+    clean = sum(sources[1:], sources[0])
+    mixtures = {
+        "mix_both": (clean + noise).astype(np.float32, copy=False),
+        "mix_clean": clean,
+        "mix_single": (sources[0] + noise).astype(np.float32, copy=False),
+    }
+    return mixtures | {f"s{k}": source for k, source in enumerate(sources, 1)} | {"noise": noise}

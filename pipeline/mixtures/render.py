@@ -1,7 +1,7 @@
 """Make the audio of planned mixtures, in LibriMix's folder names."""
 
 import logging
-from collections.abc import Iterable
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,48 +10,59 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.files import read_manifest, shard_of, write_manifest
+from pipeline.config import Mixtures
+from pipeline.files import read_manifest, split_paths, write_manifest
+from pipeline.mixtures.facts import mixture_facts
+from pipeline.mixtures.librimix import render_librimix
+from pipeline.mixtures.names import source_names
 
 FADE_SECONDS = 0.05  # cross-fade where a short noise is repeated
 NOISE_GAIN_LIMIT = 100.0  # 40 dB: a stretch of digital silence is not blown up to hit an SNR
 
 
-def source_names(columns: Iterable[str]) -> list[str]:
-    """`s1`, `s2`, … for as many sources as a table's columns, or a row's keys, have paths of."""
-    names = (c.removesuffix("_path") for c in columns if c.endswith("_path"))
-    found = {n.replace("source_", "s") for n in names}
-    return sorted((n for n in found if n[0] == "s" and n[1:].isdigit()), key=lambda n: int(n[1:]))
-
-
-def render_shard(plan: Path, out: Path, scatteritem: str, sample_rate: int, peak: float) -> None:
+def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) -> None:
     """Render one shard of a plan: WAVs in `out/{mix_both,mix_clean,s1…,noise}/`, `out/index.csv`.
 
-    The index is the plan with the rendered paths, the noise's gain and the mixture's scale
-    added: gains times scale give the written signals again.
+    The index is the plan with the rendered paths, the noise's gain, the mixture's scale and its
+    facts added: gains times scale give the written signals again.
     """
-    table = shard_of(read_manifest(plan), scatteritem)
+    table = read_manifest(plan)
+    names = source_names(table)
     rows = []
-    for row in tqdm(table.to_dict("records"), f"mixing {scatteritem}", disable=None):
-        signals, facts = render(row, len(source_names(table)), sample_rate, peak)
+    for row in tqdm(table.to_dict("records"), f"mixing {out.name}", disable=None):
+        signals, facts = _render(row, len(names), sample_rate, settings)
         paths = {f"{name}_path": out / name / f"{row['mixture_id']}.wav" for name in signals}
         for name, samples in signals.items():
             audio.write(paths[f"{name}_path"], samples, sample_rate)
-        rows.append(row | facts | paths)
+        rows.append(row | facts | mixture_facts(signals, sample_rate) | paths)
     capped = sum(row["scale"] < 1 for row in rows)
-    logging.info("%s: %d mixtures, %d scaled down to the peak cap", scatteritem, len(rows), capped)
+    logging.info("%s: %d mixtures, %d scaled down to the peak cap", out.name, len(rows), capped)
     write_manifest(out / "index.csv", pd.DataFrame(rows))
 
 
-def render(
-    row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float
+def _render(
+    row: dict[str, Any], num_speakers: int, sample_rate: int, settings: Mixtures
 ) -> tuple[dict[str, audio.Samples], dict[str, float]]:
-    """Render one planned mixture.
+    if settings.kind == "drawn":
+        return render(row, num_speakers, sample_rate, settings.peak, settings.mix_single)
+    signals = render_librimix(row, num_speakers, sample_rate, settings.mode)
+    if not settings.mix_single:
+        del signals["mix_single"]
+    sources = np.stack([signals[f"s{k}"] for k in range(1, num_speakers + 1)])
+    return signals, {"noise_snr": snr(sources, signals["noise"]), "scale": 1.0}
+
+
+def render(
+    row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float, single: bool = False
+) -> tuple[dict[str, audio.Samples], dict[str, float]]:
+    """Render one drawn mixture.
 
     Args:
         row: a row of the plan.
         num_speakers: sources in it.
         sample_rate: Hz.
-        peak: highest absolute sample of anything written.
+        peak: highest absolute sample of anything returned.
+        single: whether the first speaker alone in the noise is wanted too.
 
     Returns:
         signals by LibriMix's names, each `[time]`, and the facts `noise_gain`, `noise_snr`
@@ -61,7 +72,7 @@ def render(
     sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
     noise = _noise(row, length, sample_rate)
     gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
-    signals = _mix(sources, noise * np.float32(gain))
+    signals = _mix(sources, noise * np.float32(gain), single)
     loudest = max(float(abs(samples).max()) for samples in signals.values())
     scale = min(1.0, peak / loudest)
     facts = {"noise_gain": gain, "noise_snr": snr(sources, noise * gain), "scale": scale}
@@ -93,25 +104,46 @@ def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> au
 
 
 def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio.Samples:
-    start = int(row[f"source_{k}_start"])
-    path = row[f"source_{k}_path"]
-    available = audio.info(path).samples - start
-    samples = audio.read_at(path, sample_rate, start, min(length, available))
-    return np.pad(samples, (0, length - len(samples))) * np.float32(row[f"source_{k}_gain"])
+    speed, start = row.get(f"source_{k}_speed", 1.0), int(row[f"source_{k}_start"])
+    samples = math.ceil(length * speed)
+    paths = split_paths(row[f"source_{k}_path"])
+    if len(paths) == 1:
+        said = audio.read_at(paths[0], sample_rate, start, samples, exact=False)
+    else:
+        said = _joined(paths, int(row[f"source_{k}_silence"]), sample_rate)[start:][:samples]
+    heard = audio.change_speed(said, speed)[:length]
+    return np.pad(heard, (0, length - len(heard))) * np.float32(row[f"source_{k}_gain"])
+
+
+def _joined(paths: list[str], silence: int, sample_rate: int) -> audio.Samples:
+    """Utterances one after the other with `silence` samples between."""
+    pause = np.zeros(silence, np.float32)
+    parts = [part for path in paths for part in (pause, audio.read_at(path, sample_rate))]
+    return np.concatenate(parts[1:])
 
 
 def _noise(row: dict[str, Any], length: int, sample_rate: int) -> audio.Samples:
-    path, start = row["noise_source_path"], int(row["noise_start"])
-    if start + length <= audio.info(path).samples:
-        return audio.read_at(path, sample_rate, start, length)
-    whole = audio.read_at(path, sample_rate)
-    return repeat_noise(whole, start, length, int(FADE_SECONDS * sample_rate))
+    path, start, speed = row["noise_source_path"], int(row["noise_start"]), row["noise_speed"]
+    samples = math.ceil(length * speed)
+    piece = audio.read_at(path, sample_rate, start, samples, exact=False)
+    if len(piece) == samples:
+        return _fit(audio.change_speed(piece, speed), length)
+    whole = audio.change_speed(audio.read_at(path, sample_rate), speed)
+    return repeat_noise(whole, round(start / speed), length, int(FADE_SECONDS * sample_rate))
 
 
-def _mix(sources: np.ndarray, noise: audio.Samples) -> dict[str, audio.Samples]:
+def _fit(noise: audio.Samples, length: int) -> audio.Samples:
+    """Rounding of the resampler may leave a sample too few."""
+    return np.pad(noise, (0, max(0, length - len(noise))), mode="edge")[:length]
+
+
+def _mix(sources: np.ndarray, noise: audio.Samples, single: bool) -> dict[str, audio.Samples]:
     clean = sources.sum(axis=0)
+    mixtures = {"mix_both": clean + noise, "mix_clean": clean}
+    if single:
+        mixtures["mix_single"] = sources[0] + noise
     named = {f"s{k}": source for k, source in enumerate(sources, 1)}
-    return {"mix_both": clean + noise, "mix_clean": clean, **named, "noise": noise}
+    return mixtures | named | {"noise": noise}
 
 
 def _power(samples: np.ndarray) -> float:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from pipeline.config import Config, Section, describe_problems
+from pipeline.config import Config, Section
 from pipeline.errors import PipelineError
+from pipeline.problems import describe_problems
 
 if TYPE_CHECKING:
     from torch import nn

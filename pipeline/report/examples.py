@@ -11,7 +11,7 @@ from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.evaluation.metrics import permutation
 from pipeline.files import read_manifest
-from pipeline.mixtures.render import source_names
+from pipeline.mixtures.names import source_names
 from pipeline.report.figures import power_db, spectrogram
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import (

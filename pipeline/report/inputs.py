@@ -1,6 +1,6 @@
 """What the report is made from: files of the earlier stages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class ReportInputs:
         denoised: estimates of each denoiser, by its name.
         separated: estimates of each system, by `separator/trained/tested`.
         config: the resolved configuration as a nested dictionary.
+        licences: corpora, their licences and whom to name, a line each, where they are known.
     """
 
     mixtures: Path
@@ -34,3 +35,4 @@ class ReportInputs:
     denoised: dict[str, Path]
     separated: dict[str, Path]
     config: dict[str, Any]
+    licences: list[str] = field(default_factory=list)

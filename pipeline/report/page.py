@@ -78,6 +78,7 @@ def write_report(inputs: ReportInputs, index: Path, figures: Path) -> None:
         "examples": make_examples(inputs, index.parent),
         "figure": _figure_reader(figures),
         "figures_at": Path(os.path.relpath(figures, index.parent)).as_posix(),
+        "licences": inputs.licences,
         "config_text": json.dumps(inputs.config, indent=2, ensure_ascii=False, default=str),
         "versions": package_versions(),
     }

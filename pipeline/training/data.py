@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from pipeline import audio
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest
-from pipeline.mixtures.render import source_names
+from pipeline.mixtures.names import source_names
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Examples:
     def targets(self) -> list[str]:
         """Columns of the target files."""
         return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
+
+    def content(self) -> Iterator[bytes]:
+        """What is heard, for a fingerprint: ids, lengths, and the audio of the first item."""
+        yield self.table[["mixture_id", "length"]].to_csv(index=False).encode()
+        for column in ("input_path", *self.targets):
+            yield Path(self.table[column].iloc[0]).read_bytes()
 
 
 def denoiser_examples(mixtures: Path, sample_rate: int) -> Examples:
@@ -121,7 +128,7 @@ class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         return stacked[0], stacked[1:-1], stacked[-1]
 
 
-class EpochSampler(Sampler[int]):
+class EpochSampler(Sampler[Any]):
     """Order of the items: a permutation drawn from (seed, epoch) alone.
 
     A resumed training gives the `epoch` it is in and the `first` item it has not seen.
@@ -134,13 +141,16 @@ class EpochSampler(Sampler[int]):
         """Called by Lightning as an epoch begins."""
         self.epoch = epoch
 
+    def order(self) -> list[Any]:
+        """All items of the epoch."""
+        return np.random.default_rng([self.seed, self.epoch]).permutation(self.size).tolist()
+
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Any]:
         first, self.first = self.first, 0
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        yield from order[first:].tolist()
+        yield from self.order()[first:]
 
 
 def segment_starts(length: int, samples: int) -> list[int]:

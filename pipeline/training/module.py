@@ -7,22 +7,35 @@ from torch.utils.data import DataLoader
 
 from pipeline.config import Training
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments
+from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
 from pipeline.training.losses import LOSSES, best_neg_si_sdr
 
 DEV_SCORE = "dev_si_sdri"
 
 
 class Trainee(pl.LightningModule):
-    """Trains a network `[batch, time]` to `[batch, sources, time]`."""
+    """Trains a network `[batch, time]` to `[batch, sources, time]`.
 
-    def __init__(self, network: nn.Module, role: str, settings: Training) -> None:
+    A `front`, a denoiser `[batch, time]` to `[batch, 1, time]`, hears the segments before it.
+    """
+
+    def __init__(
+        self, network: nn.Module, role: str, settings: Training, front: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.network, self.loss, self.settings = network, LOSSES[role], settings
+        # In a tuple it is no part of the module: not saved, averaged or put in training mode.
+        self.front = () if front is None else (front.eval().requires_grad_(False),)
+
+    def on_train_start(self) -> None:
+        """Bring the front to where the network is."""
+        for front in self.front:
+            front.to(self.device)
 
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
-        loss = self.loss(self.network(inputs).float(), targets)
+        loss = self.loss(self.network(self._denoised(inputs)).float(), targets)
         self.log("train_loss", loss, prog_bar=True)
         return loss
 
@@ -40,15 +53,27 @@ class Trainee(pl.LightningModule):
         """Adam; its rate is lowered by the callback `Plateau`."""
         return torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
 
+    def _denoised(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the front makes of `[batch, time]`, in fp32 as the stage denoise runs it."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            for front in self.front:
+                inputs = front(inputs)[:, 0]
+        return inputs
+
 
 class TrainingData(pl.LightningDataModule):
-    """Segments of the train split in an order that a resumed training continues; whole dev."""
+    """Segments of train, rendered or fresh, that a resumed training goes on with; whole dev."""
 
     def __init__(
-        self, train: Examples, dev: Examples, settings: Training, seed: int, workers: int
+        self, train: Examples | Fresh, dev: Examples, settings: Training, seed: int, workers: int
     ) -> None:
         super().__init__()
-        self.segments = Segments(train, settings.segment_seconds)
+        self.segments: Segments | FreshMixtures
+        self.sampler: type[EpochSampler]
+        if isinstance(train, Fresh):
+            self.segments, self.sampler = FreshMixtures(train, settings, seed), FreshSampler
+        else:
+            self.segments, self.sampler = Segments(train, settings.segment_seconds), EpochSampler
         self.dev, self.settings = Recordings(dev), settings
         self.seed, self.workers = seed, workers
 
@@ -60,7 +85,7 @@ class TrainingData(pl.LightningDataModule):
         return DataLoader(
             self.segments,
             batch_size=batch,
-            sampler=EpochSampler(size, self.seed, epoch, step * batch),
+            sampler=self.sampler(size, self.seed, epoch, step * batch),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),

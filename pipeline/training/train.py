@@ -22,9 +22,10 @@ from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json
 from pipeline.models import build, parse_arguments
-from pipeline.models.weights import Card, save_weights, start_from
+from pipeline.models.weights import Card, load_network, save_weights, start_from
 from pipeline.training.callbacks import History, Plateau, Samples, SaveState, StepLimit
 from pipeline.training.data import Examples
+from pipeline.training.dynamic import Fresh
 from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -32,7 +33,10 @@ PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "b
 
 @dataclass(frozen=True)
 class Job:
-    """All that decides the weights a training ends with, the data and the machine aside."""
+    """All that decides the weights a training ends with, the data and the machine aside.
+
+    `mixtures` is what decides fresh mixtures, None where rendered ones are heard.
+    """
 
     role: Literal["denoiser", "separator"]
     condition: str
@@ -41,12 +45,13 @@ class Job:
     init_from: str | None
     training: dict[str, Any]
     seed: int
+    mixtures: dict[str, Any] | None = None
 
 
 def train(
     job: Job,
     machine: Machine,
-    train: Examples,
+    train: Examples | Fresh,
     dev: Examples,
     weights: Path,
     history: Path,
@@ -61,17 +66,20 @@ def train(
     device = open_device(machine)
     settings = Training(**job.training)
     _claim_state(state, asdict(job) | {"data": fingerprint(train, dev)})
+    front = _front(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
     if machine.compile:
         network.compile()
+        if front is not None:
+            front.compile()
     curve = History()
     trainer = _trainer(settings, machine, curve, state, train.sample_rate)
     last = state / "last.ckpt"
     if last.exists():
         logging.info("resuming from %s", last)
     trainer.fit(
-        Trainee(network, job.role, settings),
+        Trainee(network, job.role, settings, front),
         TrainingData(train, dev, settings, job.seed, machine.loader_workers),
         ckpt_path=last if last.exists() else None,
         weights_only=True,
@@ -83,17 +91,23 @@ def train(
     last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh
 
 
-def fingerprint(*sets: Examples) -> str:
-    """Hash of what a training hears: ids, lengths, and the audio of each set's first item."""
+def fingerprint(*sets: Examples | Fresh) -> str:
+    """Hash of what a training hears."""
     digest = hashlib.sha256()
-    for examples in sets:
-        digest.update(examples.table[["mixture_id", "length"]].to_csv(index=False).encode())
-        for column in ("input_path", *examples.targets):
-            digest.update(Path(examples.table[column].iloc[0]).read_bytes())
+    for part in (part for data in sets for part in data.content()):
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 
-def _network(job: Job, examples: Examples) -> nn.Module:
+def _front(data: Examples | Fresh) -> nn.Module | None:
+    """The denoiser that fresh mixtures go through, as its training left it."""
+    if isinstance(data, Examples) or data.front is None:
+        return None
+    logging.info("%s denoises what is heard", data.front)
+    return load_network(data.front, 1, data.sample_rate)
+
+
+def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
     network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
     logging.info("%s: %.2f M parameters", job.model, _parameters(network) / 1e6)
     if job.init_from:
@@ -166,7 +180,9 @@ def _load_best(network: nn.Module, state: Path) -> None:
     network.load_state_dict(trained)
 
 
-def _card(job: Job, examples: Examples, curve: History, parameters: int, device: str) -> Card:
+def _card(
+    job: Job, examples: Examples | Fresh, curve: History, parameters: int, device: str
+) -> Card:
     best, last = max(curve.rows, key=lambda row: row[DEV_SCORE]), curve.rows[-1]
     logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
     facts = {
@@ -174,6 +190,7 @@ def _card(job: Job, examples: Examples, curve: History, parameters: int, device:
         "condition": job.condition,
         "settings": job.training,
         "init_from": job.init_from,
+        "mixtures": job.mixtures,
         "seed": job.seed,
         "parameters": parameters,
         "best": best,

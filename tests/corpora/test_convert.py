@@ -19,7 +19,7 @@ from pipeline.files import read_manifest
 def scan(corpus):
     """The scan of a corpus of three splits with two speakers each."""
     corpus.fill(speakers=2, utterances=1)
-    scan_speech(corpus.speech, corpus.subsets, 2, corpus.root / "scan/speech.csv")
+    scan_speech(corpus.folders, 2, corpus.root / "scan/speech.csv")
     return corpus.root / "scan/speech.csv"
 
 

@@ -2,22 +2,23 @@ import logging
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import audio
 from pipeline.config import SPLITS
-from pipeline.corpora.scan import scan_noise, scan_speech
+from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 from pipeline.errors import PipelineError
-from pipeline.files import read_manifest
+from pipeline.files import read_manifest, write_manifest
 
 
-def scanned(corpus, num_speakers=1):
-    scan_speech(corpus.speech, corpus.subsets, num_speakers, corpus.root / "speech.csv")
+def scanned(corpus, num_speakers=1, only=None):
+    scan_speech(corpus.folders, num_speakers, corpus.root / "speech.csv", only)
     return read_manifest(corpus.root / "speech.csv")
 
 
-def scanned_noise(corpus):
-    scan_noise(corpus.noise, corpus.root / "noise.csv")
+def scanned_noise(corpus, only=None):
+    scan_noise(corpus.noise, corpus.root / "noise.csv", only)
     return read_manifest(corpus.root / "noise.csv")
 
 
@@ -93,6 +94,38 @@ def test_counts_are_logged(one_each, caplog):
     with caplog.at_level(logging.INFO):
         scanned(one_each)
     assert "train: 2 utterance files of 1 speakers" in caplog.messages
+
+
+def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
+    (one_each.speech / "SPEAKERS.TXT").write_text("84 | F | train-clean\n0012 | F | dev-clean\n")
+    moved = tmp_path / "elsewhere/dev-clean"
+    moved.parent.mkdir()
+    (one_each.speech / "dev-clean").rename(moved)
+    (moved.parent / "SPEAKERS.TXT").write_text("84 | M | train-clean\n0012 | M | dev-clean\n")
+    folders = one_each.folders | {"dev": [moved]}
+    scan_speech(folders, 1, one_each.root / "speech.csv")
+    assert list(read_manifest(one_each.root / "speech.csv")["sex"].fillna("?")) == ["F", "M", "?"]
+
+
+def test_only_what_was_fetched_is_listed(one_each, tmp_path):
+    """A folder may hold what another run fetched; it may lie behind a link."""
+    taken = [one_each.speech.rglob("*.flac"), one_each.noise.rglob("*.wav")]
+    (tmp_path / "link").symlink_to(one_each.root)
+    paths = [tmp_path / "link" / p.relative_to(one_each.root) for found in taken for p in found]
+    write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": paths, "bytes": 1}))
+    one_each.speak("train", "85")
+    one_each.hiss("test", "wind")
+    only = fetched_files([tmp_path / "part.csv"])
+    assert set(scanned(one_each, only=only)["speaker"]) == {"84", "0012", "3000"}
+    assert set(scanned_noise(one_each, only)["noise"]) == {"rain"}
+
+
+def test_what_was_fetched_and_has_vanished_is_named(one_each, tmp_path):
+    path = one_each.noise / "tt/rain.wav"
+    write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": [path], "bytes": 1}))
+    path.unlink()
+    with pytest.raises(PipelineError, match="was fetched and has vanished, 1 files in all; fetch"):
+        fetched_files([tmp_path / "part.csv"])
 
 
 def test_a_missing_subset_is_named(one_each):

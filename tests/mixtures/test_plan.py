@@ -10,7 +10,9 @@ from pipeline import audio
 from pipeline.corpora.convert import loudness
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
-from pipeline.mixtures.plan import Pool, _combinations, draw_mixture, draw_plan, load_pool
+from pipeline.mixtures.draw import Segment, draw_mixture
+from pipeline.mixtures.plan import _combinations, draw_plan
+from pipeline.mixtures.pool import Pool, load_pool
 
 RATE = 8000
 
@@ -22,7 +24,7 @@ def plan(converted, settings, tmp_path):
     def draw(split="test", seed=0, count=4, **values):
         mixtures = settings(counts={"train": count, "dev": count, "test": count}, **values)
         out = tmp_path / "plan.csv"
-        draw_plan(converted.speech, converted.noise, out, split, mixtures, seed, RATE)
+        draw_plan(converted.speech, converted.noise, [out], split, mixtures, seed, RATE)
         return read_manifest(out)
 
     return draw
@@ -32,11 +34,11 @@ def plan(converted, settings, tmp_path):
 def draws(converted, settings):
     """`draws(500, …)`: many mixtures of the training pool, as a table."""
 
-    def draw(count, **values):
+    def draw(count, segment=None, **values):
         mixtures = settings(**values)
         pool = load_pool(converted.speech, converted.noise, "train", mixtures, RATE)
         rngs = (np.random.default_rng(i) for i in range(count))
-        return pd.DataFrame([draw_mixture(pool, mixtures, rng) for rng in rngs])
+        return pd.DataFrame([draw_mixture(pool, mixtures, rng, "train", segment) for rng in rngs])
 
     return draw
 
@@ -61,6 +63,26 @@ def test_a_longer_plan_begins_with_a_shorter_one(plan):
     short, long = plan(count=4), plan(count=9)
     pd.testing.assert_frame_equal(long.iloc[:4], short)
     assert list(long["mixture_id"]) == [f"test-{i:06d}" for i in range(9)]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5, 9])
+def test_the_plan_is_the_same_in_any_number_of_shards(
+    plan, converted, settings, tmp_path, shards, monkeypatch
+):
+    whole = plan(count=9)
+    monkeypatch.setattr("pipeline.mixtures.plan.ROWS_AT_ONCE", 2)
+    parts = [tmp_path / "parts" / f"{k}.csv" for k in range(shards)]
+    settings = settings(counts={"train": 1, "dev": 1, "test": 9})
+    draw_plan(converted.speech, converted.noise, parts, "test", settings, 0, RATE)
+    tables = [read_manifest(part) for part in parts]
+    assert max(map(len, tables)) - min(map(len, tables)) <= 1
+    pd.testing.assert_frame_equal(pd.concat(tables, ignore_index=True), whole)
+
+
+def test_more_shards_than_mixtures_are_refused(converted, settings, tmp_path):
+    shards = [tmp_path / f"{k}.csv" for k in range(5)]
+    with pytest.raises(PipelineError, match=r"shards: 5 is more than the 4 mixtures of split test"):
+        draw_plan(converted.speech, converted.noise, shards, "test", settings(), 0, RATE)
 
 
 def test_seeds_and_splits_draw_differently(plan):
@@ -132,10 +154,12 @@ def test_the_noise_begins_within_it(draws, converted):
 @pytest.mark.parametrize("longer, starts", [(0, {0}), (1, {0, 1}), (-7990, set(range(10)))])
 def test_every_start_of_the_noise_can_be_drawn(settings, longer, starts):
     voice = {"utterance": "a", "speaker": "b", "sex": "F", "path": "c", "samples": 8000}
-    noise = {"noise": "d", "path": "e", "samples": 8000 + longer}
-    pool = Pool({"b": [voice | {"lufs": -20.0, "peak": 0.5}]}, [noise])
+    voice |= {"lufs": -20.0, "rms": -20.0, "peak": 0.5}
+    noise = {"noise": "d", "path": "e", "samples": 8000 + longer, "lufs": -20.0, "peak": 0.5}
+    columns = [{name: [value] for name, value in facts.items()} for facts in (voice, noise)]
+    pool = Pool(columns[0], [0, 1], columns[1], RATE)
     rngs = (np.random.default_rng(i) for i in range(200))
-    drawn = [draw_mixture(pool, settings(num_speakers=1), rng) for rng in rngs]
+    drawn = [draw_mixture(pool, settings(num_speakers=1), rng, "train") for rng in rngs]
     assert {row["noise_start"] for row in drawn} == starts
 
 
@@ -157,7 +181,7 @@ def test_librimix_keeps_the_noise_below_the_peak(draws, converted):
 def test_librimix_names_a_noise_without_loudness(converted, settings, tmp_path):
     noise = read_manifest(converted.noise).assign(lufs=np.nan)
     write_manifest(tmp_path / "noise.csv", noise)
-    inputs = converted.speech, tmp_path / "noise.csv", tmp_path / "plan.csv"
+    inputs = converted.speech, tmp_path / "noise.csv", [tmp_path / "plan.csv"]
     with pytest.raises(PipelineError, match=r"(long|short)\.wav: too short or quiet"):
         draw_plan(*inputs, "dev", settings(noise_rule="librimix"), 0, RATE)
 
@@ -208,6 +232,68 @@ def test_a_speaker_like_a_number_stays_text(converted, settings, tmp_path):
     speech = read_manifest(converted.speech)
     speech["speaker"] = "00" + speech["speaker"]
     write_manifest(tmp_path / "speech.csv", speech)
-    inputs = tmp_path / "speech.csv", converted.noise, tmp_path / "plan.csv"
+    inputs = tmp_path / "speech.csv", converted.noise, [tmp_path / "plan.csv"]
     draw_plan(*inputs, "test", settings(), 0, RATE)
     assert sources(read_manifest(tmp_path / "plan.csv"))["speaker"].str.startswith("003").all()
+
+
+def test_hours_are_filled_and_not_more(plan):
+    table = plan(hours={"train": 1, "dev": 1, "test": 0.01}, min_seconds=0.5)
+    seconds = table["length"].cumsum() / RATE
+    assert seconds.iloc[-1] >= 36 > seconds.iloc[-2]
+
+
+def test_snr_is_drawn_from_its_levels(draws):
+    counts = draws(300, noise_snr_levels=[-5, 0, 20])["noise_snr"].value_counts()
+    assert set(counts.index) == {-5, 0, 20} and counts.between(70, 130).all()
+
+
+def test_noises_of_excluded_types_are_not_drawn(draws):
+    assert set(draws(50, exclude_noises=["sho"])["noise"]) == {"long"}
+    with pytest.raises(PipelineError, match=r"mixtures\.exclude_noises: leaves no noise for split"):
+        draws(1, exclude_noises=["sho", "lo"])
+
+
+def test_speech_has_the_rms_drawn(plan):
+    for source in sources(plan(speech_rms=(-25, -25))).itertuples():
+        samples = audio.read_at(source.path, RATE) * source.gain
+        assert 10 * np.log10(np.mean(samples.astype(float) ** 2)) == pytest.approx(-25, abs=0.01)
+
+
+def test_utterances_of_a_speaker_are_joined_to_the_least_length(plan, converted):
+    table = plan(count=8, min_seconds=4, join_silence=0.2, num_speakers=2)
+    corpus = read_manifest(converted.speech).set_index("utterance")
+    assert (table["length"] >= 4 * RATE).all()
+    for source in sources(table).itertuples():
+        parts = corpus.loc[source.utterance.split()]
+        assert set(parts["speaker"]) == {source.speaker}
+        assert list(parts["path"]) == source.path.split("|")
+        assert parts["samples"].sum() + 0.2 * RATE * (len(parts) - 1) >= 4 * RATE
+        assert parts["samples"].iloc[:-1].sum() + 0.2 * RATE * (len(parts) - 2) < 4 * RATE
+
+
+def test_joined_speech_has_the_rms_drawn(plan):
+    table = plan(min_seconds=4, join_silence=0, speech_rms=(-25, -25), num_speakers=1)
+    for source in sources(table).itertuples():
+        samples = np.concatenate([audio.read_at(p, RATE) for p in source.path.split("|")])
+        power = np.mean((samples * source.gain).astype(float) ** 2)
+        assert 10 * np.log10(power) == pytest.approx(-25, abs=0.01)
+
+
+def test_only_the_train_split_hears_noise_at_other_speeds(plan):
+    speeds = plan(split="train", count=40, noise_speeds=[0.8, 1.0, 1.2])["noise_speed"]
+    assert set(speeds) == {0.8, 1.0, 1.2}
+    assert (plan(split="test", noise_speeds=[0.8, 1.0, 1.2])["noise_speed"] == 1).all()
+
+
+def test_segments_begin_anywhere_and_have_a_speed(draws, converted):
+    table = draws(300, Segment(4000, (0.9, 1.1)), num_speakers=2)
+    held = read_manifest(converted.speech).set_index("utterance")["samples"]
+    assert (table["length"] == 4000).all()
+    for k in (1, 2):
+        speed, start = table[f"source_{k}_speed"], table[f"source_{k}_start"]
+        assert 0.9 <= speed.min() < 0.91 and 1.09 < speed.max() <= 1.1
+        spare = held[table[f"source_{k}_utterance"]].to_numpy() - np.ceil(4000 * speed)
+        assert (start >= 0).all() and (start <= spare).all()
+        assert (start / spare).min() < 0.02 and (start / spare).max() > 0.98
+    assert (table["source_1_speed"] != table["source_2_speed"]).all()

@@ -1,7 +1,6 @@
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline import audio
@@ -15,7 +14,6 @@ from pipeline.mixtures.render import (
     repeat_noise,
     snr,
     snr_gain,
-    source_names,
 )
 
 RATE = 8000
@@ -27,11 +25,11 @@ RULES = ["wham", "librimix"]
 def make(converted, settings, tmp_path):
     """`make(noise_rule="wham", …)`: plan and render a split, the index comes back."""
 
-    def call(out="set", shard="1-of-1", peak=0.9, **values):
+    def call(out="set", **values):
         mixtures = settings(**values)
         plan = tmp_path / "plan.csv"
-        draw_plan(converted.speech, converted.noise, plan, "train", mixtures, 0, RATE)
-        render_shard(plan, tmp_path / out, shard, RATE, peak)
+        draw_plan(converted.speech, converted.noise, [plan], "train", mixtures, 0, RATE)
+        render_shard(plan, tmp_path / out, RATE, mixtures)
         return read_manifest(tmp_path / out / "index.csv")
 
     return call
@@ -148,19 +146,10 @@ def test_rendering_again_gives_the_same_bytes(make, tmp_path):
     assert len(first) == 36 and first == second
 
 
-def test_shards_are_parts_of_the_whole(make, tmp_path):
-    make("whole")
-    parts = {}
-    for k in (1, 2, 3, 4):
-        make(f"part{k}", f"{k}-of-4")
-        parts |= files(tmp_path / f"part{k}")
-    assert parts == files(tmp_path / "whole")
-
-
 @pytest.mark.parametrize("rule", RULES)
-def test_the_index_is_a_plan_that_gives_the_same_set(make, tmp_path, rule):
+def test_the_index_is_a_plan_that_gives_the_same_set(make, settings, tmp_path, rule):
     make("first", noise_rule=rule)
-    render_shard(tmp_path / "first/index.csv", tmp_path / "again", "1-of-1", RATE, 0.9)
+    render_shard(tmp_path / "first/index.csv", tmp_path / "again", RATE, settings())
     assert files(tmp_path / "again") == files(tmp_path / "first")
 
 
@@ -182,9 +171,14 @@ def test_snr_is_that_of_the_loudest_source():
 
 def planned(folder, noise, *gains):
     """A row of a plan that mixes `voice.wav` with itself and `noise.wav`."""
-    row = {"length": 8000, "noise_source_path": folder / "noise.wav", "noise_start": 3} | noise
+    row = {
+        "length": 8000,
+        "noise_source_path": str(folder / "noise.wav"),
+        "noise_start": 3,
+        "noise_speed": 1.0,
+    } | noise
     for k, gain in enumerate(gains, 1):
-        row |= {f"source_{k}_path": folder / "voice.wav"}
+        row |= {f"source_{k}_path": str(folder / "voice.wav")}
         row |= {f"source_{k}_start": 0, f"source_{k}_gain": gain}
     return row
 
@@ -248,37 +242,52 @@ def test_short_noise_fills_the_mixture(make):
         assert np.ptp(levels) < 2  # white noise of 1000 samples each
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
-def test_sources_are_named_in_every_table(make, count):
-    names = [f"s{k}" for k in range(1, count + 1)]
-    index = make(num_speakers=count)
-    assert source_names(index) == names
-    assert source_names(index[[c for c in index if not c.startswith(("s1_", "s2_"))]]) == names
-    estimates = pd.DataFrame(columns=["mixture_id", *(f"{n}_path" for n in reversed(names))])
-    assert source_names(estimates) == names
-
-
-def test_sources_are_in_the_order_of_their_numbers():
-    estimates = pd.DataFrame(columns=[f"s{k}_path" for k in (10, 2, 11, 1)])
-    assert source_names(estimates) == ["s1", "s2", "s10", "s11"]
-
-
-def test_no_source_is_named_where_there_is_none():
-    denoised = pd.DataFrame(columns=["mixture_id", "path", "denoised_path", "noise_source_path"])
-    assert source_names(denoised) == []
-
-
-def test_a_corpus_at_another_rate_is_named(make, tmp_path):
+def test_a_corpus_at_another_rate_is_named(make, settings, tmp_path):
     make()
     with pytest.raises(PipelineError, match=r"is at 8000 Hz where 16000 Hz is expected"):
-        render_shard(tmp_path / "plan.csv", tmp_path / "other", "1-of-1", 16000, 0.9)
+        render_shard(tmp_path / "plan.csv", tmp_path / "other", 16000, settings())
     assert not (tmp_path / "other/index.csv").exists()
 
 
-def test_a_lost_source_is_named(make, tmp_path):
+def test_a_lost_source_is_named(make, settings, tmp_path):
     make()
     plan = read_manifest(tmp_path / "plan.csv")
     plan.loc[2, "source_2_path"] = str(tmp_path / "lost.wav")
     write_manifest(tmp_path / "plan.csv", plan)
     with pytest.raises(PipelineError, match=r"lost\.wav: no such file"):
-        render_shard(tmp_path / "plan.csv", tmp_path / "other", "1-of-1", RATE, 0.9)
+        render_shard(tmp_path / "plan.csv", tmp_path / "other", RATE, settings())
+
+
+def test_mix_single_is_the_first_speaker_in_the_noise(make):
+    for row in make(mix_single=True, num_speakers=2).to_dict("records"):
+        heard = signals(row, ("mix_single", "s1", "noise"))
+        assert np.abs(heard["s1"] + heard["noise"] - heard["mix_single"]).max() <= 1.5 * STEP + 1e-7
+
+
+def test_joined_utterances_are_heard_with_their_silence(make, converted):
+    for row in make(min_seconds=3, join_silence=0.25, num_speakers=1).to_dict("records"):
+        paths = row["source_1_path"].split("|")
+        assert len(paths) > 1
+        heard, gain = signals(row)["s1"], np.float32(row["source_1_gain"] * row["scale"])
+        end = 0
+        for path in paths:
+            said = audio.read_at(path, RATE)
+            assert np.abs(heard[end : end + len(said)] - said * gain).max() < 1.5 * STEP
+            end += len(said)
+            assert not heard[end : end + 2000].any()
+            end += 2000
+        assert len(heard) == end - 2000
+
+
+@pytest.mark.parametrize("speed", [0.8, 0.95, 1.05, 1.2])
+def test_a_faster_voice_is_higher_and_shorter(tmp_path, speed):
+    tone = 0.3 * np.sin(2 * np.pi * 500 * np.arange(16000) / RATE).astype(np.float32)
+    audio.write(tmp_path / "voice.wav", tone, RATE)
+    audio.write(tmp_path / "noise.wav", tone, RATE)
+    row = planned(tmp_path, {"noise_gain": 1.0, "noise_speed": speed}, 1.0)
+    heard, _ = render(row | {"source_1_speed": speed}, 1, RATE, 0.9)
+    expected = 0.3 * np.sin(2 * np.pi * 500 * speed * np.arange(8000) / RATE)
+    assert np.abs(heard["s1"] - expected)[200:-200].max() < 1e-3
+    lag = 2 * np.pi * 500 * 3 / RATE  # the noise begins at sample 3
+    expected = 0.3 * np.sin(2 * np.pi * 500 * speed * np.arange(8000) / RATE + lag)
+    assert np.abs(heard["noise"] - expected)[200:-200].max() < 1e-3

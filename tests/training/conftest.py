@@ -8,13 +8,15 @@ import pytest
 from scipy.signal import lfilter
 
 from pipeline import audio
-from pipeline.config import Machine, Training
+from pipeline.config import Machine, Mixtures, Training
 from pipeline.files import write_manifest
 from pipeline.training.data import denoiser_examples, separator_examples
+from pipeline.training.dynamic import fresh_for_separator
 from pipeline.training.train import Job, train
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
+FRESH = Mixtures(num_speakers=2, min_seconds=0.5, counts={"train": 22, "dev": 1, "test": 1})
 
 
 def voices(rng, time):
@@ -45,11 +47,20 @@ def write_mixtures(folder: Path, seed: int, lengths: list[int]) -> Path:
 class Attempt:
     """One training with its files below a folder; `run()` starts or resumes it."""
 
-    def __init__(self, folder: Path, sets: tuple[Path, Path], role="separator", **settings):
+    def __init__(
+        self,
+        folder: Path,
+        sets: tuple[Path, Path],
+        corpora,
+        role="separator",
+        front=None,
+        **settings,
+    ):
         chosen = {"segment_seconds": 0.5, "batch_size": 4, "epochs": 3, "learning_rate": 0.01}
+        training = Training(**(chosen | settings))
+        mixtures = FRESH.model_dump(mode="json") if training.data == "dynamic" else None
         self.job = Job(
-            role, "noisy", "conv_tasnet", TINY, None,
-            Training(**(chosen | settings)).model_dump(), 7,
+            role, "noisy", "conv_tasnet", TINY, None, training.model_dump(mode="json"), 7, mixtures
         )  # fmt: skip
         self.folder, self.state = folder, folder / "state"
         self.weights, self.curve = folder / "weights.safetensors", folder / "history.csv"
@@ -57,6 +68,8 @@ class Attempt:
             self.examples = [denoiser_examples(path, RATE) for path in sets]
         else:
             self.examples = [separator_examples(path, "noisy", None, RATE) for path in sets]
+        if mixtures:
+            self.examples[0] = fresh_for_separator(*corpora, FRESH, "noisy", front, RATE)
 
     def arguments(self, **machine) -> tuple:
         """What `train` is called with."""
@@ -89,6 +102,7 @@ def sets(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def attempt(sets):
+def attempt(sets, converted):
     """`attempt(folder, **settings)`: a small training, not yet run."""
-    return lambda folder, **settings: Attempt(folder, sets, **settings)
+    corpora = converted.speech, converted.noise
+    return lambda folder, **settings: Attempt(folder, sets, corpora, **settings)

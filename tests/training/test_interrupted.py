@@ -18,6 +18,7 @@ SETTINGS = {  # epochs have 6 steps
     "plain": {},
     "averaged": {"ema_decay": 0.9},
     "limited": {"max_steps": 8},
+    "dynamic": {"data": "dynamic"},
     "still": {"gradient_clip": 1e-30, "epochs": 9, "stop_patience": 4, "plateau_patience": 1},
 }
 
@@ -75,6 +76,8 @@ def uninterrupted(attempt, tmp_path_factory):
         ("averaged", 3, 2),
         ("averaged", 10, 0),
         ("limited", 7, 0),
+        ("dynamic", 2, 0),
+        ("dynamic", 9, 2),
         ("still", 15, 0),  # the scheduler acts as this epoch ends
         ("still", 20, 0),  # both counters are past zero
     ],
@@ -114,6 +117,10 @@ def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):
         with pytest.raises(PipelineError, match=rf"\(differs in {keys}\); .*delete") as error:
             other.run()
         assert str(first.state) in str(error.value) and "\n" not in str(error.value)
+    other = attempt(tmp_path)
+    other.job = replace(other.job, mixtures={"num_speakers": 2})
+    with pytest.raises(PipelineError, match=r"differs in mixtures\)"):
+        other.run()
     other = attempt(tmp_path, learning_rate=0.02)
     other.examples.reverse()
     with pytest.raises(PipelineError, match=r"differs in data, training\)"):

@@ -2,14 +2,17 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from pipeline.config import SPLITS, load_config
+from pipeline.corpora.catalogue import check_download, librimix_parts
 from pipeline.errors import PipelineError
 from pipeline.models import check_networks
 
 try:
     cfg = load_config(config)
     check_networks(cfg)
+    check_download(cfg)
 except PipelineError as error:
     sys.exit(f"error: {error}")
 if not os.access(Path.cwd(), os.W_OK):
@@ -27,7 +30,10 @@ TRAINED_SEPARATORS = [
 SYSTEMS = [
     f"{trained}/{tested}" for trained in TRAINED_SEPARATORS for tested in cfg.conditions
 ]
-EVALUATION = cfg.evaluation.model_dump(mode="json")
+# What of the mixtures decides their audio once they are drawn.
+RENDERING = cfg.mixtures.model_dump(
+    mode="json", include={"kind", "mode", "mix_single", "peak"}
+)
 GPU = 0 if cfg.machine.device == "cpu" else 1
 
 
@@ -56,6 +62,33 @@ def require_gpu():
             sys.exit(f"error: {error}")
 
 
+def drawn_mixtures(wildcards):
+    """What decides the draws of one split: more mixtures of another split change nothing."""
+    settings = cfg.mixtures.model_dump(mode="json", exclude={"librimix", "mix_single"})
+    for amounts in filter(None, (settings["counts"], settings["hours"])):
+        amounts |= dict.fromkeys(amounts, amounts[wildcards.split])
+    return settings
+
+
+def librimix_given(wildcards):
+    """LibriMix's metadata of a split in the user's folder, if one is named."""
+    given = cfg.mixtures.librimix
+    if given.metadata is None:
+        return []
+    stem = f"{given.metadata}/libri{cfg.mixtures.num_speakers}mix"
+    return [f"{stem}_{name}.csv" for name in getattr(given.subsets, wildcards.split)]
+
+
+def librimix_fetched(wildcards):
+    """Lists of the metadata files of a split that are downloaded."""
+    given = cfg.mixtures.librimix
+    if given.metadata is not None:
+        return []
+    subsets = getattr(given.subsets, wildcards.split)
+    parts = librimix_parts(cfg.mixtures.num_speakers, subsets)
+    return [f"results/corpora/download/{part}.csv" for part in parts]
+
+
 def denoised_set(condition, split):
     """The denoised mixtures a condition needs, as a list of no or one manifest."""
     if not condition.startswith("denoised-"):
@@ -64,8 +97,38 @@ def denoised_set(condition, split):
     return [f"results/estimates/denoised/{name}/{split}/estimates.csv"]
 
 
+def is_dynamic(role, name):
+    """Whether a model draws its mixtures as it trains."""
+    return cfg.training_of(role, name).data == "dynamic"
+
+
+def training_data(role, name):
+    """The rendered train split, or what fresh mixtures are drawn from."""
+    if is_dynamic(role, name):
+        return ["results/corpora/speech.csv", "results/corpora/noise.csv"]
+    return ["results/mixtures/train/mixtures.csv"]
+
+
+def denoiser_data(wildcards):
+    return training_data("denoisers", wildcards.denoiser)
+
+
+def separator_data(wildcards):
+    return training_data("separators", wildcards.separator)
+
+
 def denoised_for_training(wildcards):
+    if is_dynamic("separators", wildcards.separator):
+        return []
     return denoised_set(wildcards.condition, "train")
+
+
+def front_for_training(wildcards):
+    """The denoiser that fresh mixtures of a denoised condition go through, if there is one."""
+    name = wildcards.condition.removeprefix("denoised-")
+    if name == wildcards.condition or not is_dynamic("separators", wildcards.separator):
+        return []
+    return [f"results/models/denoisers/{name}/model.safetensors"]
 
 
 def denoised_for_dev(wildcards):
@@ -76,16 +139,26 @@ def denoised_for_test(wildcards):
     return denoised_set(wildcards.tested, "test")
 
 
+def fresh_mixtures():
+    """What decides the mixtures that are drawn in training: a piece has neither end nor mode."""
+    settings = drawn_mixtures(SimpleNamespace(split="train"))
+    return {k: v for k, v in settings.items() if k not in ("kind", "mode")}
+
+
 def training_job(role, name, condition):
     """What decides the weights of one model: a change here, and only here, trains it again."""
-    network = getattr(cfg, f"{role}s")[name]
+    network, dynamic = getattr(cfg, f"{role}s")[name], is_dynamic(f"{role}s", name)
+    training = cfg.training_of(f"{role}s", name).model_dump(mode="json")
+    if not dynamic:
+        del training["speech_speed"]
     return {
         "role": role,
         "condition": condition,
         "model": network.model,
         "arguments": network.arguments,
         "init_from": network.init_from,
-        "training": cfg.training_of(f"{role}s", name).model_dump(mode="json"),
+        "training": training,
+        "mixtures": fresh_mixtures() if dynamic else None,
         "seed": cfg.seed,
     }
 

@@ -1,5 +1,49 @@
-# in:  the corpora of the config (embedded demo, or folders on disk)
+# in:  the corpora of the config (embedded demo, folders on disk, or parts to download)
 # out: results/corpora/{speech,noise}.csv, WAVs at the workflow's rate beside them
+from pipeline.corpora.catalogue import load_catalogue, parts_in_use, selection_of
+
+# What has to be there before the files of the corpora can be listed.
+CORPUS_SOURCES = {
+    "demo": ["results/corpora/demo"],
+    "local": [],
+    "download": [f"results/corpora/download/{part}.csv" for part in parts_in_use(cfg)],
+}[cfg.corpora.kind]
+
+if cfg.corpora.kind == "download" and workflow.is_main_process:
+    from pipeline.corpora.summary import download_summary
+
+    print(*download_summary(cfg), sep="\n", file=sys.stderr)
+
+
+def download_job(wildcards):
+    """What decides the files of one part, and where they lie."""
+    catalogue = load_catalogue(cfg.corpora.download.catalogue)
+    if wildcards.part not in catalogue:
+        raise WorkflowError(f"{wildcards.part} is not in the catalogue")
+    selection = selection_of(catalogue[wildcards.part], cfg.corpora.download, cfg.seed)
+    return selection | {"folder": cfg.corpora.download.folder}
+
+
+# Login nodes have the network, compute nodes often do not.
+localrules:
+    download,
+
+
+rule download:
+    output:
+        "results/corpora/download/{part}.csv",
+    log:
+        "<logs>/corpora/download_{part}.log",
+    benchmark:
+        "<benchmarks>/corpora/download_{part}.tsv"
+    wildcard_constraints:
+        part=r"[A-Za-z0-9][\w.-]*",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        job=download_job,
+    script:
+        "../scripts/download.py"
 
 
 rule demo_corpus:
@@ -21,7 +65,7 @@ rule demo_corpus:
 
 rule scan_corpora:
     input:
-        "results/corpora/demo" if cfg.corpora.kind == "demo" else [],
+        CORPUS_SOURCES,
     output:
         speech="results/corpora/scan/speech.csv",
         noise="results/corpora/scan/noise.csv",
@@ -32,7 +76,7 @@ rule scan_corpora:
     conda:
         "../../envs/data.yaml"
     params:
-        corpora=cfg.corpora.model_dump(mode="json"),
+        corpora=cfg.corpora.model_dump(mode="json", include={"kind", cfg.corpora.kind}),
         num_speakers=cfg.mixtures.num_speakers,
     script:
         "../scripts/scan_corpora.py"

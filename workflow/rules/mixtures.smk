@@ -1,30 +1,55 @@
-# in:  results/corpora/{speech,noise}.csv
+# in:  results/corpora/{speech,noise}.csv, or LibriMix's metadata and the corpora as they lie
 # out: results/mixtures/{split}/mixtures.csv, WAVs in LibriMix's folders beside it
 
 
-rule draw_plan:
-    input:
-        speech="results/corpora/speech.csv",
-        noise="results/corpora/noise.csv",
-    output:
-        "results/mixtures/plan/{split}.csv",
-    log:
-        "<logs>/mixtures/plan_{split}.log",
-    benchmark:
-        "<benchmarks>/mixtures/plan_{split}.tsv"
-    conda:
-        "../../envs/data.yaml"
-    params:
-        mixtures=cfg.mixtures.model_dump(mode="json"),
-        seed=cfg.seed,
-        sample_rate=cfg.sample_rate,
-    script:
-        "../scripts/draw_plan.py"
+if cfg.mixtures.kind == "drawn":
+
+    rule draw_plan:
+        input:
+            speech="results/corpora/speech.csv",
+            noise="results/corpora/noise.csv",
+        output:
+            scatter.shards("results/mixtures/plan/{{split}}/{scatteritem}.csv"),
+        log:
+            "<logs>/mixtures/plan_{split}.log",
+        benchmark:
+            "<benchmarks>/mixtures/plan_{split}.tsv"
+        conda:
+            "../../envs/data.yaml"
+        params:
+            mixtures=drawn_mixtures,
+            seed=cfg.seed,
+            sample_rate=cfg.sample_rate,
+        script:
+            "../scripts/draw_plan.py"
+
+else:
+
+    rule read_plan:
+        input:
+            speech="results/corpora/scan/speech.csv",
+            noise="results/corpora/scan/noise.csv",
+            metadata=librimix_given,
+            fetched=librimix_fetched,
+        output:
+            scatter.shards("results/mixtures/plan/{{split}}/{scatteritem}.csv"),
+        log:
+            "<logs>/mixtures/plan_{split}.log",
+        benchmark:
+            "<benchmarks>/mixtures/plan_{split}.tsv"
+        conda:
+            "../../envs/data.yaml"
+        params:
+            num_speakers=cfg.mixtures.num_speakers,
+            mode=cfg.mixtures.mode,
+            sample_rate=cfg.sample_rate,
+        script:
+            "../scripts/read_plan.py"
 
 
 rule render:
     input:
-        "results/mixtures/plan/{split}.csv",
+        "results/mixtures/plan/{split}/{scatteritem}.csv",
     output:
         directory("results/mixtures/{split}/{scatteritem}"),
     log:
@@ -35,14 +60,16 @@ rule render:
         "../../envs/data.yaml"
     params:
         sample_rate=cfg.sample_rate,
-        peak=cfg.mixtures.peak,
+        mixtures=RENDERING,
     script:
         "../scripts/render.py"
 
 
 rule gather_mixtures:
     input:
-        gather.shards("results/mixtures/{{split}}/{scatteritem}"),
+        shards=gather.shards("results/mixtures/{{split}}/{scatteritem}"),
+        speech="results/corpora/scan/speech.csv",
+        noise="results/corpora/scan/noise.csv",
     output:
         mixtures="results/mixtures/{split}/mixtures.csv",
         librimix=directory("results/mixtures/{split}/metadata"),
@@ -52,5 +79,7 @@ rule gather_mixtures:
         "<benchmarks>/mixtures/gather_{split}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        start_rate=cfg.sample_rate if cfg.mixtures.kind == "drawn" else 16000,
     script:
         "../scripts/gather_mixtures.py"

@@ -1,4 +1,5 @@
-# in:  rendered mixtures, for separators of a denoised condition also their denoised versions
+# in:  rendered mixtures, or for dynamic data the corpora that fresh ones are drawn from; for
+#      separators of a denoised condition also their denoised versions, or the denoiser
 # out: results/models/{denoisers,separators}/…/{model.safetensors,history.csv}
 # A training's state stands in an undeclared folder beside its outputs, since declared ones
 # are deleted before every attempt.
@@ -6,7 +7,7 @@
 
 rule train_denoiser:
     input:
-        train="results/mixtures/train/mixtures.csv",
+        train=denoiser_data,
         dev="results/mixtures/dev/mixtures.csv",
         init=denoiser_init,
     output:
@@ -31,8 +32,9 @@ rule train_denoiser:
 
 rule train_separator:
     input:
-        train="results/mixtures/train/mixtures.csv",
+        train=separator_data,
         dev="results/mixtures/dev/mixtures.csv",
+        front=front_for_training,
         denoised_train=denoised_for_training,
         denoised_dev=denoised_for_dev,
         init=separator_init,

@@ -11,7 +11,7 @@ with job(snakemake.log[0]):
     draw_plan(
         Path(snakemake.input.speech),
         Path(snakemake.input.noise),
-        Path(snakemake.output[0]),
+        [Path(path) for path in snakemake.output],
         snakemake.wildcards.split,
         Mixtures(**snakemake.params.mixtures),
         snakemake.params.seed,

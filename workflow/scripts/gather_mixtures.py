@@ -6,8 +6,15 @@ from pipeline.jobs import job
 
 with job(snakemake.log[0]):
     from pipeline.files import concatenate
-    from pipeline.mixtures.librimix import write_metadata
+    from pipeline.mixtures.metadata import write_metadata
 
-    mixtures = Path(snakemake.output.mixtures)
-    concatenate([Path(shard, "index.csv") for shard in snakemake.input], mixtures)
-    write_metadata(mixtures, Path(snakemake.output.librimix), snakemake.wildcards.split)
+    given, mixtures = snakemake.input, Path(snakemake.output.mixtures)
+    concatenate([Path(shard, "index.csv") for shard in given.shards], mixtures)
+    write_metadata(
+        mixtures,
+        Path(snakemake.output.librimix),
+        snakemake.wildcards.split,
+        Path(given.speech),
+        Path(given.noise),
+        snakemake.params.start_rate,
+    )

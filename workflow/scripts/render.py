@@ -5,12 +5,12 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
+    from pipeline.config import Mixtures
     from pipeline.mixtures.render import render_shard
 
     render_shard(
         Path(snakemake.input[0]),
         Path(snakemake.output[0]),
-        snakemake.wildcards.scatteritem,
         snakemake.params.sample_rate,
-        snakemake.params.peak,
+        Mixtures(**snakemake.params.mixtures),
     )

@@ -5,6 +5,8 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
+    from pipeline.config import load_config
+    from pipeline.corpora.catalogue import licences
     from pipeline.report.inputs import ReportInputs
     from pipeline.report.page import write_report
 
@@ -32,6 +34,7 @@ with job(snakemake.log[0]):
             denoised=named(params.denoisers, given.denoised),
             separated=named(params.systems, given.separated),
             config=params.config,
+            licences=licences(load_config(snakemake.config)),
         ),
         Path(snakemake.output.index),
         Path(snakemake.output.matrix).parent,

@@ -7,10 +7,11 @@ from pipeline.jobs import job
 with job(snakemake.log[0]):
     from pipeline.config import Corpora
     from pipeline.corpora.roots import corpus_roots
-    from pipeline.corpora.scan import scan_noise, scan_speech
+    from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
-    speech, noise, subsets = corpus_roots(
-        Corpora(**snakemake.params.corpora), Path("results/corpora/demo")
-    )
-    scan_speech(speech, subsets, snakemake.params.num_speakers, Path(snakemake.output.speech))
-    scan_noise(noise, Path(snakemake.output.noise))
+    corpora = Corpora(**snakemake.params.corpora)
+    folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
+    only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
+    num_speakers = snakemake.params.num_speakers
+    scan_speech(folders, num_speakers, Path(snakemake.output.speech), only)
+    scan_noise(noise, Path(snakemake.output.noise), only)

@@ -1,0 +1,150 @@
+"""How fast training items are read or drawn, and how fast a training step consumes them.
+
+    python benchmarks/loader.py results/corpora --workers 0
+
+The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Fresh mixtures are
+drawn from its train split; rendered ones are made of it in a temporary folder and read back,
+from the page cache. The steps train the separator of `config.yaml` and the published Conv-TasNet.
+All are measured in turns, `--passes` times; the figures are medians.
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import torch
+import yaml
+from torch.utils.data import DataLoader
+
+from pipeline.config import Config, Machine, Training, load_config
+from pipeline.devices import describe, open_device
+from pipeline.mixtures.plan import draw_plan
+from pipeline.mixtures.render import render_shard
+from pipeline.models import build
+from pipeline.training.data import EpochSampler, Segments, separator_examples
+from pipeline.training.dynamic import FreshMixtures, FreshSampler, fresh_for_separator
+from pipeline.training.module import Trainee
+
+ROOT = Path(__file__).parents[1]
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def main() -> None:
+    """Measure, then print a line for each."""
+    options = _options()
+    logging.disable(logging.WARNING)
+    values = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    values["mixtures"]["counts"]["train"] = options.items
+    config = load_config(values | {"training": {"segment_seconds": options.seconds}})
+    device = open_device(Machine(threads=options.threads))
+    with tempfile.TemporaryDirectory() as folder:
+        loaders = _loaders(options, config, Path(folder))
+        batch = next(iter(loaders["dynamic"]))
+        measures = {f"{name} data": _reading(loader) for name, loader in loaders.items()}
+        arguments = {"small": config.separators["conv_tasnet"].arguments, "published": {}}
+        for name, own in arguments.items():
+            measures[f"{name} step"] = _stepping(own, config, batch, device)
+        rates = {name: [] for name in measures}
+        for _ in range(options.passes):
+            for name, measure in measures.items():
+                rates[name].append(measure())
+    _report(options, {name: statistics.median(r) for name, r in rates.items()}, describe(device))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpora", type=Path, help="folder of speech.csv and noise.csv")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of an item")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read")
+    parser.add_argument("--threads", type=int, default=1, help="of the training step")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--items", type=int, default=400, help="mixtures of a pass")
+    parser.add_argument("--passes", type=int, default=5)
+    return parser.parse_args()
+
+
+def _loaders(
+    options: argparse.Namespace, config: Config, folder: Path
+) -> dict[str, DataLoader[Batch]]:
+    corpora = options.corpora / "speech.csv", options.corpora / "noise.csv"
+    rate, mixtures = config.sample_rate, config.mixtures
+    draw_plan(*corpora, [folder / "plan.csv"], "train", mixtures, config.seed, rate)
+    render_shard(folder / "plan.csv", folder / "set", rate, mixtures)
+    rendered = Segments(
+        separator_examples(folder / "set/index.csv", "noisy", None, rate), options.seconds
+    )
+    fresh = FreshMixtures(
+        fresh_for_separator(*corpora, mixtures, "noisy", None, rate), config.training, config.seed
+    )
+    how = {"batch_size": options.batch_size, "num_workers": options.workers}
+    how |= {"persistent_workers": options.workers > 0}
+    return {
+        "rendered": DataLoader(rendered, sampler=EpochSampler(len(rendered), 0), **how),
+        "dynamic": DataLoader(fresh, sampler=FreshSampler(len(fresh), 0), **how),
+    }
+
+
+def _reading(loader: DataLoader[Batch]) -> Callable[[], float]:
+    """Mixtures a second of one epoch, each pass another one; the workers are there already."""
+    epochs = cycle(range(1000))
+    for _ in loader:
+        pass
+
+    def measure() -> float:
+        loader.sampler.set_epoch(next(epochs))
+        began = time.perf_counter()
+        items = sum(len(inputs) for inputs, _ in loader)
+        return items / (time.perf_counter() - began)
+
+    return measure
+
+
+def _stepping(
+    arguments: dict[str, object], config: Config, batch: Batch, device: torch.device
+) -> Callable[[], float]:
+    """Mixtures a second of a training step: forward, backward, clipping and Adam."""
+    network = build("conv_tasnet", arguments, config.mixtures.num_speakers, config.sample_rate)
+    trainee = Trainee(network.to(device), "separator", Training())
+    trainee.log = lambda *_, **__: None
+    optimizer = trainee.configure_optimizers()
+    batch = tuple(signals.to(device) for signals in batch)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        trainee.training_step(batch, 0).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def measure() -> float:
+        began = time.perf_counter()
+        step()
+        return len(batch[0]) / (time.perf_counter() - began)
+
+    step()  # warm-up
+    return measure
+
+
+def _report(options: argparse.Namespace, rates: dict[str, float], device: str) -> None:
+    cores = max(options.workers, 1)
+    print(f"items of {options.seconds:g} s, {options.passes} passes in turns, medians")
+    for name in ("rendered data", "dynamic data"):
+        each = rates[name] / cores
+        print(f"{name:15}{rates[name]:8.1f} mixtures/s, {each:.1f} a core on {cores} core(s)")
+    for name in ("small step", "published step"):
+        times = rates["dynamic data"] / cores / rates[name]
+        print(
+            f"{name:15}{rates[name]:8.2f} mixtures/s on {device}, {options.threads} thread(s),"
+            f" batch {options.batch_size}: one core of fresh mixtures feeds {times:.0f} times that"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The table of what can be fetched: `catalogue.csv`, with the user's own rows laid over it."""
+
+import csv
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+
+from pipeline.config import SPLITS, Config, DownloadCorpus, Section
+from pipeline.errors import PipelineError
+from pipeline.problems import describe_problems
+
+Kind = Literal["speech", "noise", "librimix"]
+PARTIAL_NOISE = ("zip", "git")  # formats of which single recordings can be fetched
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+Addresses = Annotated[
+    list[Address], BeforeValidator(lambda cell: cell.split() if isinstance(cell, str) else cell)
+]
+
+
+class Part(Section):
+    """One row of the catalogue: something that is fetched and unpacked as a whole.
+
+    `checksum` is `sha256:…`, `md5:…` or `git:…` (SHA-1 of a git blob). `unpacks_to` is a folder
+    below `corpora.download.folder`. Sizes are in bytes. `files`, `hours`, `speakers` and
+    `unpacked_bytes` feed estimates only.
+    """
+
+    part: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    corpus: Text
+    kind: Kind
+    format: Literal["tar", "zip", "git", "file"]
+    address: Address
+    mirrors: Addresses = Field(default=[])
+    bytes: int | None = Field(default=None, gt=0)
+    checksum: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|git:[0-9a-f]{40})$"),
+        ]
+        | None
+    ) = None
+    unpacked_bytes: int | None = Field(default=None, gt=0)
+    files: int | None = Field(default=None, gt=0)
+    hours: float | None = Field(default=None, gt=0)
+    speakers: int | None = Field(default=None, gt=0)
+    unpacks_to: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][^\\:]*$")]
+    licence: Text
+    attribution: Text
+
+    @property
+    def addresses(self) -> list[str]:
+        """All addresses, the first to be tried first."""
+        return [self.address, *self.mirrors]
+
+    @property
+    def credit(self) -> str:
+        """Corpus, licence and whom to name, in one line."""
+        return f"{self.corpus}: {self.licence} ({self.attribution})"
+
+    def folder(self, root: str | Path) -> Path:
+        """Where the part lies below the folder of all fetched corpora."""
+        return Path(root, self.unpacks_to)
+
+
+def load_catalogue(extra: str | Path | None = None) -> dict[str, Part]:
+    """Read the packaged table and lay the user's over it; name to part, in the table's order.
+
+    A row of a known part puts its addresses in front of the packaged ones, and its other cells,
+    where they are not empty, in their place. A row of an unknown part adds it.
+
+    Raises:
+        PipelineError: the user's table is missing or has a row that cannot be used.
+    """
+    rows = dict(_rows(Path(str(files("pipeline.corpora") / "catalogue.csv"))))
+    origin: dict[str, str] = {}
+    for part, row in _rows(Path(extra)) if extra else ():
+        rows[part] = _laid_over(rows[part], row) if part in rows else row
+        origin[part] = f"{extra}: {part}"
+    return {part: _typed(row, origin.get(part, part)) for part, row in rows.items()}
+
+
+def find_part(catalogue: dict[str, Part], name: str, kinds: Iterable[Kind], key: str) -> Part:
+    """The part of that name.
+
+    Raises:
+        PipelineError: the catalogue has none of that name and kind; `key` asked for it.
+    """
+    kinds = list(kinds)
+    if name in catalogue and catalogue[name].kind in kinds:
+        return catalogue[name]
+    allowed = ", ".join(part for part, row in catalogue.items() if row.kind in kinds)
+    raise PipelineError(
+        f"config: {key}: '{name}' is not in the catalogue; allowed: {allowed};"
+        " add others with corpora.download.catalogue"
+    )
+
+
+def speech_parts(settings: DownloadCorpus, catalogue: dict[str, Part]) -> list[Part]:
+    """The parts of the speech, each once, train first."""
+    names = dict.fromkeys(
+        (name, f"corpora.download.speech.subsets.{split}")
+        for split in SPLITS
+        for name in getattr(settings.speech.subsets, split)
+    )
+    found = {name: find_part(catalogue, name, ["speech"], key) for name, key in names}
+    return list(found.values())
+
+
+def noise_part(settings: DownloadCorpus, catalogue: dict[str, Part]) -> Part:
+    """The part that holds the noise."""
+    return find_part(catalogue, settings.noise.corpus, ["noise"], "corpora.download.noise.corpus")
+
+
+def check_download(cfg: Config) -> None:
+    """Refuse, before anything runs, what the catalogue does not hold or cannot give.
+
+    Raises:
+        PipelineError: an unknown part, a bad catalogue, or a selection its format cannot give.
+    """
+    if cfg.corpora.kind != "download":
+        return
+    settings = cfg.corpora.download
+    catalogue = load_catalogue(settings.catalogue)
+    noise = noise_part(settings, catalogue)
+    if settings.noise.max_files and noise.format not in PARTIAL_NOISE:
+        raise PipelineError(
+            f"config: corpora.download.noise.max_files: {noise.part} is a {noise.format}, of which"
+            " no single files can be fetched; leave it out to take all"
+        )
+    for part in speech_parts(settings, catalogue):
+        if part.format != "tar":
+            raise PipelineError(
+                f"config: corpora.download.speech.subsets: {part.part} is a {part.format},"
+                " speech must be a tar; mend the row of the catalogue"
+            )
+
+
+def selection_of(part: Part, settings: DownloadCorpus, seed: int) -> dict[str, int | None]:
+    """What decides which files of a part are taken; nothing else makes its job run again."""
+    if part.kind == "speech":
+        return settings.speech.model_dump(include={"max_speakers", "max_utterances"})
+    if part.kind == "noise" and settings.noise.max_files:
+        return {"max_files": settings.noise.max_files, "seed": seed}
+    return {}
+
+
+def parts_in_use(cfg: Config) -> list[str]:
+    """Names of the parts of speech and noise that a run fetches; none for demo and local."""
+    if cfg.corpora.kind != "download":
+        return []
+    settings = cfg.corpora.download
+    catalogue = load_catalogue(settings.catalogue)
+    return [
+        part.part for part in (*speech_parts(settings, catalogue), noise_part(settings, catalogue))
+    ]
+
+
+def librimix_parts(num_speakers: int, subsets: Iterable[str]) -> list[str]:
+    """Names of the parts with LibriMix's metadata of these subsets, two tables a subset.
+
+    Raises:
+        PipelineError: LibriMix has no such subset or number of speakers.
+    """
+    catalogue = load_catalogue()
+    names = [f"libri{num_speakers}mix_{subset}" for subset in subsets]
+    for name in names:
+        find_part(catalogue, name, ["librimix"], "mixtures.librimix.subsets")
+    return [name + ending for name in names for ending in ("", "_info")]
+
+
+def licences(cfg: Config) -> list[str]:
+    """One line for each corpus in use, its licence and whom to name; none for demo and local."""
+    if cfg.corpora.kind != "download":
+        return []
+    catalogue = load_catalogue(cfg.corpora.download.catalogue)
+    return list(dict.fromkeys(catalogue[part].credit for part in parts_in_use(cfg)))
+
+
+def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
+    """Name and cells of every row; empty cells are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path}: no such file; check corpora.download.catalogue") from error
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    for row in csv.DictReader(lines):
+        cells = {
+            key: value.strip() for key, value in row.items() if key and value and value.strip()
+        }
+        if None in row:
+            raise PipelineError(f"{path}: row '{row.get('part')}' has more cells than the header")
+        if "part" not in cells:
+            raise PipelineError(f"{path}: a row has no part; every row needs a name there")
+        yield cells["part"], cells
+
+
+def _laid_over(base: dict[str, str], over: dict[str, str]) -> dict[str, str]:
+    addresses = [
+        address
+        for row in (over, base)
+        for key in ("address", "mirrors")
+        for address in row.get(key, "").split()
+    ]
+    first, *rest = dict.fromkeys(addresses)
+    return base | over | {"address": first, "mirrors": " ".join(rest)}
+
+
+def _typed(row: dict[str, str], where: str) -> Part:
+    try:
+        part = Part.model_validate(row)
+    except ValidationError as error:
+        problems = "; ".join(describe_problems(error, Part))
+        raise PipelineError(f"{where}: {problems}".replace("configuration", "row")) from error
+    if ".." in PurePosixPath(part.unpacks_to).parts:
+        raise PipelineError(f"{where}: unpacks_to: must lie below the download folder")
+    return part

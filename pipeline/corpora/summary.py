@@ -1,0 +1,162 @@
+"""What a run with `corpora.kind: download` will move and store, from its settings alone."""
+
+from typing import NamedTuple
+
+from pipeline.config import SPLITS, Config, DownloadCorpus, Split
+from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use, speech_parts
+from pipeline.corpora.transfer import in_words
+
+SWELLING = 1.1  # of a tar of FLAC, unpacked: LibriSpeech's grow by 6 %
+SAMPLE_BYTES = 2
+FOLDERS = 3  # of a split beside one a speaker: mix_clean, mix_both, noise
+UTTERANCE = 12.0  # seconds, where the catalogue does not tell
+# Length of a mixture over that of an utterance, from LibriMix's `Storage_info.txt` of Libri3Mix.
+LENGTHS = {"min": 0.75, "max": 1.3}
+
+
+class Amounts(NamedTuple):
+    """Bytes to fetch, bytes on disk once unpacked, hours of sound; None where nobody knows."""
+
+    fetch: float | None
+    stored: float | None
+    hours: float | None
+    exact: bool  # whether `fetch` is the size that is published
+
+
+def amounts(part: Part, settings: DownloadCorpus) -> Amounts:
+    """What the selection of `settings` takes of a part."""
+    read, kept = _shares(part, settings)
+    whole = part.bytes or part.unpacked_bytes
+    unpacked = part.unpacked_bytes or (part.bytes and part.bytes * _swelling(part))
+    return Amounts(
+        whole and whole * read,
+        unpacked and unpacked * kept,
+        part.hours and part.hours * kept,
+        part.bytes is not None and read == 1,
+    )
+
+
+def describe(part: Part, settings: DownloadCorpus) -> str:
+    """One line: what the part moves and stores, and its licence."""
+    found = amounts(part, settings)
+    return (
+        f"{part.part}: {_bytes(found.fetch, found.exact)} to fetch,"
+        f" {_bytes(found.stored)} on disk; {part.credit}"
+    )
+
+
+def download_summary(cfg: Config) -> list[str]:
+    """Lines for a user: bytes to fetch and on disk after each stage, hours of mixtures.
+
+    `~` marks an estimate. What is on disk already is not looked at.
+    """
+    settings = cfg.corpora.download
+    catalogue = load_catalogue(settings.catalogue)
+    parts = [catalogue[name] for name in parts_in_use(cfg)]
+    found = [amounts(part, settings) for part in parts]
+    rows = [
+        (
+            part.part,
+            _bytes(one.fetch, one.exact),
+            _bytes(one.stored),
+            _bytes(_wav_bytes(one.hours, cfg.sample_rate)),
+            part.licence,
+        )
+        for part, one in zip(parts, found, strict=True)
+    ]
+    totals = (
+        "in all",
+        _bytes(_sum([one.fetch for one in found]), all(one.exact for one in found)),
+        _bytes(_sum([one.stored for one in found])),
+        _bytes(_sum([_wav_bytes(one.hours, cfg.sample_rate) for one in found])),
+        "",
+    )
+    head = ("part", "to fetch", "on disk", f"WAV at {cfg.sample_rate // 1000} kHz", "licence")
+    hours = mixture_hours(cfg)
+    return [
+        f"corpora.kind is download: into {settings.folder}, what is there already excepted",
+        *_table([head, *rows, totals]),
+        f"mixtures: ~{sum(hours.values()):.1f} h"
+        f" ({', '.join(f'{split} ~{hours[split]:.1f} h' for split in SPLITS)}),"
+        f" {_bytes(_mixture_bytes(cfg, sum(hours.values())))} on disk",
+    ]
+
+
+def mixture_hours(cfg: Config) -> dict[Split, float]:
+    """Estimated hours of mixtures of each split."""
+    settings = cfg.corpora.download
+    catalogue = load_catalogue(settings.catalogue)
+    if cfg.mixtures.kind == "drawn" and cfg.mixtures.hours is not None:
+        return {split: getattr(cfg.mixtures.hours, split) for split in SPLITS}
+    result: dict[Split, float] = {}
+    for split in SPLITS:
+        only = settings.speech.subsets.model_copy(
+            update={s: getattr(settings.speech.subsets, split) for s in SPLITS}
+        )
+        speech = settings.speech.model_copy(update={"subsets": only})
+        parts = speech_parts(settings.model_copy(update={"speech": speech}), catalogue)
+        seconds = _utterance_seconds(parts) * LENGTHS[cfg.mixtures.mode]
+        result[split] = _count(cfg, split, catalogue) * seconds / 3600
+    return result
+
+
+def _shares(part: Part, settings: DownloadCorpus) -> tuple[float, float]:
+    """Of the whole part: the share that is read, and the share that is kept."""
+    if part.kind == "noise":
+        share = min(1.0, (settings.noise.max_files or part.files or 1) / (part.files or 1))
+        return share, share
+    if part.kind == "librimix":
+        return 1.0, 1.0
+    speakers, utterances = settings.speech.max_speakers, settings.speech.max_utterances
+    read = min(1.0, speakers / part.speakers) if speakers and part.speakers else 1.0
+    if utterances and part.speakers and part.files:
+        return read, read * min(1.0, utterances * part.speakers / part.files)
+    return read, read
+
+
+def _swelling(part: Part) -> float:
+    return SWELLING if part.format == "tar" else 1.0
+
+
+def _utterance_seconds(parts: list[Part]) -> float:
+    known = [(part.hours, part.files) for part in parts if part.hours and part.files]
+    files = sum(files for _, files in known)
+    return 3600 * sum(hours for hours, _ in known) / files if files else UTTERANCE
+
+
+def _count(cfg: Config, split: Split, catalogue: dict[str, Part]) -> int:
+    """Mixtures of a split: those drawn, or those that LibriMix's metadata list."""
+    if cfg.mixtures.kind == "drawn":
+        return getattr(cfg.mixtures.counts, split)
+    names = [
+        f"libri{cfg.mixtures.num_speakers}mix_{subset}"
+        for subset in getattr(cfg.mixtures.librimix.subsets, split)
+    ]
+    return sum(catalogue[name].files or 0 for name in names if name in catalogue)
+
+
+def _mixture_bytes(cfg: Config, hours: float) -> float:
+    folders = cfg.mixtures.num_speakers + FOLDERS + cfg.mixtures.mix_single
+    return folders * hours * 3600 * cfg.sample_rate * SAMPLE_BYTES
+
+
+def _wav_bytes(hours: float | None, sample_rate: int) -> float | None:
+    return None if hours is None else hours * 3600 * sample_rate * SAMPLE_BYTES
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _bytes(amount: float | None, exact: bool = False) -> str:
+    return "unknown" if amount is None else ("" if exact else "~") + in_words(amount)
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

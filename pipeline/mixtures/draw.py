@@ -1,0 +1,143 @@
+"""Draw one mixture: speakers, an utterance and a level each, a noise, its place and its level."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Mixtures, Split
+from pipeline.errors import PipelineError
+from pipeline.files import join_paths
+from pipeline.mixtures.pool import Pool
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a mixture instead of a whole one, for training.
+
+    `samples` long; each speaker is heard from a place of their utterance drawn for them, at a
+    speed drawn from `speeds`.
+    """
+
+    samples: int
+    speeds: tuple[float, float]
+
+
+def draw_mixture(
+    pool: Pool,
+    settings: Mixtures,
+    rng: np.random.Generator,
+    split: Split,
+    segment: Segment | None = None,
+) -> dict[str, Any]:
+    """Draw one row of a plan, or the row of one `segment`.
+
+    `start` of a source or the noise counts samples of the file as it lies, `length` those of
+    the mixture.
+    """
+    speakers = rng.choice(pool.num_speakers, settings.num_speakers, replace=False)
+    chosen = [_talk(pool, int(speaker), settings, rng) for speaker in speakers]
+    lengths = [talk["samples"] for talk in chosen]
+    length = min(lengths) if settings.mode == "min" else max(lengths)
+    row: dict[str, Any] = {"length": segment.samples if segment else length}
+    for k, talk in enumerate(chosen, 1):
+        row |= _source(k, talk, _speech_gain(talk, settings, rng))
+        row |= _place(k, talk["samples"], segment, rng) if segment else {}
+    return row | _noise(pool, row["length"], settings, rng, split)
+
+
+def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator) -> dict[str, Any]:
+    """What one speaker says: an utterance, or several with silence between."""
+    first, end = pool.bounds[speaker : speaker + 2]
+    picked = [first + int(rng.integers(end - first))]
+    if settings.join_silence is None:
+        return {name: column[picked[0]] for name, column in pool.utterances.items()}
+    silence = round(settings.join_silence * pool.rate)
+    samples = pool.utterances["samples"]
+    total = samples[picked[0]]
+    while total < settings.min_seconds * pool.rate:
+        picked.append(first + int(rng.integers(end - first)))
+        total += silence + samples[picked[-1]]
+    return _joined(pool, picked) | {"samples": total, "silence": silence}
+
+
+def _joined(pool: Pool, picked: list[int]) -> dict[str, Any]:
+    """Facts of several utterances one after the other; levels are those of the mean power."""
+    rows = {name: [column[i] for i in picked] for name, column in pool.utterances.items()}
+    weights = np.array(rows["samples"])
+    levels = {
+        name: float(10 * np.log10(np.average(10 ** (np.array(rows[name]) / 10), weights=weights)))
+        for name in ("lufs", "rms")
+    }
+    one = {"speaker": rows["speaker"][0], "sex": rows["sex"][0], "peak": max(rows["peak"])}
+    names = {"utterance": " ".join(rows["utterance"]), "path": join_paths(rows["path"])}
+    return names | one | levels
+
+
+def _speech_gain(talk: dict[str, Any], settings: Mixtures, rng: np.random.Generator) -> float:
+    if settings.speech_rms is None:
+        change = rng.uniform(*settings.speech_lufs) - talk["lufs"]
+    else:
+        change = rng.uniform(*settings.speech_rms) - talk["rms"]
+    return min(10 ** (change / 20), settings.peak / talk["peak"])
+
+
+def _source(k: int, talk: dict[str, Any], gain: float) -> dict[str, Any]:
+    source = {
+        "utterance": talk["utterance"],
+        "speaker": talk["speaker"],
+        "sex": talk["sex"],
+        "path": talk["path"],
+        "start": 0,
+        "gain": gain,
+    }
+    if "silence" in talk:
+        source["silence"] = talk["silence"]
+    return {f"source_{k}_{name}": value for name, value in source.items()}
+
+
+def _place(k: int, samples: int, segment: Segment, rng: np.random.Generator) -> dict[str, Any]:
+    """Speed of a source, and where in what its speaker says the segment begins."""
+    speed = rng.uniform(*segment.speeds)
+    spare = samples - math.ceil(segment.samples * speed)
+    return {
+        f"source_{k}_speed": speed,
+        f"source_{k}_start": int(rng.integers(spare + 1)) if spare > 0 else 0,
+    }
+
+
+def _noise(
+    pool: Pool, length: int, settings: Mixtures, rng: np.random.Generator, split: Split
+) -> dict[str, Any]:
+    """Place and level of the noise; its gain is set in rendering where the rule needs the audio."""
+    i = int(rng.integers(len(pool.noises["path"])))
+    noise = {name: column[i] for name, column in pool.noises.items()}
+    speed = _noise_speed(settings, rng, split)
+    spare = int(noise["samples"]) - math.ceil(length * speed)
+    start = rng.integers(spare + 1) if spare >= 0 else rng.integers(int(noise["samples"]))
+    row = {
+        "noise": noise["noise"],
+        "noise_source_path": noise["path"],
+        "noise_start": int(start),
+        "noise_speed": speed,
+    }
+    if settings.noise_rule == "wham":
+        return row | {"noise_snr": _noise_snr(settings, rng)}
+    if math.isnan(noise["lufs"]):
+        raise PipelineError(f"{noise['path']}: too short or quiet for a loudness; remove it")
+    gain = 10 ** ((rng.uniform(*settings.noise_lufs) - noise["lufs"]) / 20)
+    return row | {"noise_gain": min(gain, settings.peak / noise["peak"])}
+
+
+def _noise_speed(settings: Mixtures, rng: np.random.Generator, split: Split) -> float:
+    """The train split hears noise at several speeds, as LibriMix's does."""
+    if split != "train" or len(settings.noise_speeds) == 1:
+        return settings.noise_speeds[0] if split == "train" else 1.0
+    return float(rng.choice(settings.noise_speeds))
+
+
+def _noise_snr(settings: Mixtures, rng: np.random.Generator) -> float:
+    if settings.noise_snr_levels:
+        return float(rng.choice(settings.noise_snr_levels))
+    return rng.uniform(*settings.noise_snr)

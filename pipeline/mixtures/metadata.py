@@ -1,0 +1,137 @@
+"""Write LibriMix's own metadata for a rendered set, so that its tools can read and render it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.files import SEVERAL, read_manifest, replacing
+from pipeline.mixtures.librimix import RATE, name_of_speed
+from pipeline.mixtures.names import source_names
+
+KINDS = ("mix_both", "mix_clean", "mix_single")
+
+
+def write_metadata(
+    mixtures: Path, folder: Path, split: str, speech: Path, noise: Path, start_rate: int
+) -> None:
+    """Write what LibriMix has of a set, each where its reader finds nothing else.
+
+    `mixture_<split>_<kind>.csv` has the absolute paths of each kind of mixture rendered,
+    `metrics/metrics_<split>_<kind>.csv` its SNRs, `plan/libri<n>mix_<split>.csv` all that
+    renders the set again, with `…_info.csv` its speakers.
+
+    Args:
+        mixtures: the manifest of the rendered set.
+        folder: where they are written.
+        split: of the set.
+        speech, noise: manifests of the scans, to find the files the corpora were made of.
+        start_rate: Hz in which the set's `noise_start` counts: the workflow's where it was drawn,
+            16000 where it is LibriMix's.
+    """
+    table = read_manifest(mixtures)
+    for kind in (k for k in KINDS if f"{k}_path" in table):
+        _write(_mixture_table(table, kind), folder / f"mixture_{split}_{kind}.csv")
+        _write(_metrics_table(table, kind), folder / f"metrics/metrics_{split}_{kind}.csv")
+    kept = _without_joined(table, split)
+    name = f"libri{len(source_names(table))}mix_{split}"
+    _write(_plan_table(kept, split, speech, noise, start_rate), folder / f"plan/{name}.csv")
+    _write(_speaker_table(kept), folder / f"plan/{name}_info.csv")
+    _log_starts(kept, split)
+
+
+def _mixture_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    columns = {"mixture_ID": table["mixture_id"], "mixture_path": table[f"{kind}_path"]}
+    columns |= {f"source_{k}_path": table[f"s{k}_path"] for k in _sources(table, kind)}
+    if kind != "mix_clean":
+        columns["noise_path"] = table["noise_path"]
+    return pd.DataFrame(columns | {"length": table["length"]})
+
+
+def _metrics_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """SNR of each signal of a mixture against the others in it, dB."""
+    fact = {"mix_both": "snr", "mix_clean": "clean_snr", "mix_single": "single_snr"}[kind]
+    columns = {"mixture_ID": table["mixture_id"]}
+    columns |= {f"source_{k}_SNR": table[f"source_{k}_{fact}"] for k in _sources(table, kind)}
+    if kind != "mix_clean":
+        columns["noise_SNR"] = table[f"noise_{kind.removeprefix('mix_')}_snr"]
+    return pd.DataFrame(columns)
+
+
+def _plan_table(
+    table: pd.DataFrame, split: str, speech: Path, noise: Path, start_rate: int
+) -> pd.DataFrame:
+    """LibriMix's columns with paths below the corpora's roots, then two that are ours.
+
+    `noise_start` counts samples of the recording at 16 kHz; `noise_speed` repeats what the
+    noise's name says.
+    """
+    voices = read_manifest(speech).set_index("utterance")["path"]
+    columns: dict[str, Any] = {"mixture_ID": table["mixture_id"]}
+    for k in _sources(table):
+        paths = voices.loc[table[f"source_{k}_utterance"]]
+        columns[f"source_{k}_path"] = ["/".join(Path(path).parts[-4:]) for path in paths]
+        columns[f"source_{k}_gain"] = table[f"source_{k}_gain"] * table["scale"]
+    columns["noise_path"] = _noise_paths(table, split, noise)
+    columns["noise_gain"] = table["noise_gain"] * table["scale"]
+    columns["noise_start"] = (table["noise_start"] * (RATE // start_rate)).astype(int)
+    return pd.DataFrame(columns | {"noise_speed": table["noise_speed"]})
+
+
+def _noise_paths(table: pd.DataFrame, split: str, noise: Path) -> list[str]:
+    """`tr/<name>.wav`, with the speed in the name as LibriMix's augmentation has it."""
+    scan = read_manifest(noise).query("split == @split")
+    recordings = dict(zip(scan["noise"], scan["path"], strict=True))
+    originals = [
+        Path(recordings.get(row.noise, row.noise_source_path))
+        for row in table[["noise", "noise_source_path"]].itertuples()
+    ]
+    return [
+        f"{path.parent.name}/{name_of_speed(path.stem, speed)}{path.suffix}"
+        for path, speed in zip(originals, table["noise_speed"], strict=True)
+    ]
+
+
+def _speaker_table(table: pd.DataFrame) -> pd.DataFrame:
+    columns = {"mixture_ID": table["mixture_id"]}
+    for k in _sources(table):
+        columns[f"speaker_{k}_ID"] = table[f"source_{k}_speaker"]
+        columns[f"speaker_{k}_sex"] = table[f"source_{k}_sex"]
+    return pd.DataFrame(columns)
+
+
+def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The mixtures in which each speaker says one utterance, which is all LibriMix can name."""
+    paths = table[[f"source_{k}_path" for k in _sources(table)]]
+    joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
+    if joined.any():
+        logging.warning(
+            "%s: %d of %d mixtures have joined utterances; LibriMix's metadata leaves them out",
+            split,
+            joined.sum(),
+            len(table),
+        )
+    return table[~joined]
+
+
+def _log_starts(table: pd.DataFrame, split: str) -> None:
+    moved = (table["noise_start"] > 0).sum()
+    if moved:
+        logging.info(
+            "%s: in %d of %d mixtures the noise does not begin at 0; LibriMix's script ignores"
+            " noise_start and would take another stretch of it",
+            split,
+            moved,
+            len(table),
+        )
+
+
+def _sources(table: pd.DataFrame, kind: str = "mix_both") -> list[int]:
+    """Numbers of the sources of a kind of mixture; `mix_single` has the first alone."""
+    return [1] if kind == "mix_single" else list(range(1, len(source_names(table)) + 1))
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)

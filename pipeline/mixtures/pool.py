@@ -1,0 +1,92 @@
+"""What a split may draw from."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import Mixtures, Split
+from pipeline.errors import PipelineError
+from pipeline.files import read_manifest
+
+SPEECH_COLUMNS = ["utterance", "speaker", "sex", "path", "samples", "lufs", "rms", "peak"]
+NOISE_COLUMNS = ["noise", "path", "samples", "lufs", "peak"]
+
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Utterances in the order of their speakers, and noises, as columns at `rate` Hz.
+
+    Utterances `bounds[k]` to `bounds[k + 1]` are those of speaker k; so a draw costs the same
+    from a small corpus and a large one.
+    """
+
+    utterances: Columns
+    bounds: list[int]
+    noises: Columns
+    rate: int
+
+    @property
+    def num_speakers(self) -> int:
+        """Speakers to draw from."""
+        return len(self.bounds) - 1
+
+    @property
+    def utterances_of_each(self) -> list[int]:
+        """Number of utterances of each speaker."""
+        return np.diff(self.bounds).tolist()
+
+
+def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, rate: int) -> Pool:
+    """Read what a split may draw from; what is left out is counted.
+
+    Raises:
+        PipelineError: too few speakers, or no noise left.
+    """
+    speech = _long_enough(read_manifest(utterances).query("split == @split"), settings, rate, split)
+    speech = speech.sort_values("speaker", kind="stable")
+    sizes = speech.groupby("speaker").size()
+    if len(sizes) < settings.num_speakers:
+        raise PipelineError(
+            f"mixtures: split {split} has {len(sizes)} speakers with long enough utterances,"
+            f" num_speakers is {settings.num_speakers}; lower mixtures.min_seconds or num_speakers"
+        )
+    noise = _wanted(read_manifest(noises).query("split == @split"), settings, split)
+    bounds = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    return Pool(_columns(speech, SPEECH_COLUMNS), bounds, _columns(noise, NOISE_COLUMNS), rate)
+
+
+def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Split) -> pd.DataFrame:
+    """Utterances with a loudness and, unless they are joined, of the least length."""
+    least = settings.min_seconds * rate if settings.join_silence is None else 0
+    kept = speech[(speech["samples"] >= least) & speech["lufs"].notna()]
+    if dropped := len(speech) - len(kept):
+        logging.warning(
+            "%s: %d of %d utterances are shorter than mixtures.min_seconds = %g s, not used",
+            split,
+            dropped,
+            len(speech),
+            least / rate,
+        )
+    return kept
+
+
+def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFrame:
+    """Noises of the types that are not excluded."""
+    excluded = noise["noise"].str.startswith(tuple(settings.exclude_noises))
+    if excluded.all():
+        raise PipelineError(
+            f"mixtures.exclude_noises: leaves no noise for split {split}; exclude fewer prefixes"
+        )
+    if excluded.any():
+        logging.info("%s: %d of %d noises are excluded", split, excluded.sum(), len(noise))
+    return noise[~excluded]
+
+
+def _columns(table: pd.DataFrame, names: list[str]) -> Columns:
+    return {name: table[name].tolist() for name in names}

@@ -1,0 +1,53 @@
+"""What is wrong with a configuration, in words: key, problem and what is allowed."""
+
+from collections.abc import Iterator
+from textwrap import shorten
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def describe_problems(
+    error: ValidationError, model: type[BaseModel], prefix: str = ""
+) -> Iterator[str]:
+    """Yield one phrase a problem: its key, what is wrong, what is allowed.
+
+    Args:
+        error: what `model` raised.
+        model: the section that was being read.
+        prefix: the key under which the section stands, with a trailing dot.
+    """
+    for problem in error.errors():
+        parts = [str(part) for part in problem["loc"] if part != "[key]"]
+        key = prefix + ".".join(parts)
+        given = shorten(repr(problem["input"]), 60)
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
+        elif problem["type"] == "missing":
+            yield f"{key}: missing; add it to the configuration"
+        elif problem["type"] in ("dict_type", "model_type"):
+            yield f"{key or 'configuration'}: must hold keys and their values, not {given}"
+        elif problem["type"] == "list_type":
+            yield f"{key}: must be a list, such as [a, b], not {given}"
+        elif problem["type"] == "too_short":
+            yield f"{key}: is empty; give at least one"
+        elif problem["type"] == "string_pattern_mismatch":
+            yield f"{key}: a name holds only a-z, 0-9 and _"
+        elif problem["type"] == "value_error":
+            yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
+        else:
+            yield f"{key}: {problem['msg']}, not {given}"
+
+
+def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:
+    """The keys allowed beside the last of `parts`, walking down from `model`."""
+    for part in parts[:-1]:
+        if part in model.model_fields:  # else a name under denoisers: or separators:
+            model = _section_in(model.model_fields[part].annotation)
+    return sorted(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel]:
+    """The section behind `X`, `X | None` or `dict[str, X]`."""
+    options = (annotation, *get_args(annotation))
+    return next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))

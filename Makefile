@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format mini lock clean
+.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -30,6 +30,15 @@ mini: .venv/installed
 	$(SNAKEMAKE) all --configfile workflow/presets/mini.yaml --directory results/mini \
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'
 	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
+
+# Against LibriMix's own script: make bench-librimix LIBRIMIX=/src/LibriMix \
+#   SPEECH=/data/LibriSpeech/train-clean-100 NOISE=/data/wham_noise/tr
+bench-librimix: .venv/installed
+	$(BIN)/python benchmarks/librimix.py --librimix "$(LIBRIMIX)" --speech "$(SPEECH)" --noise "$(NOISE)"
+
+# Plans and DAGs of up to a million mixtures, in about half an hour: the tables of docs/scale.md.
+bench-scale: .venv/installed
+	$(BIN)/python benchmarks/scale.py
 
 lock: .venv/installed
 	$(BIN)/python envs/lock.py

@@ -37,7 +37,7 @@ class Corpus:
     @property
     def folders(self) -> dict[str, list[Path]]:
         """Folders of the subsets of each split."""
-        return {split: [self.speech / s for s in subsets] for split, subsets in self.subsets.items()}
+        return {split: [self.speech / s for s in names] for split, names in self.subsets.items()}
 
     def speak(self, split, speaker, number=0, seconds=1.0, suffix=".flac", text=None) -> Path:
         """Add an utterance of chapter 7, with its transcript."""

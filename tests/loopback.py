@@ -54,8 +54,7 @@ class Loopback:
 
     def __post_init__(self) -> None:
         handler = type("Handler", (_Handler,), {"loopback": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.closing = threading.Event()
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -74,6 +73,13 @@ class Loopback:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that go away are what the tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

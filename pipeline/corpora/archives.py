@@ -14,7 +14,8 @@ from typing import IO, NamedTuple, Protocol
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.corpora.transfer import Corrupt, RangeFile
+from pipeline.corpora.remote import RangeFile
+from pipeline.corpora.transfer import Corrupt
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 

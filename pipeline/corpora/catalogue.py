@@ -122,10 +122,10 @@ def check_download(cfg: Config) -> None:
     Raises:
         PipelineError: an unknown part, a bad catalogue, or a selection its format cannot give.
     """
-    if cfg.corpora.kind != "download":
-        return
     settings = cfg.corpora.download
     catalogue = load_catalogue(settings.catalogue)
+    if cfg.corpora.kind != "download":
+        return
     noise = noise_part(settings, catalogue)
     if settings.noise.max_files and noise.format not in PARTIAL_NOISE:
         raise PipelineError(
@@ -161,7 +161,7 @@ def parts_in_use(cfg: Config) -> list[str]:
 
 
 def librimix_parts(num_speakers: int, subsets: Iterable[str]) -> list[str]:
-    """Names of the parts with LibriMix's metadata of these subsets, two tables a subset.
+    """Names of the parts with LibriMix's metadata of these subsets.
 
     Raises:
         PipelineError: LibriMix has no such subset or number of speakers.
@@ -170,7 +170,7 @@ def librimix_parts(num_speakers: int, subsets: Iterable[str]) -> list[str]:
     names = [f"libri{num_speakers}mix_{subset}" for subset in subsets]
     for name in names:
         find_part(catalogue, name, ["librimix"], "mixtures.librimix.subsets")
-    return [name + ending for name in names for ending in ("", "_info")]
+    return names
 
 
 def licences(cfg: Config) -> list[str]:

@@ -1,7 +1,6 @@
 """Fetch one part of the catalogue into the folder of all fetched corpora, and list its files."""
 
 import fcntl
-import hashlib
 import json
 import logging
 import shutil
@@ -32,24 +31,15 @@ from pipeline.corpora.archives import (
     zip_members,
 )
 from pipeline.corpora.catalogue import Part, selection_of
+from pipeline.corpora.remote import GrowingFile, RangeFile
+from pipeline.corpora.repository import list_recordings, raw_address
 from pipeline.corpora.summary import amounts, describe
-from pipeline.corpora.transfer import (
-    Corrupt,
-    GrowingFile,
-    NoRanges,
-    Patience,
-    RangeFile,
-    Source,
-    from_mirrors,
-    in_words,
-)
+from pipeline.corpora.transfer import Corrupt, NoRanges, Patience, Source, from_mirrors, in_words
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replacing, write_json, write_manifest
 
 RECORD = ".contents.json"  # written last: a folder without it is not whole, or not ours
 SPARE = 1 << 28  # bytes that are left free on the disk
-GIT_FOLDERS = {"noise_train": "tr", "noise_test": "tt"}  # of MS-SNSD, in WHAM!'s words
-DEV_SHARE = 10  # one in so many of the recordings for training is for dev instead
 
 
 @dataclass(frozen=True)
@@ -250,7 +240,7 @@ def _git(job: Job) -> dict[str, int]:
 
 def _from_git(job: Job, record: dict[str, Any] | None) -> dict[str, Any]:
     """Fetch single files of a repository, each checked by the hash that its listing gives."""
-    listing = _listing(job)
+    listing = list_recordings(job.part, job.patience)
     wanted = {name: listing[name] for name in _drawn(job, list(listing))}
     into = job.folder if record else job.work
     missing = {
@@ -260,7 +250,7 @@ def _from_git(job: Job, record: dict[str, Any] | None) -> dict[str, Any]:
     }
     _check_room(job, sum(blob["size"] for blob in missing.values()))
     for name, blob in tqdm(missing.items(), job.part.part, unit=" files", disable=None):
-        files = [f"{_raw(address)}/{quote(blob['path'])}" for address in job.part.addresses]
+        files = [f"{raw_address(address)}/{quote(blob['path'])}" for address in job.part.addresses]
         transfer.fetch(
             f"{job.part.part} {blob['path']}",
             files,
@@ -272,66 +262,6 @@ def _from_git(job: Job, record: dict[str, Any] | None) -> dict[str, Any]:
     taken = Taken({name: blob["size"] for name, blob in wanted.items()})
     held = (record["files"] if record else {}) | taken.files
     return _finish(job, taken, {"directory": list(listing), "files": held}, record is not None)
-
-
-def _listing(job: Job) -> dict[str, dict[str, Any]]:
-    """Recordings of a repository: name as WHAM! has it to path, size and blob.
-
-    One in ten recordings for training, by the hash of its name, is for dev; one that is for
-    the test too is for the test only.
-    """
-    name, addresses = job.part.part, job.part.addresses
-    tree = transfer.fetch_json(f"{name} listing", addresses, job.patience)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for entry in _entries(tree, name):
-        if entry["path"] in GIT_FOLDERS and entry["type"] == "tree":
-            below = [f"{address.rpartition('/')[0]}/{entry['sha']}" for address in addresses]
-            inner = transfer.fetch_json(f"{name} {entry['path']}", below, job.patience)
-            found[entry["path"]] = {
-                e["path"]: e | {"path": f"{entry['path']}/{e['path']}"}
-                for e in _entries(inner, name)
-                if e["type"] == "blob" and PurePosixPath(e["path"]).suffix.lower() == ".wav"
-            }
-    if set(found) != set(GIT_FOLDERS) or not all(found.values()):
-        raise PipelineError(
-            f"{name}: the repository has no {' and '.join(GIT_FOLDERS)} of WAV files;"
-            " mend its address in the catalogue"
-        )
-    return _in_splits(found)
-
-
-def _in_splits(found: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    test = {f"tt/{name}": blob for name, blob in found["noise_test"].items()}
-    tested = {blob["sha"] for blob in test.values()}
-    train = [name for name, blob in found["noise_train"].items() if blob["sha"] not in tested]
-    train.sort(key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    dev = set(train[: max(len(train) // DEV_SHARE, 1)])
-    others = {
-        f"{'cv' if name in dev else 'tr'}/{name}": found["noise_train"][name] for name in train
-    }
-    return dict(sorted((others | test).items()))
-
-
-def _entries(tree: Any, name: str) -> list[dict[str, Any]]:
-    try:
-        if tree["truncated"]:
-            raise PipelineError(f"{name}: the listing is cut short; choose another address")
-        for entry in tree["tree"]:
-            if "/" in entry["path"] or entry["path"] in ("", ".", ".."):
-                raise PipelineError(f"{name}: the listing holds the unsafe name '{entry['path']}'")
-            assert entry["sha"] and (entry["type"] != "blob" or entry["size"] >= 0)
-        return tree["tree"]
-    except (KeyError, TypeError, AssertionError) as error:
-        raise PipelineError(
-            f"{name}: its address gives no listing of a git tree; mend it in the catalogue"
-        ) from error
-
-
-def _raw(address: str) -> str:
-    """Where the files of a listing lie: GitHub's API lists, another of its hosts serves."""
-    return address.replace(
-        "https://api.github.com/repos/", "https://raw.githubusercontent.com/"
-    ).replace("/git/trees/", "/")
 
 
 def _file(job: Job) -> dict[str, int]:

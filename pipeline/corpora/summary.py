@@ -66,9 +66,9 @@ def download_summary(cfg: Config) -> list[str]:
     ]
     totals = (
         "in all",
-        _bytes(_sum([one.fetch for one in found]), all(one.exact for one in found)),
-        _bytes(_sum([one.stored for one in found])),
-        _bytes(_sum([_wav_bytes(one.hours, cfg.sample_rate) for one in found])),
+        _sum([one.fetch for one in found], all(one.exact for one in found)),
+        _sum([one.stored for one in found]),
+        _sum([_wav_bytes(one.hours, cfg.sample_rate) for one in found]),
         "",
     )
     head = ("part", "to fetch", "on disk", f"WAV at {cfg.sample_rate // 1000} kHz", "licence")
@@ -144,9 +144,10 @@ def _wav_bytes(hours: float | None, sample_rate: int) -> float | None:
     return None if hours is None else hours * 3600 * sample_rate * SAMPLE_BYTES
 
 
-def _sum(values: list[float | None]) -> float | None:
+def _sum(values: list[float | None], exact: bool = False) -> str:
+    """The sum of those that are known, in words."""
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    return _bytes(sum(known), exact) + (" and more" if len(known) < len(values) else "")
 
 
 def _bytes(amount: float | None, exact: bool = False) -> str:

@@ -1,7 +1,6 @@
 """Bytes over HTTP, whatever breaks: ranges, mirrors in turn, back-off, resumed files."""
 
 import hashlib
-import io
 import json
 import logging
 import re
@@ -21,8 +20,6 @@ from pipeline.errors import PipelineError
 
 T = TypeVar("T")
 CHUNK = 1 << 16  # bytes read at once
-BLOCK = 1 << 23  # bytes of one request where reading may stop early
-TAIL = 1 << 16  # bytes around a place of which the extent is not known
 MOST_JSON = 1 << 26  # bytes of a listing; a longer one is no listing
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may be over soon
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "denoise-then-separate"}
@@ -314,105 +311,12 @@ def check_file(path: Path, size: int | None, checksum: str | None) -> None:
     digest = hashlib.new("sha1" if kind == "git" else kind, usedforsecurity=False)
     if kind == "git":  # a blob is hashed with its size in front
         digest.update(f"blob {held}\0".encode())
-    with path.open("rb") as file, _bar(f"checking {path.stem}", held) as bar:
+    with path.open("rb") as file, progress(f"checking {path.stem}", held) as bar:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             bar.update(len(chunk))
     if digest.hexdigest() != expected:
         raise Corrupt(f"has the {kind} {digest.hexdigest()} where {expected} is expected")
-
-
-class RangeFile(io.RawIOBase):
-    """A remote file to read anywhere in, as `zipfile` does; one window of it is in memory."""
-
-    def __init__(self, source: Source) -> None:
-        self.source, self.place = source, 0
-        self.window, self.begin = b"", 0
-        if source.size is None:
-            source.read(0, 1)  # any answer tells the size
-        if source.size is None:
-            raise NoRanges(source.name)
-        self.size: int = source.size
-        self.prefetch(max(self.size - TAIL, 0), self.size)
-
-    def prefetch(self, start: int, end: int) -> None:
-        """Bring bytes `start` to `end` into memory with one request."""
-        end = min(end, self.size)
-        self.window, self.begin = self.source.read(start, end), start
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self.place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set where the next byte is read; fetches nothing."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
-        self.place = max(base + offset, 0)
-        return self.place
-
-    def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes; fewer only at the end of the file."""
-        end = self.size if size is None or size < 0 else min(self.place + size, self.size)
-        if end <= self.place:
-            return b""
-        if not self.begin <= self.place < end <= self.begin + len(self.window):
-            self.prefetch(self.place, max(end, self.place + TAIL))
-        data = self.window[self.place - self.begin : end - self.begin]
-        self.place += len(data)
-        return data
-
-
-class GrowingFile(io.RawIOBase):
-    """A remote file read from its beginning; what was read stands on disk and is not asked again.
-
-    Args:
-        source: the file.
-        path: where its first bytes stand; they are appended to.
-    """
-
-    def __init__(self, source: Source, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.source, self.file = source, path.open("a+b")
-        if source.size is not None and self.file.tell() > source.size:
-            self.file.truncate(0)
-        self.held, self.place = self.file.seek(0, io.SEEK_END), 0
-        self.bar = _bar(source.name, source.size, self.held)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes; fewer only at the end of the file."""
-        wanted = None if size is None or size < 0 else self.place + size
-        while (wanted is None or self.held < wanted) and not self.source.ended(self.held):
-            self._grow()
-        self.file.seek(self.place)
-        data = self.file.read(-1 if size is None else size)
-        self.place += len(data)
-        return data
-
-    def _grow(self) -> None:
-        for chunk in self.source.chunks(self.held, self.held + BLOCK):
-            self.file.write(chunk)
-            self.held += len(chunk)
-            self.bar.update(len(chunk))
-        self.bar.total = self.source.size
-        self.file.flush()
-
-    def close(self) -> None:
-        """Close the file on disk."""
-        self.bar.close()
-        self.file.close()
-        super().close()
 
 
 def _append(source: Source, part: Path) -> None:
@@ -423,7 +327,7 @@ def _append(source: Source, part: Path) -> None:
         held = 0
     if held:
         logging.info("%s: goes on from %s", source.name, in_words(held))
-    with part.open("ab") as file, _bar(source.name, source.size, held) as bar:
+    with part.open("ab") as file, progress(source.name, source.size, held) as bar:
         for chunk in source.chunks(held):
             file.write(chunk)
             bar.total = source.size
@@ -439,7 +343,7 @@ def in_words(amount: float) -> str:
     return f"{amount:.1f} {unit}" if amount < 10 and unit != "bytes" else f"{amount:.0f} {unit}"
 
 
-def _bar(name: str, total: int | None, initial: int = 0) -> tqdm:
+def progress(name: str, total: int | None, initial: int = 0) -> tqdm:
     """A bar with rate and remaining time; none where nobody looks."""
     return tqdm(desc=name, total=total, initial=initial, unit="B", unit_scale=True, disable=None)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,8 +57,11 @@ def train(
     weights: Path,
     history: Path,
     state: Path,
+    licences: Sequence[str] = (),
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
+
+    The weights file repeats the `licences` of the corpora.
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
@@ -86,6 +90,7 @@ def train(
     )
     _load_best(network, state)
     card = _card(job, train, curve, _parameters(network), describe(device))
+    card.training["licences"] = list(licences)
     save_weights(weights, network, card)
     curve.write(history)
     last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh

@@ -140,7 +140,7 @@ def test_a_selection_the_format_cannot_give_is_refused(table):
 
 
 def test_other_kinds_of_corpora_ask_nothing_of_the_catalogue():
-    cfg = configured(kind="demo", catalogue="missing.csv", noise={"corpus": "none"})
+    cfg = configured(kind="demo", noise={"corpus": "none"})
     check_download(cfg)
     assert licences(cfg) == parts_in_use(cfg) == []
 
@@ -156,7 +156,7 @@ def test_licences_of_what_is_in_use():
 
 
 def test_parts_of_librimix():
-    assert librimix_parts(3, ["dev-clean"]) == ["libri3mix_dev-clean", "libri3mix_dev-clean_info"]
+    assert librimix_parts(3, ["dev-clean"]) == ["libri3mix_dev-clean"]
     message = refused(librimix_parts, 4, ["dev-clean"])
     assert message.startswith("config: mixtures.librimix.subsets: 'libri4mix_dev-clean' is not")
 
@@ -176,6 +176,13 @@ def test_the_summary_says_what_is_moved_and_stored():
     assert rows["in"][2:4] == ["~7.3", "GB"]
     assert any("WAV at 8 kHz" in line for line in lines)
     assert re.search(r"mixtures: ~23\.\d h \(train ~23\.\d h.*~8\.\d GB on disk", lines[-1])
+
+
+def test_what_nobody_has_published_is_said_to_be_unknown():
+    lines = download_summary(configured(noise={"corpus": "ms_snsd"}))
+    rows = {line.split()[0]: line for line in lines}
+    assert rows["ms_snsd"].split()[1:4] == ["unknown"] * 3
+    assert "~7.1 GB and more" in rows["in"]
 
 
 def test_a_selection_of_speakers_moves_its_share():

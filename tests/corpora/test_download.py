@@ -16,7 +16,7 @@ from loopback import Manners
 
 from pipeline import audio
 from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, transfer
+from pipeline.corpora import download, remote
 from pipeline.corpora.catalogue import Part
 from pipeline.corpora.download import RECORD, download_part
 from pipeline.errors import PipelineError
@@ -101,7 +101,7 @@ def test_what_is_there_is_not_fetched_again(parts, served, fetched):
 
 
 def test_a_few_speakers_of_a_tar_move_a_part_of_it(parts, served, fetched, corpus, monkeypatch):
-    monkeypatch.setattr(transfer, "BLOCK", 1 << 16)
+    monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     names = contents(make.speech_members(corpus, "test"), "test-clean")
     wanted = speakers(names)[:2]
     got = fetched(parts.speech, max_speakers=2)
@@ -112,7 +112,7 @@ def test_a_few_speakers_of_a_tar_move_a_part_of_it(parts, served, fetched, corpu
 
 
 def test_a_few_utterances_of_a_few_speakers(parts, served, fetched, monkeypatch):
-    monkeypatch.setattr(transfer, "BLOCK", 1 << 16)
+    monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     got = fetched(parts.speech, max_speakers=2, max_utterances=2)
     few = served.sent.total()
     shutil.rmtree(fetched.folder)
@@ -144,7 +144,7 @@ def test_a_folder_too_narrow_is_fetched_anew(parts, served, fetched):
 
 
 def test_an_interrupted_stream_goes_on(parts, served, fetched, monkeypatch):
-    monkeypatch.setattr(transfer, "BLOCK", 1 << 16)
+    monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(status=404) if number > 2 else Manners()
     assert "404" in refused(fetched, parts.speech, max_speakers=3)
     held = served.sent.total()
@@ -179,7 +179,7 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
 
 @pytest.mark.parametrize("limits", [{}, {"max_speakers": 2}])
 def test_a_server_without_ranges_serves_all_the_same(parts, served, fetched, limits, monkeypatch):
-    monkeypatch.setattr(transfer, "BLOCK", 1 << 16)
+    monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(whole=True)
     assert len(speakers(fetched(parts.speech, **limits))) >= 2
     assert len(fetched(parts.noise, max_files=5)) == 5
@@ -211,7 +211,7 @@ def test_a_few_recordings_of_a_zip_move_a_part_of_it(parts, served, fetched, cor
     assert len(got) == 12 and {name.split("/")[0] for name in got} == {"tr", "cv", "tt"}
     assert all((folder / name).read_bytes() == members[name] for name in got)
     read = sum(len(members[name]) for name in got)
-    assert served.sent.total() < read + 2 * transfer.TAIL
+    assert served.sent.total() < read + 2 * remote.TAIL
     assert len(served.asked) <= 14
 
 
@@ -261,13 +261,12 @@ def test_a_vanished_recording_is_fetched_again(parts, served, fetched, caplog):
     assert "2 files are missing or changed; fetched again" in caplog.text
 
 
-def test_a_repository_becomes_three_splits(parts, served, fetched, corpus):
+def test_a_repository_becomes_three_splits(parts, served, fetched):
     got = fetched(parts.git)
     assert {name.split("/")[0] for name in got} == {"tr", "cv", "tt"}
-    assert len(got) == len({p.read_bytes() for p in make.noise_files(corpus)})
+    blobs = [c for path, c in served.files.items() if f"{make.COMMIT}/noise" in path]
     folder = fetched.folder / "ms_snsd"
-    originals = {p.name: p.read_bytes() for p in make.noise_files(corpus)}
-    assert all((folder / n).read_bytes() == originals[n.split("/")[1]] for n in got)
+    assert sorted((folder / name).read_bytes() for name in got) == sorted(blobs)
 
 
 def test_a_few_files_of_a_repository(parts, served, fetched):
@@ -346,7 +345,7 @@ def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monke
     usage.free = 1000
     assert "wham_noise needs" in refused(fetched, parts.noise, max_files=5)
     assert "ms_snsd needs" in refused(fetched, parts.git)
-    assert served.sent.total() < 3 * transfer.TAIL + 50_000
+    assert served.sent.total() < 3 * remote.TAIL + 50_000
 
 
 def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_from(parts, served, fetched, monkeypatch):
@@ -375,31 +374,52 @@ def test_the_record_names_part_and_licence(parts, served, fetched):
     assert record["part"] == "wham_noise" and record["licence"] == "A corpus: CC0 1.0 (Nobody 2020)"
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_speakers": 99}])
-def test_a_killed_job_goes_on_where_it_was(parts, served, fetched, tmp_path, limits, monkeypatch):
-    served.manners = lambda path, number: Manners(slow=0.01)
-    (tmp_path / "part.json").write_text(parts.speech.model_dump_json())
-    program = """
+PROGRAM = """
 import sys
 from pathlib import Path
 from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, transfer
-download.SPARE, transfer.BLOCK = 0, 1 << 16
+from pipeline.corpora import download, remote
+download.SPARE, remote.BLOCK = 0, 1 << 16
 part = download.Part.model_validate_json(Path(sys.argv[1]).read_text())
 settings = DownloadCorpus.model_validate_json(sys.argv[2])
 download.download_part(part, settings, 0, Path(sys.argv[3]))
 """
-    settings = DownloadCorpus(folder=str(fetched.folder), speech=limits).model_dump_json()
-    arguments = [tmp_path / "part.json", settings, tmp_path / "killed.csv"]
-    killed = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)])
-    size = len(served.files[TAR])
-    while served.sent.total() < size // 4:
-        time.sleep(0.01)
+
+
+@pytest.fixture
+def beside(parts, fetched, served, tmp_path):
+    """`beside(**limits)`: another process that fetches the speech, once it is at work."""
+
+    def start(**limits) -> subprocess.Popen:
+        served.manners = lambda path, number: Manners(slow=0.01)
+        (tmp_path / "part.json").write_text(parts.speech.model_dump_json())
+        settings = DownloadCorpus(folder=str(fetched.folder), speech=limits).model_dump_json()
+        arguments = [tmp_path / "part.json", settings, tmp_path / "beside.csv"]
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, arguments)])
+        while served.sent.total() < len(served.files[TAR]) // 4:
+            time.sleep(0.01)
+        return process
+
+    return start
+
+
+def test_two_runs_fetch_a_part_once(parts, served, fetched, beside, tmp_path, caplog):
+    other = beside()
+    with caplog.at_level(logging.INFO):
+        files = fetched(parts.speech)
+    assert other.wait() == 0 and "another run fetches it; waiting" in caplog.text
+    assert served.sent.total() == len(served.files[TAR])
+    assert len(read_manifest(tmp_path / "beside.csv")) == len(files)
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_speakers": 99}])
+def test_a_killed_job_goes_on_where_it_was(parts, served, fetched, beside, tmp_path, limits):
+    killed, size = beside(**limits), len(served.files[TAR])
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     held = (fetched.folder / "downloads/test-clean.tar.part").stat().st_size
-    assert 0 < held < size and not (tmp_path / "killed.csv").exists()
-    time.sleep(0.1)
+    assert 0 < held < size and not (tmp_path / "beside.csv").exists()
+    time.sleep(0.1)  # until the server has noticed
     served.forget()
     served.manners = lambda path, number: Manners()
     fetched(parts.speech, **limits)

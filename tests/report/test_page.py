@@ -1,5 +1,6 @@
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def test_numbers_of_the_metrics_equal_the_summary(full, text):
 def test_missing_items_are_counted(full, text):
     count = read_manifest(full.inputs.summary)["missing"].sum()
     assert f"PESQ: {count} items could not be computed" in text and count == 10
+
+
+def test_licences_of_the_corpora_are_repeated(full, tmp_path):
+    line = "WHAM! noise: CC BY-NC 4.0, not for commercial use"
+    inputs = replace(full.inputs, licences=[line])
+    write_report(inputs, tmp_path / "index.html", tmp_path / "figures")
+    assert f"<li>{line}</li>" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_denoisers_are_shown_before_and_after(full, text):

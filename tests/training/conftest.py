@@ -74,7 +74,8 @@ class Attempt:
     def arguments(self, **machine) -> tuple:
         """What `train` is called with."""
         options = {"device": "cpu", "save_seconds": 1e6} | machine
-        return self.job, Machine(**options), *self.examples, self.weights, self.curve, self.state
+        files = self.weights, self.curve, self.state
+        return self.job, Machine(**options), *self.examples, *files, ["Corpus: CC BY 4.0"]
 
     def run(self, **machine) -> "Attempt":
         train(*self.arguments(**machine))

@@ -59,6 +59,7 @@ def test_loss_falls_and_the_score_rises(trained):
 
 def test_card_tells_the_training(trained):
     card, history = read_card(trained.weights), trained.history
+    assert card.training["licences"] == ["Corpus: CC BY 4.0"]
     best = history.loc[history["dev_si_sdri"].idxmax()]
     assert card.training["best"] == pytest.approx(dict(best))
     assert card.num_sources == {"denoiser": 1, "separator": 2}[trained.job.role]

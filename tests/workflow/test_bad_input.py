@@ -134,6 +134,10 @@ SETTINGS = {
         {"separators": {"conv_tasnet": {"conditions": ["denoised-x"]}}},
         "separators.conv_tasnet.conditions: 'denoised-x' is not one of clean, noisy,",
     ),
+    "no such part": (
+        {"corpora": {"kind": "download", "download": {"noise": {"corpus": "wham"}}}},
+        "corpora.download.noise.corpus: 'wham' is not in the catalogue",
+    ),
     "model": (
         {"denoisers": {"conv_tasnet": {"model": "unet"}}},
         "denoisers.conv_tasnet.model: 'unet' is not registered; allowed: conv_tasnet",

@@ -46,6 +46,12 @@ def test_a_finished_run_does_nothing_again(finished):
     assert finished.jobs() == {}
 
 
+def test_more_test_mixtures_train_nothing_again(finished):
+    jobs = finished.jobs("--config", "mixtures={counts: {train: 12, dev: 2, test: 6}}")
+    assert jobs["draw_plan"] == 1 and jobs["render"] == 1
+    assert not any(name.startswith("train_") for name in jobs)
+
+
 def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"separators": {"small": {"arguments": {"X": 3}}}}))

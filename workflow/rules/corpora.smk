@@ -12,16 +12,15 @@ CORPUS_SOURCES = {
 if cfg.corpora.kind == "download" and workflow.is_main_process:
     from pipeline.corpora.summary import download_summary
 
-    print(*download_summary(cfg), sep="\n", file=sys.stderr)
+    for line in download_summary(cfg):
+        logger.info(line)
 
-
-def download_job(wildcards):
-    """What decides the files of one part, and where they lie."""
-    catalogue = load_catalogue(cfg.corpora.download.catalogue)
-    if wildcards.part not in catalogue:
-        raise WorkflowError(f"{wildcards.part} is not in the catalogue")
-    selection = selection_of(catalogue[wildcards.part], cfg.corpora.download, cfg.seed)
-    return selection | {"folder": cfg.corpora.download.folder}
+# What decides the files of each part of the catalogue, and where they lie.
+DOWNLOADS = {
+    name: selection_of(part, cfg.corpora.download, cfg.seed)
+    | {"folder": cfg.corpora.download.folder}
+    for name, part in load_catalogue(cfg.corpora.download.catalogue).items()
+}
 
 
 # Login nodes have the network, compute nodes often do not.
@@ -41,7 +40,7 @@ rule download:
     conda:
         "../../envs/data.yaml"
     params:
-        job=download_job,
+        job=lookup(dpath="{part}", within=DOWNLOADS),
     script:
         "../scripts/download.py"
 

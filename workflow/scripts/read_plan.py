@@ -5,12 +5,12 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
-    from pipeline.corpora.download import librimix_files
+    from pipeline.files import read_manifest
     from pipeline.mixtures.plan import read_plan
 
-    given = [Path(path) for path in snakemake.input.metadata]
+    fetched = [path for listed in snakemake.input.fetched for path in read_manifest(listed)["path"]]
     read_plan(
-        given + librimix_files([Path(path) for path in snakemake.input.fetched]),
+        [Path(path) for path in (*snakemake.input.metadata, *fetched)],
         Path(snakemake.input.speech),
         Path(snakemake.input.noise),
         [Path(path) for path in snakemake.output],

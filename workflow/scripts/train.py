@@ -6,6 +6,7 @@ from pipeline.jobs import job
 
 with job(snakemake.log[0]):
     from pipeline.config import Mixtures, load_config
+    from pipeline.corpora.catalogue import licences
     from pipeline.training.data import denoiser_examples, separator_examples
     from pipeline.training.dynamic import fresh_for_denoiser, fresh_for_separator
     from pipeline.training.train import Job, train
@@ -31,13 +32,14 @@ with job(snakemake.log[0]):
         return fresh_for_separator(speech, noise, settings, wanted.condition, front, rate)
 
     data = [Path(path) for path in snakemake.input.train]  # the mixtures, or speech and noise
-    weights = Path(snakemake.output.weights)
+    weights, config = Path(snakemake.output.weights), load_config(snakemake.config)
     train(
         wanted,
-        load_config(snakemake.config).machine,
+        config.machine,
         fresh(*data) if wanted.mixtures else rendered("train", *data),
         rendered("dev", Path(snakemake.input.dev)),
         weights,
         Path(snakemake.output.history),
         weights.parent / "state",
+        licences(config),
     )

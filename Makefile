@@ -36,6 +36,10 @@ mini: .venv/installed
 bench-librimix: .venv/installed
 	$(BIN)/python benchmarks/librimix.py --librimix "$(LIBRIMIX)" --speech "$(SPEECH)" --noise "$(NOISE)"
 
+# Fresh and rendered mixtures against what a training step takes, on the corpora of a finished demo.
+bench-loader: .venv/installed
+	$(BIN)/python benchmarks/loader.py results/corpora
+
 # Plans and DAGs of up to a million mixtures, in about half an hour: the tables of docs/scale.md.
 bench-scale: .venv/installed
 	$(BIN)/python benchmarks/scale.py

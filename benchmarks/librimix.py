@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ import pandas as pd
 import soundfile as sf
 
 from pipeline.files import write_manifest
+from pipeline.mixtures.librimix import SPLIT_OF
 
 ROOT = Path(__file__).parents[1]
-SUBSET = "bench"
+SUBSET = "bench"  # LibriMix's name for the set
 
 # Each side is a process of its own on one core: how it is started, and the seconds it took.
 THEIRS = """
@@ -62,22 +64,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.scratch) as name:
         scratch = Path(name)
         make_inputs(scratch, args)
-        for rate in args.rates:
-            for mode in args.modes:
-                ours, theirs, difference, files = compare(scratch, args, rate, mode)
-                ratios = np.array(theirs) / np.array(ours)
-                print(
-                    f"{rate} Hz {mode}: largest difference {difference} of 32768 in {files} files;"
-                    f" ours {args.mixtures / np.median(ours):.1f} mixtures/s,"
-                    f" theirs {args.mixtures / np.median(theirs):.1f};"
-                    f" ratio {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})",
-                    flush=True,
-                )
+        for rate, mode in product(args.rates, args.modes):
+            ours, theirs, difference, files = compare(scratch, args, rate, mode)
+            ratios = np.array(theirs) / np.array(ours)
+            print(
+                f"{rate} Hz {mode}: largest difference {difference} of 32768 in {files} files;"
+                f" ours {args.mixtures / np.median(ours):.1f} mixtures/s,"
+                f" theirs {args.mixtures / np.median(theirs):.1f};"
+                f" ratio {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})",
+                flush=True,
+            )
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--librimix", type=Path, required=True, help="checkout of LibriMix")
     parser.add_argument("--speech", type=Path, required=True, help="a subset of LibriSpeech")
     parser.add_argument("--noise", type=Path, required=True, help="WHAM!'s tr, cv or tt")
@@ -91,21 +92,27 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_inputs(scratch: Path, args: argparse.Namespace) -> None:
-    """Write metadata of random mixtures, and manifests of the files as our scan makes them."""
+    """Write manifests of the files as our scan makes them, and metadata of random mixtures."""
     utterances = sorted(args.speech.resolve().glob("*/*/*.flac"))
     noises = sorted(args.noise.resolve().glob("*.wav"))
     speech = pd.DataFrame({"utterance": [p.stem for p in utterances], "path": utterances})
     speech["speaker"], speech["sex"] = [p.parts[-3] for p in utterances], "F"
     write_manifest(scratch / "speech.csv", speech)
-    split = {"tr": "train", "cv": "dev", "tt": "test"}[args.noise.name]
-    held = pd.DataFrame({"noise": [p.stem for p in noises], "split": split, "path": noises})
+    held = pd.DataFrame({"noise": [p.stem for p in noises], "path": noises})
+    held["split"] = SPLIT_OF[args.noise.name]
     write_manifest(scratch / "noise.csv", held)
     rng = np.random.default_rng(0)
-    drawn = (draw(rng, utterances, noises, args.speakers) for _ in range(args.mixtures))
-    rows = [{"mixture_ID": f"mixture-{i:05d}"} | row for i, row in enumerate(drawn)]
-    folder = scratch / "metadata"
-    folder.mkdir()
-    pd.DataFrame(rows).to_csv(folder / f"libri{args.speakers}mix_{SUBSET}.csv", index=False)
+    rows = [draw(rng, utterances, noises, args.speakers) for _ in range(args.mixtures)]
+    table = pd.DataFrame(rows)
+    table.insert(0, "mixture_ID", [f"mixture-{i:05d}" for i in range(len(rows))])
+    path = metadata_of(scratch, args)
+    path.parent.mkdir()
+    table.to_csv(path, index=False)
+
+
+def metadata_of(scratch: Path, args: argparse.Namespace) -> Path:
+    """Where LibriMix's script looks for the metadata of the set."""
+    return scratch / f"metadata/libri{args.speakers}mix_{SUBSET}.csv"
 
 
 def draw(
@@ -126,21 +133,28 @@ def compare(
 ) -> tuple[list[float], list[float], int, int]:
     """Render with both in turns: seconds of ours and theirs, largest difference, files."""
     theirs_out, ours_out = scratch / "theirs", scratch / "ours"
-    metadata = scratch / "metadata"
+    metadata, manifests = (
+        metadata_of(scratch, args),
+        [scratch / "speech.csv", scratch / "noise.csv"],
+    )
+    options = {
+        "librispeech_dir": args.speech.resolve().parent,
+        "wham_dir": args.noise.resolve().parent,
+        "metadata_dir": metadata.parent,
+        "librimix_outdir": theirs_out,
+        "n_src": args.speakers,
+        "modes": mode,
+        "freqs": f"{rate // 1000}k",
+    }
     script = args.librimix / "scripts/create_librimix_from_metadata.py"
-    roots = ["--librispeech_dir", args.speech.resolve().parent]
-    roots += ["--wham_dir", args.noise.resolve().parent, "--metadata_dir", metadata]
-    what = ["--librimix_outdir", theirs_out, "--n_src", args.speakers, "--modes", mode]
-    theirs_command = [script, *roots, *what, "--freqs", f"{rate // 1000}k"]
-    manifests = [scratch / "speech.csv", scratch / "noise.csv"]
-    csv = metadata / f"libri{args.speakers}mix_{SUBSET}.csv"
-    ours_command = [csv, *manifests, ours_out, SUBSET, args.speakers, rate, mode]
+    flags = [part for key, value in options.items() for part in (f"--{key}", value)]
+    given = [metadata, *manifests, ours_out, SUBSET, args.speakers, rate, mode]
     ours, theirs = [], []
     for _ in range(args.repeats):
         shutil.rmtree(theirs_out, ignore_errors=True)
         shutil.rmtree(ours_out, ignore_errors=True)
-        theirs.append(run(THEIRS, theirs_command))
-        ours.append(run(OURS, ours_command))
+        theirs.append(run(THEIRS, [script, *flags]))
+        ours.append(run(OURS, given))
         print(f"  {rate} Hz {mode}: ours {ours[-1]:.2f} s, theirs {theirs[-1]:.2f} s", flush=True)
     folder = theirs_out / f"Libri{args.speakers}Mix/wav{rate // 1000}k/{mode}/{SUBSET}"
     return ours, theirs, *differences(folder, ours_out / SUBSET)

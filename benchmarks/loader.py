@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from itertools import cycle
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -60,7 +60,8 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpora", type=Path, help="folder of speech.csv and noise.csv")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an item")
     parser.add_argument("--workers", type=int, default=0, help="processes that read")
@@ -75,6 +76,7 @@ def _options() -> argparse.Namespace:
 def _loaders(
     options: argparse.Namespace, config: Config, folder: Path
 ) -> dict[str, DataLoader[Batch]]:
+    """Loaders of the rendered train split, made in `folder`, and of fresh mixtures."""
     corpora = options.corpora / "speech.csv", options.corpora / "noise.csv"
     rate, mixtures = config.sample_rate, config.mixtures
     draw_plan(*corpora, [folder / "plan.csv"], "train", mixtures, config.seed, rate)
@@ -95,7 +97,7 @@ def _loaders(
 
 def _reading(loader: DataLoader[Batch]) -> Callable[[], float]:
     """Mixtures a second of one epoch, each pass another one; the workers are there already."""
-    epochs = cycle(range(1000))
+    epochs = count()
     for _ in loader:
         pass
 
@@ -136,6 +138,7 @@ def _stepping(
 
 
 def _report(options: argparse.Namespace, rates: dict[str, float], device: str) -> None:
+    """Print mixtures a second by what was measured."""
     cores = max(options.workers, 1)
     print(f"items of {options.seconds:g} s, {options.passes} passes in turns, medians")
     for name in ("rendered data", "dynamic data"):

@@ -1,17 +1,19 @@
-"""Times plans and DAGs of large corpora, without the corpora: `python benchmarks/scale.py`.
+"""Time plans and DAGs of large corpora, without the corpora: `python benchmarks/scale.py`.
 
 The corpus is simulated (manifests of LibriSpeech's train-clean-360 and WHAM!'s size), and so is
-the finished run (empty files). What is timed is real: drawing the plan, and Snakemake.
+the finished run (empty files). What is timed is real: drawing the plan, and Snakemake. Prints the
+tables of docs/scale.md.
 """
 
 import argparse
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,101 +23,110 @@ from pipeline.mixtures.plan import draw_plan
 
 ROOT = Path(__file__).parents[1]
 SPEAKERS, UTTERANCES, NOISES = 921, 104_014, 20_000
-SIZES = [(30_000, 16), (30_000, 64), (1_000_000, 64), (1_000_000, 128)]  # mixtures, shards
-
-
-def simulate_corpus(folder: Path) -> tuple[Path, Path]:
-    """Manifests of converted corpora, whose files nobody opens."""
-    rng = np.random.default_rng(0)
-    speech, noise = folder / "speech.csv", folder / "noise.csv"
-    speakers = 1000 + rng.integers(SPEAKERS, size=UTTERANCES)
-    names = [f"{s}-{s + 70}-{i:06d}" for i, s in enumerate(speakers)]
-    levels = {"lufs": -26.0, "rms": -26.0, "peak": 0.5, "split": "train"}
-    table = pd.DataFrame({"utterance": names, "speaker": speakers, "sex": "F"} | levels)
-    table["path"] = [f"speech/1-of-64/train/{name}.wav" for name in names]
-    table["samples"] = rng.integers(24_000, 128_000, UTTERANCES)
-    table.to_csv(speech, index=False)
-    names = [f"noise{i}" for i in range(NOISES)]
-    table = pd.DataFrame({"noise": names, "path": [f"noise/{n}.wav" for n in names]} | levels)
-    table["samples"] = rng.integers(24_000, 160_000, NOISES)
-    table.to_csv(noise, index=False)
-    return speech, noise
-
-
-def time_plan(folder: Path, mixtures: int, shards: int) -> tuple[float, float, float]:
-    """Seconds, peak memory in MB and size in MB of drawing a plan, in a fresh process."""
-    context = get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_draw, (folder, mixtures, shards))
-
-
-def _draw(folder: Path, mixtures: int, shards: int) -> tuple[float, float, float]:
-    files = [folder / f"plan/{mixtures}/{k}.csv" for k in range(shards)]
-    settings = Mixtures(counts={"train": mixtures, "dev": 1, "test": 1})  # type: ignore[arg-type]
-    start = time.perf_counter()
-    draw_plan(folder / "speech.csv", folder / "noise.csv", files, "train", settings, 0, 8000)
-    seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return seconds, memory, sum(file.stat().st_size for file in files) / 1e6
-
-
-def snakemake(folder: Path, mixtures: int, shards: int, data: str, *options: str) -> str:
-    """Run Snakemake on the large preset; what it prints."""
-    preset = ROOT / "workflow/presets/libri3mix.yaml"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", *options]
-    command += ["--cores", "1", "--directory", folder, "--configfile", preset, "--config"]
-    command += [f"shards={shards}", f"training={{data: {data}}}"]
-    command += [f"mixtures={{counts: {{train: {mixtures}, dev: 3000, test: 3000}}}}"]
-    command += ["corpora={kind: local, local: {speech: LibriSpeech, noise: wham_noise}}"]
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-    return done.stdout + done.stderr
-
-
-def timed(*arguments: object) -> tuple[float, str]:
-    """Seconds that Snakemake takes, and what it prints."""
-    start = time.perf_counter()
-    said = snakemake(*arguments)  # type: ignore[arg-type]
-    return time.perf_counter() - start, said
-
-
-def simulate_run(folder: Path, *size: object) -> None:
-    """Leave the folder as a finished run does: every output there, every job on record."""
-    rows = snakemake(folder, *size, "--summary").splitlines()  # type: ignore[arg-type]
-    names = [row.split("\t")[0] for row in rows if row.startswith("results/")]
-    for path in (folder / name for name in names):
-        if path.suffix:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-    snakemake(folder, *size, "--touch")  # type: ignore[arg-type]
+PLANS = [30_000, 100_000, 1_000_000]  # mixtures
+PLAN_SHARDS = 64
+DAGS = [(30_000, 16), (30_000, 64), (1_000_000, 64), (1_000_000, 128)]  # mixtures, shards
+CORPORA = "corpora={kind: local, local: {speech: LibriSpeech, noise: wham_noise}}"
 
 
 def main() -> None:
-    """Print the tables of docs/scale.md."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        simulate_corpus(folder)
-        print("| mixtures | shards | seconds | peak memory, MB | size, MB |\n|---|---|---|---|---|")
-        for mixtures in (30_000, 100_000, 1_000_000):
-            seconds, memory, size = time_plan(folder, mixtures, 64)
-            print(f"| {mixtures} | 64 | {seconds:.1f} | {memory:.0f} | {size:.0f} |", flush=True)
+    """Print a table of plans and one of DAGs."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    print("| mixtures | shards | seconds | peak memory, MB | size, MB |\n|---|---|---|---|---|")
+    with TemporaryDirectory() as name:
+        simulate_corpus(Path(name))
+        for mixtures in PLANS:
+            # In a fresh process, whose peak of memory is its own.
+            with get_context("spawn").Pool(1) as pool:
+                seconds, memory, size = pool.apply(time_plan, (Path(name), mixtures))
+            print_row(mixtures, PLAN_SHARDS, f"{seconds:.1f}", f"{memory:.0f}", f"{size:.0f}")
     print("\n| mixtures | shards | train split | jobs | dry run, s | nothing to do, s |")
     print("|---|---|---|---|---|---|")
-    for mixtures, shards in SIZES:
+    for mixtures, shards in DAGS:
         for data in ("rendered", "dynamic"):
-            with tempfile.TemporaryDirectory() as name:
-                size = (Path(name), mixtures, shards, data)
-                dry, said = timed(*size, "-n")
-                jobs = next(row.split()[1] for row in said.splitlines() if row[:5] == "total")
-                simulate_run(*size)
-                again, said = timed(*size)
-                assert "Nothing to be done" in said, said[-2000:]
-            row = (mixtures, shards, data, jobs, f"{dry:.1f}", f"{again:.1f}")
-            print(f"| {' | '.join(map(str, row))} |", flush=True)
+            with TemporaryDirectory() as name:
+                jobs, dry, again = Run(Path(name), mixtures, shards, data).time()
+            print_row(mixtures, shards, data, jobs, f"{dry:.1f}", f"{again:.1f}")
+
+
+def print_row(*cells: object) -> None:
+    """Print a row of a Markdown table at once."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def simulate_corpus(folder: Path) -> None:
+    """Write `speech.csv` and `noise.csv` of converted corpora, whose files nobody opens."""
+    rng = np.random.default_rng(0)
+    levels = {"lufs": -26.0, "rms": -26.0, "peak": 0.5, "split": "train"}
+    speakers = 1000 + rng.integers(SPEAKERS, size=UTTERANCES)
+    names = [f"{speaker}-{speaker + 70}-{i:06d}" for i, speaker in enumerate(speakers)]
+    speech = pd.DataFrame({"utterance": names, "speaker": speakers, "sex": "F"} | levels)
+    speech["path"] = [f"speech/1-of-64/train/{name}.wav" for name in names]
+    speech["samples"] = rng.integers(24_000, 128_000, UTTERANCES)
+    speech.to_csv(folder / "speech.csv", index=False)
+    names = [f"noise{i}" for i in range(NOISES)]
+    noise = pd.DataFrame({"noise": names, "path": [f"noise/{n}.wav" for n in names]} | levels)
+    noise["samples"] = rng.integers(24_000, 160_000, NOISES)
+    noise.to_csv(folder / "noise.csv", index=False)
+
+
+def time_plan(folder: Path, mixtures: int) -> tuple[float, float, float]:
+    """Seconds, peak memory of this process in MB and size in MB of drawing a plan."""
+    shards = [folder / f"plan/{mixtures}/{k}.csv" for k in range(PLAN_SHARDS)]
+    settings = Mixtures.model_validate({"counts": {"train": mixtures, "dev": 1, "test": 1}})
+    start = time.perf_counter()
+    draw_plan(folder / "speech.csv", folder / "noise.csv", shards, "train", settings, 0, 8000)
+    seconds = time.perf_counter() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, memory, sum(shard.stat().st_size for shard in shards) / 1e6
+
+
+class Run(NamedTuple):
+    """A run of the large preset in a folder of its own; `data` is `rendered` or `dynamic`."""
+
+    folder: Path
+    mixtures: int
+    shards: int
+    data: str
+
+    def time(self) -> tuple[str, float, float]:
+        """Number of jobs, seconds of a dry run, and seconds to find that nothing is to do."""
+        dry, said = self.timed("-n")
+        jobs = next(row.split()[1] for row in said.splitlines() if row.startswith("total"))
+        self.pretend()
+        again, said = self.timed()
+        assert "Nothing to be done" in said, said[-2000:]
+        return jobs, dry, again
+
+    def timed(self, *options: str) -> tuple[float, str]:
+        """Seconds that Snakemake takes, and what it prints."""
+        start = time.perf_counter()
+        said = self.snakemake(*options)
+        return time.perf_counter() - start, said
+
+    def snakemake(self, *options: str) -> str:
+        """Run Snakemake; what it prints."""
+        preset = ROOT / "workflow/presets/libri3mix.yaml"
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += [*options, "--cores", "1", "--directory", str(self.folder)]
+        command += ["--configfile", str(preset), "--config", CORPORA]
+        command += [f"shards={self.shards}", f"training={{data: {self.data}}}"]
+        command += [f"mixtures={{counts: {{train: {self.mixtures}, dev: 3000, test: 3000}}}}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
+        return done.stdout + done.stderr
+
+    def pretend(self) -> None:
+        """Leave the folder as a finished run does: every output there, every job on record."""
+        rows = self.snakemake("--summary").splitlines()
+        names = [row.split("\t")[0] for row in rows if row.startswith("results/")]
+        for path in (self.folder / name for name in names):
+            folder = path.parent if path.suffix else path
+            folder.mkdir(parents=True, exist_ok=True)
+            if path.suffix:
+                path.touch()
+        self.snakemake("--touch")
 
 
 if __name__ == "__main__":

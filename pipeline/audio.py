@@ -49,6 +49,17 @@ def read(
 ) -> tuple[Samples, int]:
     """Read the first channel of a file: `[time]` in -1…1, and its rate in Hz.
 
+    Arguments and errors are those of `read_with_info`.
+    """
+    first, header = read_with_info(path, start, samples, exact)
+    return first, header.sample_rate
+
+
+def read_with_info(
+    path: Path | str, start: int = 0, samples: int = -1, exact: bool = True
+) -> tuple[Samples, AudioInfo]:
+    """Read the first channel of a file: `[time]` in -1…1, and the facts of its header.
+
     Args:
         path: any format libsndfile reads (WAV, FLAC, …).
         start: first sample wanted.
@@ -60,7 +71,8 @@ def read(
     """
     try:
         with sf.SoundFile(str(path)) as file:
-            rate, held = file.samplerate, file.frames
+            held = file.frames
+            header = AudioInfo(file.samplerate, held, file.channels)
             _check_length(path, held)
             wanted = held - start if samples < 0 else samples
             if start:
@@ -76,7 +88,7 @@ def read(
     first = np.ascontiguousarray(data[:, 0])
     if not np.isfinite(first).all():
         raise PipelineError(f"{path}: holds NaN or infinite samples; mend or remove the file")
-    return first, rate
+    return first, header
 
 
 def read_at(

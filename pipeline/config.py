@@ -44,6 +44,8 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
+Speed = Annotated[float, Field(ge=0.1, lt=10)]
+Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
 class Section(BaseModel):
@@ -177,7 +179,7 @@ class Mixtures(Section):
     speech_lufs: Range = (-33.0, -25.0)
     speech_rms: Range | None = None
     exclude_noises: list[str] = []
-    noise_speeds: Annotated[list[PositiveFloat], AfterValidator(_distinct)] = Field(
+    noise_speeds: Annotated[list[Speed], AfterValidator(_distinct)] = Field(
         default=[1.0], min_length=1
     )
     noise_rule: Literal["wham", "librimix"] = "wham"
@@ -195,7 +197,7 @@ class Training(Section):
     """
 
     data: Literal["rendered", "dynamic"] = "rendered"
-    speech_speed: Range = (0.95, 1.05)
+    speech_speed: Speeds = (0.95, 1.05)
     segment_seconds: PositiveFloat = 3.0
     batch_size: PositiveInt = 8
     epochs: PositiveInt = 100

@@ -52,8 +52,12 @@ def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFram
 
     Columns named `path` or `*_path` are rewritten relative to the manifest, so that a
     results folder can be moved as a whole. A cell may hold several paths, with `|` between.
+
+    Raises:
+        PipelineError: a path, or that of the folder, has a `|` of its own.
     """
     folder = Path(path).resolve().parent
+    _check_name(folder)
     parts = [tables] if isinstance(tables, pd.DataFrame) else tables
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         columns: list[str] = []
@@ -123,10 +127,17 @@ def _path_columns(table: pd.DataFrame) -> list[str]:
 def _relative(value: Any, folder: Path) -> Any:
     if pd.isna(value):
         return value
+    if isinstance(value, Path):  # text may be several
+        _check_name(value)
     parts = (os.path.split(path) for path in split_paths(str(value)))
     return join_paths(
         os.path.normpath(f"{_between(where, str(folder))}/{name}") for where, name in parts
     )
+
+
+def _check_name(path: Path) -> None:
+    if SEVERAL in str(path):
+        raise PipelineError(f"{path}: has a {SEVERAL} in its name; rename that file or folder")
 
 
 @lru_cache(maxsize=100_000)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from pipeline import audio
 from pipeline.config import SPLITS, Mixtures
@@ -54,7 +55,8 @@ class Corpus:
         rng = np.random.default_rng(next(self.seeds))
         samples = 0.1 * rng.standard_normal((int(seconds * 16000), channels)).astype(np.float32)
         path = self.noise / NOISE_FOLDERS[split] / f"{name}.wav"
-        audio.write(path, samples, 16000)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(path, samples, 16000)  # audio.write is for one channel
         return path
 
     def fill(self, speakers=5, utterances=2, seconds=1.0) -> "Corpus":

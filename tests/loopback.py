@@ -56,7 +56,7 @@ class Loopback:
         handler = type("Handler", (_Handler,), {"loopback": self})
         self.server = _Server(("127.0.0.1", 0), handler)
         self.closing = threading.Event()
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server.server_port}{path}"
@@ -133,8 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if manners.slow:
                     time.sleep(manners.slow)
                 chunk = body[place : min(place + CHUNK, stop)]
+                self.loopback.sent[self.path] += len(chunk)  # before the client can have it
                 self.wfile.write(chunk)
-                self.loopback.sent[self.path] += len(chunk)
             self.wfile.flush()
             if manners.stall is not None and stop < len(body):
                 self.loopback.closing.wait(10)

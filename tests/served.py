@@ -8,9 +8,11 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from loopback import Loopback
 
 from pipeline.corpora.catalogue import Part
+from pipeline.errors import PipelineError
 
 GENUINE = Path(__file__).parents[2] / "shared/data"
 SUBSETS = {"train": "train-clean-100", "dev": "dev-clean", "test": "test-clean"}
@@ -75,32 +77,16 @@ def noise_members(corpus) -> list[tuple[str, bytes]]:
     return [("wham_noise/LICENSE.txt", b"CC BY-NC 4.0"), *inside]
 
 
-def serve_git(served: Loopback, corpus) -> None:
+def make_git(corpus) -> dict[str, bytes]:
     """The noise as a repository: listings by tree, files by path."""
-    files = {
-        f"noise_train/{p.name}": p.read_bytes()
-        for p in noise_files(corpus)
-        if p.parent.name != "tt"
-    }
-    files |= {
-        f"noise_test/{p.name}": p.read_bytes() for p in noise_files(corpus) if p.parent.name == "tt"
-    }
-    root = []
+    served, root = {}, []
     for number, folder in enumerate(("noise_train", "noise_test"), 1):
-        sha = f"{number:040d}"
-        root.append({"path": folder, "type": "tree", "sha": sha})
-        served.files[f"/repos/o/r/git/trees/{sha}"] = _tree(
-            {
-                "path": path.partition("/")[2],
-                "type": "blob",
-                "size": len(content),
-                "sha": git_hash(content),
-            }
-            for path, content in files.items()
-            if path.startswith(folder)
-        )
-    served.files[f"/repos/o/r/git/trees/{COMMIT}"] = _tree(root)
-    served.files |= {f"/repos/o/r/{COMMIT}/{path}": content for path, content in files.items()}
+        files = [p for p in noise_files(corpus) if (p.parent.name == "tt") == (number == 2)]
+        contents = {path.name: path.read_bytes() for path in files}
+        root.append({"path": folder, "type": "tree", "sha": f"{number:040d}"})
+        served[f"/repos/o/r/git/trees/{number:040d}"] = _tree(map(_blob, contents.items()))
+        served |= {f"/repos/o/r/{COMMIT}/{folder}/{name}": c for name, c in contents.items()}
+    return served | {f"/repos/o/r/git/trees/{COMMIT}": _tree(root)}
 
 
 def git_hash(content: bytes) -> str:
@@ -123,6 +109,25 @@ def part_of(served: Loopback, name: str, path: str, **values) -> Part:
         "attribution": "Nobody 2020",
     }
     return Part(**(row | values))
+
+
+def refused(function, *arguments, **values) -> str:
+    """The one line with which a call is refused."""
+    with pytest.raises(PipelineError) as error:
+        function(*arguments, **values)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def contents(members, folder: str) -> dict[str, bytes]:
+    """What an archive holds below `folder`, in its order."""
+    inside = ((name.partition(f"{folder}/")[2], content) for name, content in members)
+    return {name: content for name, content in inside if name}
+
+
+def _blob(item: tuple[str, bytes]) -> dict:
+    name, content = item
+    return {"path": name, "type": "blob", "size": len(content), "sha": git_hash(content)}
 
 
 def _tree(entries: Iterable[dict]) -> bytes:

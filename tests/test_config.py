@@ -158,6 +158,15 @@ def test_a_bad_value_is_named_with_what_is_wrong(key, value, cause):
     assert refused(with_value(key, value)).startswith(f"{key}: {cause}")
 
 
+@pytest.mark.parametrize("key", ["mixtures.noise_speeds", "training.speech_speed"])
+@pytest.mark.parametrize(
+    "speed, cause", [(0, "greater than or equal to 0.1"), (10, "less than 10")]
+)
+def test_a_speed_is_one_that_can_be_played(key, speed, cause):
+    message = refused(with_value(key, sorted([speed, 1.0])))
+    assert message.startswith(f"{key}.{int(speed > 1)}: Input should be {cause}, not {speed}")
+
+
 @pytest.mark.parametrize("name", ["Conv-TasNet", "conv tasnet", "a/b", ""])
 @pytest.mark.parametrize("role", ["denoisers", "separators"])
 def test_a_bad_name_is_refused(role, name):

@@ -52,6 +52,16 @@ def test_json_keeps_every_letter(tmp_path):
     assert "ключ" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
+def test_a_path_that_would_be_read_as_two_is_refused(tmp_path):
+    for path, culprit in [(tmp_path, tmp_path / "a|b.wav"), (tmp_path / "c|d", tmp_path / "c|d")]:
+        table = pd.DataFrame({"path": [tmp_path / "a|b.wav"]})
+        path.mkdir(exist_ok=True)
+        with pytest.raises(PipelineError) as error:
+            write_manifest(path / "m.csv", table)
+        assert str(error.value) == f"{culprit}: has a | in its name; rename that file or folder"
+        assert not (path / "m.csv").exists()
+
+
 def test_a_manifest_is_read_as_it_was_written(tmp_path):
     table = table_of(tmp_path)
     write_manifest(tmp_path / "m.csv", table)

@@ -1,6 +1,7 @@
 """The table of what can be fetched: `catalogue.csv`, with the user's own rows laid over it."""
 
 import csv
+import io
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,9 @@ from pipeline.errors import PipelineError
 from pipeline.problems import describe_problems
 
 Kind = Literal["speech", "noise", "librimix"]
-PARTIAL_NOISE = ("zip", "git")  # formats of which single recordings can be fetched
+# Formats that a kind may have, and those of which single recordings can be fetched.
+FORMATS = {"speech": ("tar",), "noise": ("tar", "zip", "git"), "librimix": ("file",)}
+PARTIAL_NOISE = ("zip", "git")
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -132,11 +135,18 @@ def check_download(cfg: Config) -> None:
             f"config: corpora.download.noise.max_files: {noise.part} is a {noise.format}, of which"
             " no single files can be fetched; leave it out to take all"
         )
-    for part in speech_parts(settings, catalogue):
-        if part.format != "tar":
+    _check_folders([*speech_parts(settings, catalogue), noise])
+
+
+def _check_folders(parts: list[Part]) -> None:
+    """Refuse two parts that would unpack over each other."""
+    holders: dict[PurePosixPath, str] = {}
+    for part in parts:
+        other = holders.setdefault(PurePosixPath(part.unpacks_to), part.part)
+        if other != part.part:
             raise PipelineError(
-                f"config: corpora.download.speech.subsets: {part.part} is a {part.format},"
-                " speech must be a tar; mend the row of the catalogue"
+                f"config: corpora.download: {other} and {part.part} both lie in"
+                f" {part.unpacks_to}; give one another unpacks_to in the catalogue"
             )
 
 
@@ -184,12 +194,12 @@ def licences(cfg: Config) -> list[str]:
 def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
     """Name and cells of every row; empty cells are left out."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise PipelineError(f"{path}: no such file; check corpora.download.catalogue") from error
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
-    for row in csv.DictReader(lines):
+    for row in csv.DictReader(io.StringIO(text, newline="")):
         cells = {
             key: value.strip() for key, value in row.items() if key and value and value.strip()
         }
@@ -219,4 +229,7 @@ def _typed(row: dict[str, str], where: str) -> Part:
         raise PipelineError(f"{where}: {problems}".replace("configuration", "row")) from error
     if ".." in PurePosixPath(part.unpacks_to).parts:
         raise PipelineError(f"{where}: unpacks_to: must lie below the download folder")
+    if part.format not in FORMATS[part.kind]:
+        allowed = " or ".join(FORMATS[part.kind])
+        raise PipelineError(f"{where}: format: {part.kind} must be {allowed}, not {part.format}")
     return part

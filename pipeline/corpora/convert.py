@@ -46,8 +46,8 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
 
 def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
     """Convert one file to 16-bit mono WAV at `sample_rate` Hz; return its facts."""
-    samples, rate = audio.read(source)
-    samples = audio.resample(samples, rate, sample_rate)
+    samples, header = audio.read_with_info(source)
+    samples = audio.resample(samples, header.sample_rate, sample_rate)
     peak = float(abs(samples).max())
     if peak < SILENCE:
         raise PipelineError(f"{source}: is silent (below -80 dBFS); remove it from the corpus")
@@ -59,7 +59,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
         "lufs": loudness(samples, sample_rate),
         "rms": float(10 * np.log10(np.square(samples, dtype=np.float64).mean())),
         "peak": min(peak, 1.0),
-        "channels": audio.info(source).channels,
+        "channels": header.channels,
     }
 
 

@@ -1,77 +1,52 @@
 """Fetch one part of the catalogue into the folder of all fetched corpora, and list its files."""
 
-import fcntl
-import json
 import logging
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pandas as pd
 from tqdm import tqdm
 
 from pipeline.config import DownloadCorpus
-from pipeline.corpora import transfer
-from pipeline.corpora.archives import (
-    Everything,
-    FirstSpeakers,
-    Selection,
-    Taken,
-    audio_names,
-    damage,
-    draw,
-    take_from_tar,
-    take_from_zip,
-    zip_members,
-)
+from pipeline.corpora.archives import Taken, damage, take_from_tar, take_from_zip, zip_members
 from pipeline.corpora.catalogue import Part, selection_of
-from pipeline.corpora.remote import GrowingFile, RangeFile
+from pipeline.corpora.held import (
+    Job,
+    alone,
+    check_disk,
+    check_room,
+    drop_archive,
+    keep_notes,
+    put_in_place,
+    read_record,
+    still_there,
+    write_record,
+)
+from pipeline.corpora.remote import (
+    Corrupt,
+    GrowingFile,
+    RangeFile,
+    check_file,
+    fetch,
+    from_mirrors,
+    in_words,
+)
 from pipeline.corpora.repository import list_recordings, raw_address
-from pipeline.corpora.summary import amounts, describe
-from pipeline.corpora.transfer import Corrupt, NoRanges, Patience, Source, from_mirrors, in_words
+from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.selection import draw, noise_names, selected, widest
+from pipeline.corpora.summary import describe
+from pipeline.corpora.transfer import NoRanges, Patience, Source
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, replacing, write_json, write_manifest
+from pipeline.files import write_manifest
 
-RECORD = ".contents.json"  # written last: a folder without it is not whole, or not ours
-SPARE = 1 << 28  # bytes that are left free on the disk
-
-
-@dataclass(frozen=True)
-class Job:
-    """One part on its way: `selection` as `selection_of` gives it."""
-
-    part: Part
-    settings: DownloadCorpus
-    selection: dict[str, int | None]
-    patience: Patience
-
-    @property
-    def folder(self) -> Path:
-        """Where the part lies in the end."""
-        return self.part.folder(self.settings.folder)
-
-    @property
-    def work(self) -> Path:
-        """Where it is unpacked, beside it, so that a rename is all that is left to do."""
-        return self.folder.with_name(f".{self.folder.name}.unpacking")
-
-    @property
-    def archive(self) -> Path:
-        """The archive while it is needed; `.part` is appended to its name while it grows."""
-        return Path(self.settings.folder, "downloads", f"{self.part.part}.{self.part.format}")
-
-    @property
-    def limits(self) -> FirstSpeakers:
-        """The selection of speech, not begun."""
-        return FirstSpeakers(
-            self.selection.get("max_speakers"), self.selection.get("max_utterances")
-        )
+T = TypeVar("T")
+Record = dict[str, Any]
 
 
 def download_part(
@@ -88,322 +63,222 @@ def download_part(
     """
     job = Job(part, settings, selection_of(part, settings, seed), patience or Patience())
     logging.info(describe(part, settings))
-    with _alone(job):
+    with alone(job):
         files = FORMATS[part.format](job)
-    if not files:
-        raise PipelineError(
-            f"{job.folder}: {part.part} holds nothing there; check unpacks_to in the catalogue"
-        )
     rows = [{"path": job.folder / name, "bytes": size} for name, size in files.items()]
     write_manifest(out, pd.DataFrame(rows))
     logging.info("%s: %d files in %s", part.part, len(files), job.folder)
 
 
 def _tar(job: Job) -> dict[str, int]:
-    record = _record(job)
-    if record is None or not _covers(record["selection"], job.selection):
-        _check_disk(job)
-        taken = _streamed(job) or _unpacked(job)
-        record = {"selection": job.selection, "files": taken.files}
-        _finish(job, taken, record)
-    return _selected(record["files"], job.limits)
+    """Speech, or noise as a whole. What a folder holds only widens: other runs may use it."""
+    record = read_record(job) or {}
+    held = record.get("selection")
+    wider = job if held is None else replace(job, selection=widest(held, job.selection))
+    if held is not None and held == wider.selection:
+        files = selected(record["files"], job.limits)
+        if still_there(job, files) == files:
+            return files
+    taken = _streamed(wider) or _unpacked(wider)
+    keep_notes(job, taken.notes)
+    write_record(job, job.work, selection=wider.selection, files=taken.files)
+    put_in_place(job)
+    return selected(taken.files, job.limits)
 
 
 def _streamed(job: Job) -> Taken | None:
     """Read the archive as far as the first speakers reach; None where it has to come whole."""
     if not job.selection.get("max_speakers") or job.archive.exists():
         return None
+    check_disk(job, whole=False)
 
     def attempt(addresses: list[str]) -> Taken:
         source = Source(job.part.part, addresses, job.part.bytes, job.patience)
         shutil.rmtree(job.work, ignore_errors=True)
-        part = job.archive.with_name(job.archive.name + ".part")
-        try:
-            with (
-                GrowingFile(source, part) as file,
-                damage(),
-                tarfile.open(fileobj=file, mode="r|*") as tar,
-            ):
-                return take_from_tar(tar, job.folder.name, job.work, job.limits, True)
-        except Corrupt:
-            _discard(job, part)
-            raise
+        with (
+            GrowingFile(source, job.growing) as file,
+            damage(),
+            tarfile.open(fileobj=file, mode="r|*") as tar,
+        ):
+            return take_from_tar(tar, _inside(job), job.work, job.limits, check_sound=True)
 
-    try:
-        return from_mirrors(job.part.part, job.part.addresses, attempt)
-    except NoRanges:
-        logging.warning("%s: no mirror sends parts of it; fetching all of it", job.part.part)
-        return None
+    return _in_parts(job, attempt, lambda: _discard(job))
 
 
 def _unpacked(job: Job) -> Taken:
     """Fetch the archive whole, check it, unpack what is selected of it."""
-    _check_disk(job, whole=True)
+    check_disk(job, whole=True)
 
     def attempt(addresses: list[str]) -> Taken:
         _fetch_archive(job, addresses)
-        try:
-            shutil.rmtree(job.work, ignore_errors=True)
-            with damage(), tarfile.open(job.archive) as tar:
-                unchecked = job.part.checksum is None
-                return take_from_tar(tar, job.folder.name, job.work, _limits(job), unchecked)
-        except Corrupt:
-            _discard(job, job.archive)
-            raise
+        shutil.rmtree(job.work, ignore_errors=True)
+        with damage(), tarfile.open(job.archive) as tar:
+            check_sound = job.part.checksum is None
+            return take_from_tar(tar, _inside(job), job.work, job.limits, check_sound)
 
-    return from_mirrors(job.part.part, job.part.addresses, attempt)
+    return from_mirrors(job.part.part, job.part.addresses, attempt, lambda: _discard(job))
 
 
-def _discard(job: Job, archive: Path) -> None:
-    """Remove a corrupt archive and what was unpacked of it."""
-    archive.unlink(missing_ok=True)
+def _discard(job: Job) -> None:
+    drop_archive(job)
     shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _limits(job: Job) -> Selection:
-    return job.limits if any(job.selection.values()) else Everything()
+def _noise(job: Job, take: Callable[[Job, Record], Record]) -> dict[str, int]:
+    """What is drawn of the noise, after `take` has fetched what is missing of it."""
+    record = read_record(job) or {"directory": [], "files": {}}
+    record["files"] = still_there(job, record["files"])
+    wanted = _drawn(job, record["directory"])
+    if not wanted or not record["files"].keys() >= set(wanted):
+        record = take(job, record)
+        drop_archive(job)
+        write_record(job, job.folder, **record)
+        wanted = _drawn(job, record["directory"])
+    return {name: record["files"][name] for name in wanted}
 
 
 def _zip(job: Job) -> dict[str, int]:
-    record = _record(job)
-    wanted = _drawn(job, record["directory"]) if record else []
-    if record is None or not set(wanted) <= set(record["files"]):
-        partial = record is not None or bool(job.selection)
-        record = (_ranged(job, record) if partial else None) or _from_whole_zip(job, record)
-        wanted = _drawn(job, record["directory"])
-    return {name: record["files"][name] for name in wanted}
+    return _noise(job, _from_zip)
 
 
-def _ranged(job: Job, record: dict[str, Any] | None) -> dict[str, Any] | None:
+def _from_zip(job: Job, record: Record) -> Record:
+    """Single members where few are missing and a mirror sends parts, else all of the zip."""
+    few = bool(job.selection or record["files"]) and not job.archive.exists()
+    return (_ranged(job, record) if few else None) or _from_whole_zip(job, record)
+
+
+def _ranged(job: Job, record: Record) -> Record | None:
     """Fetch single members of a zip; None where no mirror sends parts of it."""
 
-    def attempt(addresses: list[str]) -> dict[str, Any]:
+    def attempt(addresses: list[str]) -> Record:
         source = Source(job.part.part, addresses, job.part.bytes, job.patience)
         with damage(), RangeFile(source) as remote, zipfile.ZipFile(remote) as archive:
-            return _take_drawn(job, record, archive, remote)
+            return _take_drawn(job, record, archive, remote.size, remote)
 
-    try:
-        return from_mirrors(job.part.part, job.part.addresses, attempt)
-    except NoRanges:
-        logging.warning("%s: no mirror sends parts of it; fetching all of it", job.part.part)
-        return None
+    return _in_parts(job, attempt, lambda: None)
 
 
-def _from_whole_zip(job: Job, record: dict[str, Any] | None) -> dict[str, Any]:
+def _from_whole_zip(job: Job, record: Record) -> Record:
     """Fetch a zip whole, check it, unpack what is selected of it."""
-    _check_disk(job, whole=True)
+    check_disk(job, whole=True)
 
-    def attempt(addresses: list[str]) -> dict[str, Any]:
+    def attempt(addresses: list[str]) -> Record:
         _fetch_archive(job, addresses)
-        try:
-            with damage(), zipfile.ZipFile(job.archive) as archive:
-                return _take_drawn(job, record, archive, None)
-        except Corrupt:
-            job.archive.unlink()
-            raise
+        with damage(), zipfile.ZipFile(job.archive) as archive:
+            return _take_drawn(job, record, archive, job.archive.stat().st_size)
 
-    return from_mirrors(job.part.part, job.part.addresses, attempt)
+    return from_mirrors(job.part.part, job.part.addresses, attempt, lambda: drop_archive(job))
 
 
 def _take_drawn(
-    job: Job, record: dict[str, Any] | None, archive: zipfile.ZipFile, remote: RangeFile | None
-) -> dict[str, Any]:
-    size = remote.size if remote else job.archive.stat().st_size
-    members = zip_members(archive, job.folder.name, size)
-    directory = audio_names(members)
+    job: Job,
+    record: Record,
+    archive: zipfile.ZipFile,
+    size: int,
+    remote: RangeFile | None = None,
+) -> Record:
+    members = zip_members(archive, _inside(job), size)
+    directory = noise_names(members)
+    if lacking := set(NOISE_FOLDERS.values()) - {name.partition("/")[0] for name in directory}:
+        raise Corrupt(
+            f"holds no recordings in {_inside(job)}/{sorted(lacking)[0]}; check unpacks_to in the"
+            " catalogue"
+        )
     wanted = {name: members[name] for name in _drawn(job, directory)}
-    missing = [
-        info for name, info in wanted.items() if name not in (record or {"files": {}})["files"]
-    ]
-    _check_room(job, sum(info.file_size for info in missing))
-    logging.info(
-        "%s: %d of %d recordings, %s to fetch and %s to store",
-        job.part.part,
-        len(wanted),
-        len(directory),
-        in_words(sum(info.compress_size for info in missing) if remote else 0),
-        in_words(sum(info.file_size for info in missing)),
-    )
-    taken = take_from_zip(archive, wanted, job.folder if record else job.work, remote)
-    held = (record["files"] if record else {}) | taken.files
-    return _finish(job, taken, {"directory": directory, "files": held}, record is not None)
+    missing = [info for name, info in wanted.items() if name not in record["files"]]
+    to_fetch = sum(info.compress_size for info in missing) if remote else 0
+    _begin(job, record, directory, sum(info.file_size for info in missing), to_fetch, len(wanted))
+    take_from_zip(archive, wanted, job.folder, remote)
+    sizes = {name: info.file_size for name, info in wanted.items()}
+    return {"directory": directory, "files": record["files"] | sizes}
 
 
 def _git(job: Job) -> dict[str, int]:
-    record = _record(job)
-    wanted = _drawn(job, record["directory"]) if record else []
-    if record is None or not set(wanted) <= set(record["files"]):
-        record = _from_git(job, record)
-        wanted = _drawn(job, record["directory"])
-    return {name: record["files"][name] for name in wanted}
+    return _noise(job, _from_git)
 
 
-def _from_git(job: Job, record: dict[str, Any] | None) -> dict[str, Any]:
+def _from_git(job: Job, record: Record) -> Record:
     """Fetch single files of a repository, each checked by the hash that its listing gives."""
     listing = list_recordings(job.part, job.patience)
     wanted = {name: listing[name] for name in _drawn(job, list(listing))}
-    into = job.folder if record else job.work
-    missing = {
-        name: blob
-        for name, blob in wanted.items()
-        if not (into / name).is_file() or (into / name).stat().st_size != blob["size"]
-    }
-    _check_room(job, sum(blob["size"] for blob in missing.values()))
+    missing = {n: blob for n, blob in wanted.items() if not _is_blob(job.folder / n, blob)}
+    needed = sum(blob["size"] for blob in missing.values())
+    _begin(job, record, list(listing), needed, needed, len(wanted))
     for name, blob in tqdm(missing.items(), job.part.part, unit=" files", disable=None):
-        files = [f"{raw_address(address)}/{quote(blob['path'])}" for address in job.part.addresses]
-        transfer.fetch(
-            f"{job.part.part} {blob['path']}",
-            files,
-            into / name,
-            blob["size"],
-            f"git:{blob['sha']}",
-            job.patience,
-        )
-    taken = Taken({name: blob["size"] for name, blob in wanted.items()})
-    held = (record["files"] if record else {}) | taken.files
-    return _finish(job, taken, {"directory": list(listing), "files": held}, record is not None)
+        _fetch_blob(job, blob, job.folder / name)
+    sizes = {name: blob["size"] for name, blob in wanted.items()}
+    return {"directory": list(listing), "files": record["files"] | sizes}
+
+
+def _fetch_blob(job: Job, blob: Record, target: Path) -> None:
+    addresses = [f"{raw_address(a)}/{quote(blob['path'])}" for a in job.part.addresses]
+    name, checksum = f"{job.part.part} {blob['path']}", f"git:{blob['sha']}"
+    fetch(name, addresses, target, blob["size"], checksum, job.patience)
+
+
+def _is_blob(path: Path, blob: Record) -> bool:
+    try:
+        check_file(path, blob["size"], f"git:{blob['sha']}")
+    except (Corrupt, FileNotFoundError):
+        return False
+    return True
+
+
+def _begin(
+    job: Job, record: Record, directory: list[str], to_store: int, to_fetch: int, wanted: int
+) -> None:
+    """Say what is about to move, and make the folder ours before anything lies in it."""
+    check_room(job, to_store)
+    logging.info(
+        "%s: %d of %d recordings, %s to fetch and %s to store",
+        job.part.part,
+        wanted,
+        len(directory),
+        in_words(to_fetch),
+        in_words(to_store),
+    )
+    write_record(job, job.folder, directory=directory, files=record["files"])
 
 
 def _file(job: Job) -> dict[str, int]:
-    part = job.part
-    target = job.folder / PurePosixPath(urlsplit(part.address).path).name
+    part, target = job.part, job.folder / f"{job.part.part}.csv"
     if target.exists():
         try:
-            transfer.check_file(target, part.bytes, part.checksum)
+            check_file(target, part.bytes, part.checksum)
         except Corrupt as error:
             raise PipelineError(
                 f"{target}: is not the {part.part} of the catalogue ({error}); move it away"
             ) from error
     else:
-        _check_disk(job)
-        transfer.fetch(part.part, part.addresses, target, part.bytes, part.checksum, job.patience)
+        check_disk(job, whole=True)
+        fetch(part.part, part.addresses, target, part.bytes, part.checksum, job.patience)
     return {target.name: target.stat().st_size}
 
 
 FORMATS = {"tar": _tar, "zip": _zip, "git": _git, "file": _file}
 
 
-def _drawn(job: Job, directory: list[str]) -> list[str]:
-    return draw(directory, job.selection.get("max_files"), job.selection.get("seed") or 0)
-
-
-def _covers(held: dict[str, int | None], wanted: dict[str, int | None]) -> bool:
-    """Whether a selection of speech holds all of another; no limit is the highest."""
-    highest = float("inf")
-    return all((held[key] or highest) >= (wanted[key] or highest) for key in wanted)
-
-
-def _selected(files: dict[str, int], limits: FirstSpeakers) -> dict[str, int]:
-    """What `limits` takes of files that stand in the archive's order."""
-    selected: dict[str, int] = {}
-    for name, size in files.items():
-        if limits.takes(name):
-            selected[name] = size
-        if limits.done:
-            break
-    return selected
-
-
-def _record(job: Job) -> dict[str, Any] | None:
-    """What the part's folder holds, files that have vanished left out; None for no folder.
-
-    Raises:
-        PipelineError: the folder is not ours.
-    """
-    if not job.folder.exists() or not any(job.folder.iterdir()):
-        return None
+def _in_parts(job: Job, attempt: Callable[[list[str]], T], discard: Callable[[], None]) -> T | None:
+    """`attempt` to read a part of an archive; None where it has to come whole."""
     try:
-        record = read_json(job.folder / RECORD)
-    except (OSError, json.JSONDecodeError):
-        record = {}
-    if record.get("part") != job.part.part:
-        raise PipelineError(
-            f"{job.folder}: was not made by this workflow as {job.part.part}; use it with"
-            " corpora.kind: local, or choose another corpora.download.folder"
-        )
-    held = {n: size for n, size in record["files"].items() if _has(job.folder / n, size)}
-    if len(held) < len(record["files"]):
-        lost = len(record["files"]) - len(held)
-        logging.warning("%s: %d files are missing or changed; fetched again", job.folder, lost)
-        if job.part.format == "tar":
-            return None
-    return record | {"files": held}
-
-
-def _has(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
-def _finish(
-    job: Job, taken: Taken, record: dict[str, Any], in_place: bool = False
-) -> dict[str, Any]:
-    """Record what was unpacked, put it in its place, remove the archive."""
-    where = job.folder if in_place else job.work
-    where.mkdir(parents=True, exist_ok=True)
-    record = {"part": job.part.part, "licence": job.part.credit} | record
-    write_json(where / RECORD, record)
-    for name, text in taken.notes.items():
-        _keep_note(job.folder.parent / name, text)
-    if not in_place:
-        old = job.folder.with_name(f".{job.folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if job.folder.exists():
-            job.folder.rename(old)
-        job.work.rename(job.folder)
-        shutil.rmtree(old, ignore_errors=True)
-    for archive in (job.archive, job.archive.with_name(job.archive.name + ".part")):
-        archive.unlink(missing_ok=True)
-    return record
-
-
-def _keep_note(path: Path, text: bytes) -> None:
-    """Write a text that several parts carry; the longest lists most."""
-    if path.exists() and path.stat().st_size >= len(text):
-        return
-    with replacing(path) as temporary:
-        temporary.write_bytes(text)
+        return from_mirrors(job.part.part, job.part.addresses, attempt, discard)
+    except NoRanges:
+        logging.warning("%s: no mirror sends parts of it; fetching all of it", job.part.part)
+        return None
 
 
 def _fetch_archive(job: Job, addresses: list[str]) -> None:
-    if not job.archive.exists():
-        part = job.part
-        transfer.fetch(part.part, addresses, job.archive, part.bytes, part.checksum, job.patience)
+    part = job.part
+    if job.archive.exists():
+        check_file(job.archive, part.bytes, part.checksum)
+    else:
+        fetch(part.part, addresses, job.archive, part.bytes, part.checksum, job.patience)
 
 
-def _check_disk(job: Job, whole: bool = False) -> None:
-    """Refuse to begin what the disk cannot hold, as far as the catalogue tells.
-
-    With `whole` the archive comes whole, whatever is kept of it.
-    """
-    found = amounts(job.part, job.settings)
-    fetch = job.part.bytes or job.part.unpacked_bytes if whole else found.fetch
-    part = job.archive.with_name(job.archive.name + ".part")
-    held = sum(path.stat().st_size for path in (part, job.archive) if path.exists())
-    _check_room(job, max((fetch or 0) - held, 0) + (found.stored or 0))
+def _inside(job: Job) -> str:
+    """Name of the folder that holds the part in its archive."""
+    return PurePosixPath(job.part.unpacks_to).name
 
 
-def _check_room(job: Job, needed: float) -> None:
-    root = Path(job.settings.folder)
-    root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free
-    if needed + SPARE > free:
-        raise PipelineError(
-            f"{root}: {job.part.part} needs {in_words(needed + SPARE)}, {in_words(free)} are free;"
-            " free some space, or put corpora.download.folder on another disk"
-        )
-
-
-@contextmanager
-def _alone(job: Job) -> Iterator[None]:
-    """Keep other runs that share the folder from fetching the same part at the same time."""
-    path = Path(job.settings.folder, "downloads", f".{job.part.part}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.info("%s: another run fetches it; waiting", job.part.part)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have no locks
-            logging.warning("%s: cannot be locked (%s); fetch it in one run only", path, error)
-        yield
+def _drawn(job: Job, directory: list[str]) -> list[str]:
+    return draw(directory, job.selection.get("max_files"), job.selection.get("seed") or 0)

@@ -4,15 +4,18 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Any
 
+from pipeline.corpora.archives import UNSAFE
 from pipeline.corpora.catalogue import Part
-from pipeline.corpora.transfer import Patience, fetch_json
+from pipeline.corpora.remote import fetch_json
+from pipeline.corpora.transfer import Patience
 from pipeline.errors import PipelineError
 
+Entry = dict[str, Any]
 GIT_FOLDERS = {"noise_train": "tr", "noise_test": "tt"}  # in WHAM!'s words
 DEV_SHARE = 10  # one in so many of the recordings for training is for dev instead
 
 
-def list_recordings(part: Part, patience: Patience) -> dict[str, dict[str, Any]]:
+def list_recordings(part: Part, patience: Patience) -> dict[str, Entry]:
     """Recordings of a repository: name as WHAM! has it to path, size and blob.
 
     One in ten recordings for training, by the hash of its name, is for dev; one that is for
@@ -21,27 +24,32 @@ def list_recordings(part: Part, patience: Patience) -> dict[str, dict[str, Any]]
     Raises:
         PipelineError: no mirror lists the repository, or it holds no such recordings.
     """
-    name, addresses = part.part, part.addresses
-    tree = fetch_json(f"{name} listing", addresses, patience)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for entry in _entries(tree, name):
-        if entry["path"] in GIT_FOLDERS and entry["type"] == "tree":
-            below = [f"{address.rpartition('/')[0]}/{entry['sha']}" for address in addresses]
-            inner = fetch_json(f"{name} {entry['path']}", below, patience)
-            found[entry["path"]] = {
-                e["path"]: e | {"path": f"{entry['path']}/{e['path']}"}
-                for e in _entries(inner, name)
-                if e["type"] == "blob" and PurePosixPath(e["path"]).suffix.lower() == ".wav"
-            }
-    if set(found) != set(GIT_FOLDERS) or not all(found.values()):
+    tree = _entries(fetch_json(f"{part.part} listing", part.addresses, patience), part.part)
+    found = {
+        entry["path"]: _list_folder(part, entry, patience)
+        for entry in tree
+        if entry["path"] in GIT_FOLDERS and entry["type"] == "tree"
+    }
+    if found.keys() != GIT_FOLDERS.keys() or not all(found.values()):
         raise PipelineError(
-            f"{name}: the repository has no {' and '.join(GIT_FOLDERS)} of WAV files;"
+            f"{part.part}: the repository has no {' and '.join(GIT_FOLDERS)} of WAV files;"
             " mend its address in the catalogue"
         )
     return _in_splits(found)
 
 
-def _in_splits(found: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def _list_folder(part: Part, folder: Entry, patience: Patience) -> dict[str, Entry]:
+    """WAV files of one folder, by name; `path` is that in the repository."""
+    addresses = [f"{address.rpartition('/')[0]}/{folder['sha']}" for address in part.addresses]
+    listing = fetch_json(f"{part.part} {folder['path']}", addresses, patience)
+    return {
+        entry["path"]: entry | {"path": f"{folder['path']}/{entry['path']}"}
+        for entry in _entries(listing, part.part)
+        if entry["type"] == "blob" and PurePosixPath(entry["path"]).suffix.lower() == ".wav"
+    }
+
+
+def _in_splits(found: dict[str, dict[str, Entry]]) -> dict[str, Entry]:
     test = {f"tt/{name}": blob for name, blob in found["noise_test"].items()}
     tested = {blob["sha"] for blob in test.values()}
     train = [name for name, blob in found["noise_train"].items() if blob["sha"] not in tested]
@@ -53,19 +61,24 @@ def _in_splits(found: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[st
     return dict(sorted((others | test).items()))
 
 
-def _entries(tree: Any, name: str) -> list[dict[str, Any]]:
+def _entries(tree: Any, name: str) -> list[Entry]:
     try:
         if tree["truncated"]:
             raise PipelineError(f"{name}: the listing is cut short; choose another address")
-        for entry in tree["tree"]:
-            if "/" in entry["path"] or entry["path"] in ("", ".", ".."):
-                raise PipelineError(f"{name}: the listing holds the unsafe name '{entry['path']}'")
-            assert entry["sha"] and (entry["type"] != "blob" or entry["size"] >= 0)
-        return tree["tree"]
-    except (KeyError, TypeError, AssertionError) as error:
+        return [_entry(entry, name) for entry in tree["tree"]]
+    except (KeyError, TypeError, ValueError) as error:
         raise PipelineError(
             f"{name}: its address gives no listing of a git tree; mend it in the catalogue"
         ) from error
+
+
+def _entry(entry: Any, name: str) -> Entry:
+    """What is used of an entry; only files have a size."""
+    path = str(entry["path"])
+    if path in ("", ".", "..") or "/" in path or UNSAFE.search(path):
+        raise PipelineError(f"{name}: the listing holds the unsafe name {path!r}")
+    size = int(entry["size"]) if entry["type"] == "blob" else 0
+    return {"path": path, "type": entry["type"], "sha": str(entry["sha"]), "size": size}
 
 
 def raw_address(address: str) -> str:

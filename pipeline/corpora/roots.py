@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.config import SPLITS, Corpora, DownloadCorpus, Split
 from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
 
+AUDIO_SUFFIXES = {".flac", ".wav"}
 NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
 Folders = dict[Split, list[Path]]
 

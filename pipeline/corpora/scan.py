@@ -11,11 +11,9 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.config import SPLITS, Split
-from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, write_manifest
-
-AUDIO_SUFFIXES = {".flac", ".wav"}
 
 
 def scan_speech(

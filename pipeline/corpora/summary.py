@@ -1,10 +1,10 @@
 """What a run with `corpora.kind: download` will move and store, from its settings alone."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pipeline.config import SPLITS, Config, DownloadCorpus, Split
-from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use, speech_parts
-from pipeline.corpora.transfer import in_words
+from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use
+from pipeline.corpora.remote import in_words
 
 SWELLING = 1.1  # of a tar of FLAC, unpacked: LibriSpeech's grow by 6 %
 SAMPLE_BYTES = 2
@@ -12,6 +12,7 @@ FOLDERS = 3  # of a split beside one a speaker: mix_clean, mix_both, noise
 UTTERANCE = 12.0  # seconds, where the catalogue does not tell
 # Length of a mixture over that of an utterance, from LibriMix's `Storage_info.txt` of Libri3Mix.
 LENGTHS = {"min": 0.75, "max": 1.3}
+ROLES: tuple[Literal["denoisers", "separators"], ...] = ("denoisers", "separators")
 
 
 class Amounts(NamedTuple):
@@ -53,51 +54,54 @@ def download_summary(cfg: Config) -> list[str]:
     settings = cfg.corpora.download
     catalogue = load_catalogue(settings.catalogue)
     parts = [catalogue[name] for name in parts_in_use(cfg)]
-    found = [amounts(part, settings) for part in parts]
+    return [
+        f"corpora.kind is download: into {settings.folder}, what is there already excepted",
+        *_table(_part_rows(cfg, parts)),
+        _mixtures_line(cfg, catalogue),
+    ]
+
+
+def _part_rows(cfg: Config, parts: list[Part]) -> list[tuple[str, ...]]:
+    found = [amounts(part, cfg.corpora.download) for part in parts]
+    wavs = [_wav_bytes(one.hours, cfg.sample_rate) for one in found]
     rows = [
-        (
-            part.part,
-            _bytes(one.fetch, one.exact),
-            _bytes(one.stored),
-            _bytes(_wav_bytes(one.hours, cfg.sample_rate)),
-            part.licence,
-        )
-        for part, one in zip(parts, found, strict=True)
+        (part.part, _bytes(one.fetch, one.exact), _bytes(one.stored), _bytes(wav), part.licence)
+        for part, one, wav in zip(parts, found, wavs, strict=True)
     ]
     totals = (
         "in all",
         _sum([one.fetch for one in found], all(one.exact for one in found)),
         _sum([one.stored for one in found]),
-        _sum([_wav_bytes(one.hours, cfg.sample_rate) for one in found]),
+        _sum(wavs),
         "",
     )
     head = ("part", "to fetch", "on disk", f"WAV at {cfg.sample_rate // 1000} kHz", "licence")
-    hours = mixture_hours(cfg)
-    return [
-        f"corpora.kind is download: into {settings.folder}, what is there already excepted",
-        *_table([head, *rows, totals]),
-        f"mixtures: ~{sum(hours.values()):.1f} h"
-        f" ({', '.join(f'{split} ~{hours[split]:.1f} h' for split in SPLITS)}),"
-        f" {_bytes(_mixture_bytes(cfg, sum(hours.values())))} on disk",
-    ]
+    return [head, *rows, totals]
 
 
-def mixture_hours(cfg: Config) -> dict[Split, float]:
-    """Estimated hours of mixtures of each split."""
-    settings = cfg.corpora.download
-    catalogue = load_catalogue(settings.catalogue)
+def _mixtures_line(cfg: Config, catalogue: dict[str, Part]) -> str:
+    hours = {split: _hours(cfg, split, catalogue) for split in _rendered(cfg)}
+    splits = ", ".join(
+        f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: drawn in training"
+        for split in SPLITS
+    )
+    total = sum(hours.values())
+    return f"mixtures: ~{total:.1f} h ({splits}), {_bytes(_mixture_bytes(cfg, total))} on disk"
+
+
+def _rendered(cfg: Config) -> list[Split]:
+    """Splits that are rendered: train only where a model goes through it."""
+    data = {cfg.training_of(role, name).data for role in ROLES for name in getattr(cfg, role)}
+    return [split for split in SPLITS if split != "train" or data != {"dynamic"}]
+
+
+def _hours(cfg: Config, split: Split, catalogue: dict[str, Part]) -> float:
+    """Estimated hours of mixtures of a split."""
     if cfg.mixtures.kind == "drawn" and cfg.mixtures.hours is not None:
-        return {split: getattr(cfg.mixtures.hours, split) for split in SPLITS}
-    result: dict[Split, float] = {}
-    for split in SPLITS:
-        only = settings.speech.subsets.model_copy(
-            update={s: getattr(settings.speech.subsets, split) for s in SPLITS}
-        )
-        speech = settings.speech.model_copy(update={"subsets": only})
-        parts = speech_parts(settings.model_copy(update={"speech": speech}), catalogue)
-        seconds = _utterance_seconds(parts) * LENGTHS[cfg.mixtures.mode]
-        result[split] = _count(cfg, split, catalogue) * seconds / 3600
-    return result
+        return getattr(cfg.mixtures.hours, split)
+    names = getattr(cfg.corpora.download.speech.subsets, split)
+    seconds = _utterance_seconds([catalogue[name] for name in names])
+    return _count(cfg, split, catalogue) * seconds * LENGTHS[cfg.mixtures.mode] / 3600
 
 
 def _shares(part: Part, settings: DownloadCorpus) -> tuple[float, float]:

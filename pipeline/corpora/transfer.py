@@ -1,26 +1,18 @@
-"""Bytes over HTTP, whatever breaks: ranges, mirrors in turn, back-off, resumed files."""
+"""Bytes over HTTP, whatever breaks: ranges, mirrors in turn, back-off."""
 
-import hashlib
-import json
-import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Any, TypeVar
 
 import requests
 import urllib3
-from tqdm import tqdm
 
 from pipeline.errors import PipelineError
 
-T = TypeVar("T")
 CHUNK = 1 << 16  # bytes read at once
-MOST_JSON = 1 << 26  # bytes of a listing; a longer one is no listing
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may be over soon
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "denoise-then-separate"}
 
@@ -37,11 +29,7 @@ class Patience:
     timeout: float = 30.0
     pause: float = 1.0
     longest: float = 300.0
-    tries: int = 6
-
-
-class Corrupt(Exception):
-    """What came is not what its checksum, its archive or its sound says it is."""
+    tries: int = 8
 
 
 class NoRanges(Exception):
@@ -100,19 +88,9 @@ class Source:
         place, failures = start, 0
         while not self.ended(place, end):
             before = place
-            for mirror in self._in_turn():
-                try:
-                    for chunk in self._attempt(mirror, place, end):
-                        place += len(chunk)
-                        yield chunk
-                    break
-                except _Refused as refused:
-                    mirror.lost, mirror.cause = True, str(refused)
-                except _Passing as passing:
-                    mirror.cause = str(passing)
-                    mirror.ready = time.monotonic() + min(passing.wait, self.patience.longest)
-                if place > before:
-                    break
+            for chunk in self._round(place, end):
+                place += len(chunk)
+                yield chunk
             failures = 0 if place > before else failures + 1
             if not self.ended(place, end):
                 failures = self._wait(failures)
@@ -125,6 +103,23 @@ class Source:
         """Whether nothing comes after `place` before `end`, as far as the size is known."""
         end = self.size if end is None or (self.size is not None and end > self.size) else end
         return end is not None and place >= end
+
+    def _round(self, start: int, end: int | None) -> Iterator[bytes]:
+        """Ask the mirrors in turn, until one has sent something."""
+        for mirror in self._in_turn():
+            sent = False
+            try:
+                for chunk in self._attempt(mirror, start, end):
+                    sent = True
+                    yield chunk
+                return
+            except _Refused as refused:
+                mirror.lost, mirror.cause = True, str(refused)
+            except _Passing as passing:
+                mirror.cause = str(passing)
+                mirror.ready = time.monotonic() + min(passing.wait, self.patience.longest)
+            if sent:
+                return
 
     def _in_turn(self) -> list[_Mirror]:
         """Mirrors to ask now: those that send parts first, the one that served last in front."""
@@ -184,20 +179,34 @@ class Source:
         status = response.status_code
         if status in PASSING:
             raise _Passing(f"{status} {response.reason}", _retry_after(response))
-        if status == 416:  # all of it is there already, or what is there is too long
-            self._check_size(_size_told(response))
-            if self.size is not None and start >= self.size:
-                return 0
         if status == 206:
-            first, total = _content_range(response)
-            if first != start:
-                raise _Refused(f"sends byte {first} where {start} is asked for")
-            self._check_size(total)
-            return 0
+            return self._check_part(response, start)
+        if status == 416:
+            return self._check_end(response, start)
         if status != 200:
             raise _Refused(f"{status} {response.reason}")
-        length = response.headers.get("Content-Length")
-        self._check_size(int(length) if length and length.isdigit() else None)
+        return self._check_whole(mirror, response, start, end)
+
+    def _check_part(self, response: requests.Response, start: int) -> int:
+        first, total = _content_range(response)
+        if first != start:
+            raise _Refused(f"sends byte {first} where {start} is asked for")
+        self._check_size(total)
+        return 0
+
+    def _check_end(self, response: requests.Response, start: int) -> int:
+        """Nothing lies behind `start`: all is there already, or what is there is too long."""
+        size = _size_told(response)
+        self._check_size(size)
+        if start < size:
+            raise _Refused(f"{response.status_code} {response.reason}")
+        return 0
+
+    def _check_whole(
+        self, mirror: _Mirror, response: requests.Response, start: int, end: int | None
+    ) -> int:
+        length = response.headers.get("Content-Length", "")
+        self._check_size(int(length) if length.isdigit() else None)
         partly = end is not None and (start > 0 or end < (self.size or end))
         if start > 0 or partly or response.headers.get("Accept-Ranges") != "bytes":
             mirror.whole_only = True
@@ -215,137 +224,6 @@ class Source:
             self.size = total
         if total != self.size:
             raise _Refused(f"has {total} bytes where {self.size} are expected")
-
-
-def from_mirrors(name: str, addresses: list[str], attempt: Callable[[list[str]], T]) -> T:
-    """Run `attempt` with all addresses; as long as what comes is corrupt, with each alone.
-
-    Several mirrors may each have sent a piece, so that none of them is to blame for sure; and a
-    single one gets a second chance, since a cache between here and there may have been at fault.
-
-    Raises:
-        PipelineError: names the cause of every mirror.
-    """
-    try:
-        return attempt(addresses)
-    except Corrupt as error:
-        logging.warning("%s: %s; fetched again, one mirror at a time", name, error)
-    causes = []
-    for address in addresses:
-        try:
-            return attempt([address])
-        except Corrupt as error:
-            causes.append(f"{address}: {error}")
-        except PipelineError as error:
-            causes.append(str(error))
-    raise PipelineError(
-        f"{name}: no mirror serves it whole and right ({'; '.join(causes)});"
-        " add another with corpora.download.catalogue"
-    )
-
-
-def fetch(
-    name: str,
-    addresses: list[str],
-    target: Path,
-    size: int | None = None,
-    checksum: str | None = None,
-    patience: Patience | None = None,
-) -> None:
-    """Fetch a file into `target`, going on from what `target.part` holds.
-
-    Nothing is renamed to `target` before it has its size and, where one is known, its checksum.
-
-    Raises:
-        PipelineError: no mirror serves the file right; names each with its cause.
-    """
-    part = target.with_name(target.name + ".part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-
-    def attempt(some: list[str]) -> None:
-        source = Source(name, some, size, patience or Patience())
-        _append(source, part)
-        try:
-            check_file(part, source.size, checksum)
-        except Corrupt:
-            part.unlink()
-            raise
-        part.replace(target)
-
-    from_mirrors(name, addresses, attempt)
-
-
-def fetch_json(name: str, addresses: list[str], patience: Patience | None = None) -> Any:
-    """Fetch and parse a small JSON document.
-
-    Raises:
-        PipelineError: no mirror serves it.
-    """
-
-    def attempt(some: list[str]) -> Any:
-        text = b""
-        for chunk in Source(name, some, None, patience or Patience()).chunks():
-            text += chunk
-            if len(text) > MOST_JSON:
-                raise Corrupt("is no listing, it does not end")
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise Corrupt("is not JSON") from error
-
-    return from_mirrors(name, addresses, attempt)
-
-
-def check_file(path: Path, size: int | None, checksum: str | None) -> None:
-    """Compare a file with its size in bytes and its checksum, as far as they are known.
-
-    Raises:
-        Corrupt: they differ.
-    """
-    held = path.stat().st_size
-    if size is not None and held != size:
-        raise Corrupt(f"has {held} bytes where {size} are expected")
-    if checksum is None:
-        return
-    kind, _, expected = checksum.partition(":")
-    digest = hashlib.new("sha1" if kind == "git" else kind, usedforsecurity=False)
-    if kind == "git":  # a blob is hashed with its size in front
-        digest.update(f"blob {held}\0".encode())
-    with path.open("rb") as file, progress(f"checking {path.stem}", held) as bar:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            bar.update(len(chunk))
-    if digest.hexdigest() != expected:
-        raise Corrupt(f"has the {kind} {digest.hexdigest()} where {expected} is expected")
-
-
-def _append(source: Source, part: Path) -> None:
-    """Append to `part` what it lacks; one that is longer than the file is begun anew."""
-    held = part.stat().st_size if part.exists() else 0
-    if source.size is not None and held > source.size:
-        part.unlink()
-        held = 0
-    if held:
-        logging.info("%s: goes on from %s", source.name, in_words(held))
-    with part.open("ab") as file, progress(source.name, source.size, held) as bar:
-        for chunk in source.chunks(held):
-            file.write(chunk)
-            bar.total = source.size
-            bar.update(len(chunk))
-
-
-def in_words(amount: float) -> str:
-    """Bytes as people say them: `340 MB`, `6.4 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount /= 1000
-    return f"{amount:.1f} {unit}" if amount < 10 and unit != "bytes" else f"{amount:.0f} {unit}"
-
-
-def progress(name: str, total: int | None, initial: int = 0) -> tqdm:
-    """A bar with rate and remaining time; none where nobody looks."""
-    return tqdm(desc=name, total=total, initial=initial, unit="B", unit_scale=True, disable=None)
 
 
 @contextmanager

@@ -84,14 +84,8 @@ def _speech_gain(talk: dict[str, Any], settings: Mixtures, rng: np.random.Genera
 
 
 def _source(k: int, talk: dict[str, Any], gain: float) -> dict[str, Any]:
-    source = {
-        "utterance": talk["utterance"],
-        "speaker": talk["speaker"],
-        "sex": talk["sex"],
-        "path": talk["path"],
-        "start": 0,
-        "gain": gain,
-    }
+    source = {name: talk[name] for name in ("utterance", "speaker", "sex", "path")}
+    source |= {"start": 0, "gain": gain}
     if "silence" in talk:
         source["silence"] = talk["silence"]
     return {f"source_{k}_{name}": value for name, value in source.items()}
@@ -132,9 +126,8 @@ def _noise(
 
 def _noise_speed(settings: Mixtures, rng: np.random.Generator, split: Split) -> float:
     """The train split hears noise at several speeds, as LibriMix's does."""
-    if split != "train" or len(settings.noise_speeds) == 1:
-        return settings.noise_speeds[0] if split == "train" else 1.0
-    return float(rng.choice(settings.noise_speeds))
+    speeds = settings.noise_speeds if split == "train" else [1.0]
+    return speeds[0] if len(speeds) == 1 else float(rng.choice(speeds))
 
 
 def _noise_snr(settings: Mixtures, rng: np.random.Generator) -> float:

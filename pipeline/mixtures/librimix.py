@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ def read_metadata(
 
     Raises:
         PipelineError: not such metadata, of another number of speakers, or names files that the
-            corpora do not hold; a source that is not at 16 kHz.
+            corpora do not hold; a file that is not at 16 kHz.
     """
     table = pd.concat([_read_csv(path, num_speakers) for path in csvs], ignore_index=True)
     voices = read_manifest(speech).set_index("utterance")
@@ -113,8 +114,11 @@ def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
     paths = [*(f"source_{k}_path" for k in numbers), "noise_path"]
     gains = [*(f"source_{k}_gain" for k in numbers), "noise_gain"]
     types = dict.fromkeys(["mixture_ID", *paths], str) | dict.fromkeys(gains, float)
+    ours = dict.fromkeys(["noise_start", "noise_speed"], float)
     try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, float_precision="round_trip")
+        table = pd.read_csv(
+            path, dtype=types | ours, keep_default_na=False, float_precision="round_trip"
+        )
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read; check mixtures.librimix.metadata") from error
     except ValueError as error:
@@ -128,7 +132,9 @@ def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
     missing = [column for column in types if column not in table]
     if missing:
         raise PipelineError(f"{path}: has no column {missing[0]}; give LibriMix's own metadata")
-    return table
+    named = [speed_named(Path(noise).stem)[1] for noise in table["noise_path"]]
+    starts, speeds = table.get("noise_start", 0), table.get("noise_speed", named)
+    return table.assign(noise_start=starts, noise_speed=speeds)
 
 
 def _check_present(
@@ -164,10 +170,8 @@ def _source_columns(k: int, table: pd.DataFrame, voices: pd.DataFrame) -> dict[s
 def _noise_columns(table: pd.DataFrame, recordings: Recordings) -> dict[str, Any]:
     found = [_find_noise(path, recordings) for path in table["noise_path"]]
     keys, speeds = zip(*(f for f in found if f), strict=True)
-    starts = table.get("noise_start", pd.Series(0, table.index))
     # A start counts samples of what is played at that speed, which may be another file here.
-    counted = table.get("noise_speed", [speed_named(Path(p).stem)[1] for p in table["noise_path"]])
-    moved = [round(s * now / n) for s, now, n in zip(starts, speeds, counted, strict=True)]
+    moved = (table["noise_start"] * np.array(speeds) / table["noise_speed"]).round().astype(int)
     return {
         "noise": [name for _, name in keys],
         "noise_source_path": [recordings[key] for key in keys],
@@ -189,9 +193,9 @@ def _find_noise(path: str, recordings: Recordings) -> tuple[tuple[str, str], flo
 def _lengths(
     plan: dict[str, Any], num_speakers: int, sample_rate: int, mode: Mode
 ) -> dict[str, Any]:
-    """Length of each mixture, and of its longest source's file, from the headers."""
+    """Length of each mixture, and of its longest source's file, from the headers of all files."""
     columns = [plan[f"source_{k}_path"] for k in range(1, num_speakers + 1)]
-    paths = list(dict.fromkeys(path for column in columns for path in column))
+    paths = list(dict.fromkeys(chain(*columns, plan["noise_source_path"])))
     with ThreadPoolExecutor(READERS) as pool:
         held = dict(zip(paths, pool.map(_samples, paths), strict=True))
     samples = np.array([[held[path] for path in column] for column in columns])

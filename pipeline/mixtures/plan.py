@@ -40,7 +40,7 @@ def draw_plan(
     pool = load_pool(utterances, noises, split, settings, rate)
     count = _count(pool, settings, split, seed)
     if settings.join_silence is None:
-        check_enough(pool, settings.num_speakers, count, split)
+        _check_enough(pool, settings, count, split)
     _check_shards(count, shards, split)
     rows = iter(tqdm(_rows(pool, settings, split, seed, count), "drawing", count, disable=None))
     for number, path in enumerate(shards):
@@ -71,13 +71,14 @@ def read_plan(
     logging.info("%s: %d mixtures of LibriMix", split, len(table))
 
 
-def check_enough(pool: Pool, num_speakers: int, count: int, split: Split) -> None:
+def _check_enough(pool: Pool, settings: Mixtures, count: int, split: Split) -> None:
     """Refuse a split that cannot give `count` different sets of utterances."""
-    possible = _combinations(pool.utterances_of_each, num_speakers)
+    possible = _combinations(pool.utterances_of_each, settings.num_speakers)
     if possible < count:
+        key = "counts" if settings.hours is None else "hours"
         raise PipelineError(
-            f"mixtures.counts.{split}: {count} mixtures asked, the utterances give {possible}"
-            " different ones; lower the count or add utterances"
+            f"mixtures.{key}.{split}: {count} mixtures asked, the utterances give {possible}"
+            f" different ones; lower it or add utterances"
         )
 
 

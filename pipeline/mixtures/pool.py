@@ -63,15 +63,16 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
 
 def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Split) -> pd.DataFrame:
     """Utterances with a loudness and, unless they are joined, of the least length."""
-    least = settings.min_seconds * rate if settings.join_silence is None else 0
-    kept = speech[(speech["samples"] >= least) & speech["lufs"].notna()]
+    least = settings.min_seconds if settings.join_silence is None else 0
+    kept = speech[(speech["samples"] >= least * rate) & speech["lufs"].notna()]
     if dropped := len(speech) - len(kept):
+        short = f"are shorter than mixtures.min_seconds = {least:g} s or " if least else ""
         logging.warning(
-            "%s: %d of %d utterances are shorter than mixtures.min_seconds = %g s, not used",
+            "%s: %d of %d utterances %shave no loudness, not used",
             split,
             dropped,
             len(speech),
-            least / rate,
+            short,
         )
     return kept
 

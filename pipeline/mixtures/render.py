@@ -74,7 +74,7 @@ def render(
     gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
     signals = _mix(sources, noise * np.float32(gain), single)
     loudest = max(float(abs(samples).max()) for samples in signals.values())
-    scale = min(1.0, peak / loudest)
+    scale = peak / max(loudest, peak)
     facts = {"noise_gain": gain, "noise_snr": snr(sources, noise * gain), "scale": scale}
     return {name: samples * np.float32(scale) for name, samples in signals.items()}, facts
 

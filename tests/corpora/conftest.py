@@ -1,13 +1,20 @@
 """A web server on this machine with archives of recordings, and a client without patience."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import served as make
 from loopback import Loopback
 
-from pipeline.corpora import download
+from pipeline.config import DownloadCorpus
+from pipeline.corpora import held
+from pipeline.corpora.catalogue import Part
+from pipeline.corpora.download import download_part
 from pipeline.corpora.transfer import Patience
+from pipeline.files import read_manifest
 
 ARCHIVES: dict[str, bytes] = {}  # made once for all tests
 
@@ -31,8 +38,8 @@ def served(server, corpus) -> Loopback:
         for split, name in make.SUBSETS.items():
             ARCHIVES[f"/{name}.tar.gz"] = make.make_tar(make.speech_members(corpus, split))
         ARCHIVES["/wham_noise.zip"] = make.make_zip(make.noise_members(corpus))
+        ARCHIVES.update(make.make_git(corpus))
     server.files |= ARCHIVES
-    make.serve_git(server, corpus)
     return server
 
 
@@ -45,4 +52,43 @@ def patience() -> Patience:
 @pytest.fixture(autouse=True)
 def small_disk(monkeypatch) -> None:
     """Leave nothing free: the disk of a test machine may be nearly full."""
-    monkeypatch.setattr(download, "SPARE", 0)
+    monkeypatch.setattr(held, "SPARE", 0)
+
+
+@pytest.fixture
+def fetched(tmp_path, patience):
+    """`fetched(part, seed, **limits)`: fetch a part; its files, in the order of the list."""
+
+    def run(part: Part, seed=0, out="part.csv", **limits) -> list[str]:
+        kind = "noise" if "max_files" in limits else "speech"
+        settings = DownloadCorpus(**{"folder": str(tmp_path / "data"), kind: limits})
+        download_part(part, settings, seed, tmp_path / out, patience)
+        folder = part.folder(tmp_path / "data").resolve()
+        table = read_manifest(tmp_path / out)
+        assert all(
+            Path(path).stat().st_size == size for path, size in table.itertuples(index=False)
+        )
+        assert not list((tmp_path / "data/downloads").glob("[!.]*"))
+        assert not list(folder.parent.glob(".*unpacking"))
+        return [os.path.relpath(path, folder) for path in table["path"]]
+
+    run.folder = tmp_path / "data"
+    return run
+
+
+@pytest.fixture
+def parts(served):
+    """Rows of the catalogue for what is served."""
+    noise = {"kind": "noise", "unpacks_to": "wham_noise"}
+    address = served.url(f"/repos/o/r/git/trees/{make.COMMIT}")
+    served.files["/meta.csv"] = b"mixture_ID,length\n"
+    zipped = noise | {"format": "zip", "checksum": None}
+    tree = noise | {"format": "git", "address": address, "bytes": None, "checksum": None}
+    tree["unpacks_to"] = "ms_snsd"
+    table = {"kind": "librimix", "format": "file", "unpacks_to": "LibriMix/metadata"}
+    return SimpleNamespace(
+        speech=make.part_of(served, "test-clean", "/test-clean.tar.gz"),
+        noise=make.part_of(served, "wham_noise", "/wham_noise.zip", **zipped),
+        git=make.part_of(served, "ms_snsd", "/wham_noise.zip", **tree),
+        table=make.part_of(served, "meta", "/meta.csv", **table),
+    )

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from served import refused
 
 from pipeline.config import DownloadCorpus, load_config
 from pipeline.corpora.catalogue import (
@@ -12,7 +13,6 @@ from pipeline.corpora.catalogue import (
 )
 from pipeline.corpora.roots import corpus_roots
 from pipeline.corpora.summary import amounts, download_summary
-from pipeline.errors import PipelineError
 
 NETWORKS = {
     "denoisers": {"d": {"model": "conv_tasnet"}},
@@ -36,13 +36,6 @@ def table(tmp_path):
         return str(tmp_path / "own.csv")
 
     return write
-
-
-def refused(function, *arguments) -> str:
-    with pytest.raises(PipelineError) as error:
-        function(*arguments)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def test_every_packaged_row_is_whole():
@@ -95,6 +88,8 @@ def test_another_corpus_is_added(table):
         (OWN + ",more", "row 'mine' has more cells than the header"),
         (OWN.replace("mine", "", 1), "a row has no part"),
         (OWN.replace("a.tar,,,", "a.tar,,,md5:12"), "mine: checksum: "),
+        (OWN.replace("tar,", "zip,", 1), "mine: format: speech must be tar, not zip"),
+        (OWN.replace("speech,tar", "noise,file"), "noise must be tar or zip or git, not file"),
     ],
 )
 def test_a_bad_row_is_named(table, row, words):
@@ -139,6 +134,18 @@ def test_a_selection_the_format_cannot_give_is_refused(table):
     check_download(configured(**settings | {"noise": {"corpus": "mine"}}))
 
 
+def test_two_parts_in_one_folder_are_refused(table):
+    extra = table(OWN.replace("LibriSpeech/mine", "LibriSpeech/./dev-clean"))
+    subsets = {"train": ["mine"], "dev": ["dev-clean"], "test": ["test-clean"]}
+    message = refused(check_download, configured(catalogue=extra, speech={"subsets": subsets}))
+    assert message.startswith("config: corpora.download: mine and dev-clean both lie in ")
+
+
+def test_cells_may_hold_line_breaks(table):
+    extra = table(OWN.replace("Me", '"Me\nand\u2028you"'))
+    assert load_catalogue(extra)["mine"].attribution == "Me\nand\u2028you"
+
+
 def test_other_kinds_of_corpora_ask_nothing_of_the_catalogue():
     cfg = configured(kind="demo", noise={"corpus": "none"})
     check_download(cfg)
@@ -176,6 +183,16 @@ def test_the_summary_says_what_is_moved_and_stored():
     assert rows["in"][2:4] == ["~7.3", "GB"]
     assert any("WAV at 8 kHz" in line for line in lines)
     assert re.search(r"mixtures: ~23\.\d h \(train ~23\.\d h.*~8\.\d GB on disk", lines[-1])
+
+
+def test_a_train_split_that_is_never_rendered_takes_no_disk():
+    hours = {"hours": {"train": 100, "dev": 1, "test": 2}}
+    dynamic = {"training": {"data": "dynamic"}, "corpora": {"kind": "download"}, "mixtures": hours}
+    line = download_summary(load_config(NETWORKS | dynamic))[-1]
+    assert line.startswith("mixtures: ~3.0 h (train: drawn in training, dev ~1.0 h, test ~2.0 h), ")
+    one = {"d": {"model": "conv_tasnet", "training": {"data": "rendered"}}}
+    line = download_summary(load_config(NETWORKS | dynamic | {"denoisers": one}))[-1]
+    assert line.startswith("mixtures: ~103.0 h (train ~100.0 h, ")
 
 
 def test_what_nobody_has_published_is_said_to_be_unknown():

@@ -1,72 +1,16 @@
-import json
-import logging
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import served as make
 from loopback import Manners
+from served import refused
 
 from pipeline import audio
-from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, remote
-from pipeline.corpora.catalogue import Part
-from pipeline.corpora.download import RECORD, download_part
-from pipeline.errors import PipelineError
-from pipeline.files import read_json, read_manifest
+from pipeline.corpora import download, held, remote
 
 TAR, ZIP = "/test-clean.tar.gz", "/wham_noise.zip"
-
-
-@pytest.fixture
-def fetched(tmp_path, patience):
-    """`fetched(part, seed, **limits)`: fetch a part; its files, in the order of the list."""
-
-    def run(part: Part, seed=0, out="part.csv", **limits) -> list[str]:
-        kind = "noise" if "max_files" in limits else "speech"
-        settings = DownloadCorpus(**{"folder": str(tmp_path / "data"), kind: limits})
-        download_part(part, settings, seed, tmp_path / out, patience)
-        folder = part.folder(tmp_path / "data")
-        table = read_manifest(tmp_path / out)
-        assert all(
-            Path(path).stat().st_size == size for path, size in table.itertuples(index=False)
-        )
-        assert not list((tmp_path / "data/downloads").glob("[!.]*"))
-        assert not list(folder.parent.glob(".*unpacking"))
-        return [os.path.relpath(path, folder) for path in table["path"]]
-
-    run.folder = tmp_path / "data"
-    return run
-
-
-@pytest.fixture
-def parts(served):
-    """Rows of the catalogue for what is served."""
-    noise = {"kind": "noise", "unpacks_to": "wham_noise"}
-    address = served.url(f"/repos/o/r/git/trees/{make.COMMIT}")
-    served.files["/meta.csv"] = b"mixture_ID,length\n"
-    tree = {"format": "git", "address": address, "bytes": None, "checksum": None}
-    table = {"kind": "librimix", "format": "file", "unpacks_to": "LibriMix/metadata"}
-    return SimpleNamespace(
-        speech=make.part_of(served, "test-clean", TAR),
-        noise=make.part_of(served, "wham_noise", ZIP, **noise, format="zip", checksum=None),
-        git=make.part_of(served, "ms_snsd", ZIP, **noise | tree | {"unpacks_to": "ms_snsd"}),
-        table=make.part_of(served, "meta", "/meta.csv", **table),
-    )
-
-
-def refused(function, *arguments, **values) -> str:
-    with pytest.raises(PipelineError) as error:
-        function(*arguments, **values)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def sound(names):
@@ -77,14 +21,8 @@ def speakers(names):
     return list(dict.fromkeys(name.split("/")[0] for name in names))
 
 
-def contents(members, folder):
-    """What an archive holds below `folder`, in its order."""
-    inside = ((name.partition(f"{folder}/")[2], content) for name, content in members)
-    return {name: content for name, content in inside if name}
-
-
 def test_a_whole_tar(parts, served, fetched, corpus):
-    members = contents(make.speech_members(corpus, "test"), "test-clean")
+    members = make.contents(make.speech_members(corpus, "test"), "test-clean")
     assert fetched(parts.speech) == list(members)
     folder = fetched.folder / "LibriSpeech/test-clean"
     assert all((folder / name).read_bytes() == content for name, content in members.items())
@@ -102,7 +40,7 @@ def test_what_is_there_is_not_fetched_again(parts, served, fetched):
 
 def test_a_few_speakers_of_a_tar_move_a_part_of_it(parts, served, fetched, corpus, monkeypatch):
     monkeypatch.setattr(remote, "BLOCK", 1 << 16)
-    names = contents(make.speech_members(corpus, "test"), "test-clean")
+    names = make.contents(make.speech_members(corpus, "test"), "test-clean")
     wanted = speakers(names)[:2]
     got = fetched(parts.speech, max_speakers=2)
     assert got == [name for name in names if name.split("/")[0] in wanted]
@@ -204,108 +142,6 @@ def test_a_truncated_tar_is_refused(parts, served, fetched):
     assert not list(fetched.folder.rglob("*.flac"))
 
 
-def test_a_few_recordings_of_a_zip_move_a_part_of_it(parts, served, fetched, corpus, caplog):
-    got = fetched(parts.noise, max_files=12)
-    members = contents(make.noise_members(corpus), "wham_noise")
-    folder = fetched.folder / "wham_noise"
-    assert len(got) == 12 and {name.split("/")[0] for name in got} == {"tr", "cv", "tt"}
-    assert all((folder / name).read_bytes() == members[name] for name in got)
-    read = sum(len(members[name]) for name in got)
-    assert served.sent.total() < read + 2 * remote.TAIL
-    assert len(served.asked) <= 14
-
-
-def test_more_recordings_fetch_only_those_that_are_missing(parts, served, fetched):
-    few = fetched(parts.noise, max_files=6)
-    served.forget()
-    more = fetched(parts.noise, max_files=9)
-    assert set(few) < set(more)
-    assert len(served.asked) <= 3 + 2  # the directory, and three recordings
-    served.forget()
-    assert fetched(parts.noise, max_files=6) == few and not served.asked
-    assert len(fetched(parts.noise, seed=3, max_files=6)) == 6
-    everything = fetched(parts.noise)
-    assert len(everything) > 12 and set(more) < set(everything)
-
-
-def test_an_interrupted_selection_goes_on(parts, served, fetched):
-    served.manners = lambda path, number: Manners(status=404) if number > 4 else Manners()
-    refused(fetched, parts.noise, max_files=12)
-    held = len(list(fetched.folder.rglob("*.wav")))
-    assert held > 0
-    served.manners = lambda path, number: Manners()
-    served.forget()
-    assert len(fetched(parts.noise, max_files=12)) == 12
-    assert len(served.asked) <= 2 + 12 - held
-
-
-def test_a_wrong_byte_in_a_zip_is_fetched_from_another_mirror(parts, served, fetched):
-    wrong = bytearray(served.files[ZIP])
-    for place in range(0, len(wrong) - 100_000, 5000):
-        wrong[place] ^= 1
-    served.files["/good"] = served.files[ZIP]
-    served.files[ZIP] = bytes(wrong)
-    assert "no mirror serves it whole and right" in refused(fetched, parts.noise, max_files=12)
-    assert not (fetched.folder / "wham_noise").exists()
-    part = parts.noise.model_copy(update={"mirrors": [served.url("/good")]})
-    assert len(fetched(part, max_files=12)) == 12
-
-
-def test_a_vanished_recording_is_fetched_again(parts, served, fetched, caplog):
-    got = fetched(parts.noise, max_files=5)
-    (fetched.folder / "wham_noise" / got[0]).unlink()
-    (fetched.folder / "wham_noise" / got[1]).write_bytes(b"cut")
-    served.forget()
-    assert fetched(parts.noise, max_files=5) == got
-    assert len(served.asked) <= 4
-    assert "2 files are missing or changed; fetched again" in caplog.text
-
-
-def test_a_repository_becomes_three_splits(parts, served, fetched):
-    got = fetched(parts.git)
-    assert {name.split("/")[0] for name in got} == {"tr", "cv", "tt"}
-    blobs = [c for path, c in served.files.items() if f"{make.COMMIT}/noise" in path]
-    folder = fetched.folder / "ms_snsd"
-    assert sorted((folder / name).read_bytes() for name in got) == sorted(blobs)
-
-
-def test_a_few_files_of_a_repository(parts, served, fetched):
-    few = fetched(parts.git, max_files=4)
-    assert len(few) == 4 and len(served.asked) == 3 + 4
-    assert set(few) < set(fetched(parts.git, max_files=7))
-    assert len(served.asked) == 2 * 3 + 7
-
-
-def test_a_recording_for_the_test_is_for_nothing_else(parts, served, fetched, corpus):
-    tree = json.loads(served.files[f"/repos/o/r/git/trees/{2:040d}"])
-    train = json.loads(served.files[f"/repos/o/r/git/trees/{1:040d}"])
-    train["tree"].append(tree["tree"][0] | {"path": "again.wav"})
-    served.files[f"/repos/o/r/git/trees/{1:040d}"] = json.dumps(train).encode()
-    assert not any("again" in name for name in fetched(parts.git))
-
-
-def test_a_wrong_file_of_a_repository_is_refused(parts, served, fetched):
-    for path in served.files:
-        if path.startswith(f"/repos/o/r/{make.COMMIT}"):
-            served.files[path] = served.files[path][::-1]
-    assert "has the git " in refused(fetched, parts.git)
-
-
-@pytest.mark.parametrize(
-    "tree, words",
-    [
-        ({"truncated": True, "tree": []}, "the listing is cut short"),
-        ({"truncated": False, "tree": []}, "has no noise_train and noise_test"),
-        ({"message": "rate limit"}, "gives no listing of a git tree"),
-        ({"truncated": False, "tree": [{"path": "../x", "type": "tree"}]}, "unsafe name"),
-        ([], "gives no listing"),
-    ],
-)
-def test_a_bad_listing_is_refused(parts, served, fetched, tree, words):
-    served.files[f"/repos/o/r/git/trees/{make.COMMIT}"] = json.dumps(tree).encode()
-    assert words in refused(fetched, parts.git)
-
-
 def test_a_single_file(parts, served, fetched):
     assert fetched(parts.table) == ["meta.csv"]
     (fetched.folder / "LibriMix/metadata/meta.csv").write_text("changed")
@@ -316,15 +152,18 @@ def test_a_single_file(parts, served, fetched):
 def test_a_name_that_leads_out_leaves_nothing(parts, served, fetched, tmp_path, name):
     served.files["/evil"] = make.make_tar([("L/test-clean/1/2/a.txt", b"1"), (name, b"evil")])
     part = make.part_of(served, "test-clean", "/evil")
-    assert f"unsafe name '{name}'" in refused(fetched, part)
+    assert f"unsafe name {name!r}" in refused(fetched, part)
     left = [path for path in tmp_path.rglob("x") if path.is_file()]
     assert not left and not (fetched.folder / "LibriSpeech/test-clean").exists()
 
 
-def test_an_archive_of_something_else_is_named(served, fetched):
+def test_an_archive_of_something_else_is_named(parts, served, fetched):
     served.files["/other"] = make.make_tar([("L/other/1/2/a.flac", b"1")])
     message = refused(fetched, make.part_of(served, "test-clean", "/other"))
-    assert "test-clean holds nothing there; check unpacks_to" in message
+    assert "holds nothing in a folder 'test-clean'; check unpacks_to" in message
+    served.files |= {"/other": served.files[TAR]}
+    part = make.part_of(served, "test-clean", "/other")
+    assert fetched(part)
 
 
 def test_a_folder_of_the_users_is_left_alone(parts, served, fetched):
@@ -338,7 +177,7 @@ def test_a_folder_of_the_users_is_left_alone(parts, served, fetched):
 
 def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monkeypatch):
     usage = SimpleNamespace(free=len(served.files[TAR]))
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(held.shutil, "disk_usage", lambda path: usage)
     message = refused(fetched, parts.speech)
     assert message.startswith(f"{fetched.folder}: test-clean needs ") and " are free; " in message
     assert "corpora.download.folder" in message and not served.asked
@@ -360,67 +199,53 @@ def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_from(parts, served, fet
     assert fetched(parts.speech) and not served.sent.total()
 
 
-def test_what_is_moved_is_said_first(parts, served, fetched, caplog):
-    with caplog.at_level(logging.INFO):
-        fetched(parts.noise, max_files=5)
-    first, second, *_ = caplog.messages
-    assert first.startswith("wham_noise: ") and " to fetch, " in first and "CC0 1.0" in first
-    assert "5 of " in second and "to store" in second
-
-
-def test_the_record_names_part_and_licence(parts, served, fetched):
-    fetched(parts.noise, max_files=5)
-    record = read_json(fetched.folder / "wham_noise" / RECORD)
-    assert record["part"] == "wham_noise" and record["licence"] == "A corpus: CC0 1.0 (Nobody 2020)"
-
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, remote
-download.SPARE, remote.BLOCK = 0, 1 << 16
-part = download.Part.model_validate_json(Path(sys.argv[1]).read_text())
-settings = DownloadCorpus.model_validate_json(sys.argv[2])
-download.download_part(part, settings, 0, Path(sys.argv[3]))
-"""
-
-
-@pytest.fixture
-def beside(parts, fetched, served, tmp_path):
-    """`beside(**limits)`: another process that fetches the speech, once it is at work."""
-
-    def start(**limits) -> subprocess.Popen:
-        served.manners = lambda path, number: Manners(slow=0.01)
-        (tmp_path / "part.json").write_text(parts.speech.model_dump_json())
-        settings = DownloadCorpus(folder=str(fetched.folder), speech=limits).model_dump_json()
-        arguments = [tmp_path / "part.json", settings, tmp_path / "beside.csv"]
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, arguments)])
-        while served.sent.total() < len(served.files[TAR]) // 4:
-            time.sleep(0.01)
-        return process
-
-    return start
-
-
-def test_two_runs_fetch_a_part_once(parts, served, fetched, beside, tmp_path, caplog):
-    other = beside()
-    with caplog.at_level(logging.INFO):
-        files = fetched(parts.speech)
-    assert other.wait() == 0 and "another run fetches it; waiting" in caplog.text
-    assert served.sent.total() == len(served.files[TAR])
-    assert len(read_manifest(tmp_path / "beside.csv")) == len(files)
-
-
-@pytest.mark.parametrize("limits", [{}, {"max_speakers": 99}])
-def test_a_killed_job_goes_on_where_it_was(parts, served, fetched, beside, tmp_path, limits):
-    killed, size = beside(**limits), len(served.files[TAR])
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    held = (fetched.folder / "downloads/test-clean.tar.part").stat().st_size
-    assert 0 < held < size and not (tmp_path / "beside.csv").exists()
-    time.sleep(0.1)  # until the server has noticed
+def test_runs_of_different_limits_share_a_folder(parts, served, fetched):
+    few = fetched(parts.speech, max_speakers=2)
+    one = fetched(parts.speech, max_utterances=1)
+    assert len(sound(one)) == len(speakers(one)) > 2
     served.forget()
-    served.manners = lambda path, number: Manners()
-    fetched(parts.speech, **limits)
-    assert served.sent.total() == size - held
+    assert sound(fetched(parts.speech, max_speakers=2)) == sound(few)
+    assert not served.asked
+
+
+def test_a_vanished_file_counts_only_where_it_is_wanted(parts, served, fetched, caplog):
+    everything = fetched(parts.speech)
+    last = fetched.folder / "LibriSpeech/test-clean" / sound(everything)[-1]
+    last.write_bytes(b"cut")
+    served.forget()
+    fetched(parts.speech, max_speakers=1)
+    assert not served.asked and not caplog.text
+    assert fetched(parts.speech) == everything and served.asked
+    assert "1 files are missing or changed; fetched again" in caplog.text
+
+
+def test_an_archive_left_behind_is_checked(parts, served, fetched):
+    left = fetched.folder / "downloads/test-clean.tar"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(make.make_tar([("L/test-clean/1/2/other.flac", b"another version")]))
+    assert "1/2/other.flac" not in fetched(parts.speech)
+    assert served.sent.total() == len(served.files[TAR])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_is_a_link_is_filled_where_it_leads(parts, fetched, tmp_path, there):
+    far = tmp_path / "other disk/far"
+    far.mkdir(parents=True)
+    if not there:
+        far.rmdir()
+    (fetched.folder / "LibriSpeech").mkdir(parents=True)
+    (fetched.folder / "LibriSpeech/test-clean").symlink_to(far)
+    assert len(speakers(fetched(parts.speech, max_speakers=1))) == 1
+    assert len(speakers(fetched(parts.speech, max_speakers=2))) == 2
+    assert (fetched.folder / "LibriSpeech/test-clean").is_symlink() and any(far.iterdir())
+    assert (fetched.folder / "LibriSpeech/SPEAKERS.TXT").exists()
+    assert [path.name for path in far.parent.iterdir()] == ["far"]
+
+
+def test_a_part_that_comes_in_another_format_is_fetched_anew(parts, served, fetched, corpus):
+    fetched(parts.noise, max_files=3)
+    served.files["/noise.tar.gz"] = make.make_tar(make.noise_members(corpus))
+    noise = {"kind": "noise", "unpacks_to": "wham_noise"}
+    packed = make.part_of(served, "wham_noise", "/noise.tar.gz", **noise)
+    everything = fetched(packed)
+    assert sorted(everything) == fetched(parts.noise)

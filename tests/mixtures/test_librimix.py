@@ -280,6 +280,20 @@ def test_other_files_are_no_metadata(bench, tmp_path):
         read_metadata([csv], *bench.manifests, 3, 8000, "min")
 
 
+def test_noise_at_another_rate_is_refused(bench):
+    audio.write(bench.corpus.noise / "tr/long.wav", np.ones(90000), 48000)
+    with pytest.raises(PipelineError, match=r"tr/long\.wav: is at 48000 Hz, LibriMix's"):
+        bench.plan(8000, "min", "longsp08")
+
+
+def test_metadata_with_and_without_starts_is_joined(bench, tmp_path):
+    """A subset of LibriMix's beside one that we have exported."""
+    first = bench.write(["long"], noise_start=800, noise_speed=1.0).rename(tmp_path / "first.csv")
+    second = bench.write(["longsp08"], mixture_ID="second")
+    plan = read_metadata([first, second], *bench.manifests, 3, 8000, "min")
+    assert list(plan["noise_start"]) == [800, 0] and list(plan["noise_speed"]) == [1.0, 0.8]
+
+
 def test_speech_at_another_rate_is_refused(bench):
     path = bench.corpus.speech / "train-clean/1002/7/1002-7-0001.flac"
     audio.write(path, np.ones(9000), 22050, format="FLAC")

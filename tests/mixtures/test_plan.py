@@ -193,7 +193,19 @@ def test_short_utterances_are_left_out_and_counted(plan, converted, caplog):
     long = set(speech[speech["samples"] >= 1.22 * RATE]["utterance"])
     assert len(long) == 6
     assert set(sources(table)["utterance"]) == long
-    assert [m for m in caplog.messages if m.startswith("test: 4 of 10 utterances are shorter")]
+    short = "shorter than mixtures.min_seconds = 1.22 s or have no loudness, not used"
+    assert f"test: 4 of 10 utterances are {short}" in caplog.messages
+
+
+def test_utterances_without_loudness_are_not_joined(converted, settings, tmp_path, caplog):
+    speech = read_manifest(converted.speech)
+    speech.loc[speech["utterance"].str.endswith("0000"), "lufs"] = np.nan
+    write_manifest(tmp_path / "speech.csv", speech)
+    mixtures = settings(min_seconds=5, join_silence=0)
+    with caplog.at_level(logging.WARNING):
+        pool = load_pool(tmp_path / "speech.csv", converted.noise, "test", mixtures, RATE)
+    assert len(pool.utterances["path"]) == 5
+    assert caplog.messages == ["test: 5 of 10 utterances have no loudness, not used"]
 
 
 def test_an_utterance_of_just_the_length_is_used(plan, converted):
@@ -241,6 +253,29 @@ def test_hours_are_filled_and_not_more(plan):
     table = plan(hours={"train": 1, "dev": 1, "test": 0.01}, min_seconds=0.5)
     seconds = table["length"].cumsum() / RATE
     assert seconds.iloc[-1] >= 36 > seconds.iloc[-2]
+
+
+def test_hours_below_one_mixture_give_one(plan, tmp_path):
+    assert len(plan(hours=dict.fromkeys(["train", "dev", "test"], 1e-9))) == 1
+
+
+def test_hours_that_the_utterances_do_not_fill_are_refused(plan):
+    with pytest.raises(
+        PipelineError, match=r"^mixtures\.hours\.test: \d+ mixtures asked, .* give 10"
+    ):
+        plan(hours=dict.fromkeys(["train", "dev", "test"], 0.01), num_speakers=1)
+
+
+def test_a_speaker_of_one_short_utterance_repeats_it(converted, settings, tmp_path):
+    speech = read_manifest(converted.speech).query("split == 'test'").groupby("speaker").head(1)
+    write_manifest(tmp_path / "speech.csv", speech)
+    mixtures = settings(num_speakers=2, min_seconds=5, join_silence=0.5, mode="max")
+    inputs = tmp_path / "speech.csv", converted.noise, [tmp_path / "plan.csv"]
+    draw_plan(*inputs, "test", mixtures, 0, RATE)
+    for row in read_manifest(tmp_path / "plan.csv").to_dict("records"):
+        for k in (1, 2):
+            paths = row[f"source_{k}_path"].split("|")
+            assert len(paths) > 2 and len(set(paths)) == 1 and row[f"source_{k}_silence"] == 4000
 
 
 def test_snr_is_drawn_from_its_levels(draws):

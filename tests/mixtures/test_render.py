@@ -201,6 +201,34 @@ def test_a_silent_stretch_of_noise_is_not_blown_up(tmp_path, voice):
     assert np.array_equal(heard["mix_both"], heard["mix_clean"])
 
 
+def test_silence_in_silence_is_rendered(tmp_path):
+    """A piece of a recording may hold zeros alone, of the voice and of the noise."""
+    for name in ("voice", "noise"):
+        audio.write(tmp_path / f"{name}.wav", np.zeros(9000, np.float32), RATE)
+    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 0.9)
+    assert facts["scale"] == 1 and not any(samples.any() for samples in heard.values())
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.2])
+def test_a_noise_of_one_sample_is_repeated(tmp_path, voice, speed):
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    audio.write(tmp_path / "noise.wav", np.array([0.5], np.float32), RATE)
+    noise = {"noise_snr": 3.0, "noise_start": 0, "noise_speed": speed}
+    heard, facts = render(planned(tmp_path, noise, 1.0), 1, RATE, 0.9)
+    assert len(heard["noise"]) == 8000 and np.ptp(heard["noise"]) == 0
+    assert facts["noise_snr"] == pytest.approx(3) and heard["noise"].all()
+
+
+def test_joined_speech_is_padded_in_max_mode(make):
+    table = make(mode="max", min_seconds=3, join_silence=0.25, num_speakers=2, mix_single=True)
+    assert not table.drop(columns="source_1_sex").isna().any(axis=None)
+    for row in table.to_dict("records"):
+        heard = signals(row, ("s1", "s2", "mix_single"))
+        assert all(len(samples) == row["length"] for samples in heard.values())
+        ends = [np.flatnonzero(heard[name])[-1] for name in ("s1", "s2")]
+        assert min(ends) < max(ends) and max(ends) > row["length"] - 10
+
+
 @pytest.fixture(scope="module")
 def white():
     return np.random.default_rng(0).standard_normal(60000).astype(np.float32)

@@ -206,6 +206,18 @@ def test_an_epoch_fills_the_hours_where_those_are_asked_for(fresh):
     assert len(FreshMixtures(fresh("noisy", hours=hours), SECTION, 7)) == 72
 
 
+def test_an_utterance_as_long_as_the_segment_or_shorter_begins_with_it(fresh):
+    data = fresh("clean", num_speakers=1)
+    held = max(data.pool.utterances["samples"])
+    for samples, spare in ((held, 0), (held + 800, 800)):
+        section = Training(segment_seconds=samples / RATE, speech_speed=(1, 1))
+        items = FreshMixtures(data, section, 7)
+        rows = [items.draw((0, item)) for item in range(20)]
+        assert {row["source_1_start"] for row in rows} == {0}
+        _, targets = items[0, 0]
+        assert targets.shape == (1, samples) and not targets[:, samples - spare :].any()
+
+
 def test_joined_utterances_are_drawn_too(fresh):
     data = fresh("noisy", num_speakers=1, min_seconds=3, join_silence=0.25)
     items = FreshMixtures(data, SECTION, 7)

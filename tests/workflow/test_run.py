@@ -91,6 +91,36 @@ def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
     assert "demo_corpus" not in jobs
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "mixtures={noise_lufs: [-40, -30]}",  # noise_rule is wham
+        "mixtures={librimix: {metadata: none}}",  # kind is drawn
+        "training={speech_speed: [1, 1]}",  # data is rendered
+    ],
+)
+def test_a_key_that_nothing_looks_at_makes_nothing_again(finished, change):
+    assert set(finished.jobs("--config", change)) == {"report"}  # which shows all keys
+
+
+def test_speeds_of_noise_are_the_train_split_s_alone(finished):
+    jobs = finished.jobs("mixtures", "--config", "mixtures={noise_speeds: [0.8, 1]}")
+    assert jobs["draw_plan"] == jobs["render"] == jobs["gather_mixtures"] == 1
+
+
+def test_librimix_instead_of_drawn_makes_mixtures_and_models_again(finished, tmp_path):
+    subsets = {"train": ["a"], "dev": ["b"], "test": ["c"]}
+    for [name] in subsets.values():
+        (tmp_path / f"libri3mix_{name}.csv").touch()
+    change = tmp_path / "change.yaml"
+    librimix = {"metadata": str(tmp_path), "subsets": subsets}
+    change.write_text(yaml.safe_dump({"mixtures": {"kind": "librimix", "librimix": librimix}}))
+    jobs = finished.jobs(config=(SMOKE, change))
+    assert jobs["read_plan"] == jobs["render"] == jobs["gather_mixtures"] == 3
+    assert jobs["train_denoiser"] == 1 and jobs["train_separator"] == 3
+    assert not {"convert", "scan_corpora", "draw_plan"} & set(jobs)
+
+
 @pytest.mark.parametrize("preset", ["mini", "libri3mix"])
 def test_presets_dry_run(workspace, preset):
     config = ROOT / f"workflow/presets/{preset}.yaml"

@@ -30,10 +30,9 @@ TRAINED_SEPARATORS = [
 SYSTEMS = [
     f"{trained}/{tested}" for trained in TRAINED_SEPARATORS for tested in cfg.conditions
 ]
-# What of the mixtures decides their audio once they are drawn.
-RENDERING = cfg.mixtures.model_dump(
-    mode="json", include={"kind", "mode", "mix_single", "peak"}
-)
+# What of the mixtures decides their audio once they are drawn, or read from LibriMix's metadata.
+HEARD = {"kind", "mix_single", "peak" if cfg.mixtures.kind == "drawn" else "mode"}
+RENDERING = cfg.mixtures.model_dump(mode="json", include=HEARD)
 GPU = 0 if cfg.machine.device == "cpu" else 1
 
 
@@ -63,9 +62,19 @@ def require_gpu():
 
 
 def drawn_mixtures(wildcards):
-    """What decides the draws of one split: more mixtures of another split change nothing."""
-    settings = cfg.mixtures.model_dump(mode="json", exclude={"librimix", "mix_single"})
-    for amounts in filter(None, (settings["counts"], settings["hours"])):
+    """What decides the draws of one split: other splits and keys not looked at change nothing."""
+    given = cfg.mixtures
+    unused = {
+        "counts": given.hours is not None,
+        "speech_lufs": given.speech_rms is not None,
+        "noise_speeds": wildcards.split != "train",
+        "noise_snr": given.noise_rule != "wham" or given.noise_snr_levels,
+        "noise_snr_levels": given.noise_rule != "wham",
+        "noise_lufs": given.noise_rule != "librimix",
+    }
+    left_out = {"kind", "librimix", "mix_single"} | {k for k, v in unused.items() if v}
+    settings = given.model_dump(mode="json", exclude=left_out)
+    for amounts in filter(None, map(settings.get, ("counts", "hours"))):
         amounts |= dict.fromkeys(amounts, amounts[wildcards.split])
     return settings
 
@@ -142,7 +151,8 @@ def denoised_for_test(wildcards):
 def fresh_mixtures():
     """What decides the mixtures that are drawn in training: a piece has neither end nor mode."""
     settings = drawn_mixtures(SimpleNamespace(split="train"))
-    return {k: v for k, v in settings.items() if k not in ("kind", "mode")}
+    del settings["mode"]
+    return settings
 
 
 def training_job(role, name, condition):

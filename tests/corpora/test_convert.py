@@ -39,10 +39,9 @@ def refused(scan):
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
     before, table = read_manifest(scan), converted(scan, rate=rate)
-    assert list(table.columns) == [*before.columns, "samples", "lufs", "peak"]
-    assert table.drop(columns=["path", "samples", "lufs", "peak"]).equals(
-        before.drop(columns="path")
-    )
+    facts = ["samples", "lufs", "rms", "peak"]
+    assert list(table.columns) == [*before.columns, *facts]
+    assert table.drop(columns=["path", *facts]).equals(before.drop(columns="path"))
     for source, row in zip(before["path"], table.to_dict("records"), strict=True):
         header = sf.info(row["path"])
         assert (header.format, header.subtype) == ("WAV", "PCM_16")
@@ -52,6 +51,8 @@ def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
         samples, _ = sf.read(row["path"])
         measured = pyloudnorm.Meter(rate).integrated_loudness(samples)
         assert row["lufs"] == pytest.approx(measured, abs=0.01)
+        power = 20 * np.log10(np.sqrt(np.mean(samples**2)))
+        assert row["rms"] == pytest.approx(power, abs=0.01)
         assert row["peak"] == pytest.approx(abs(samples).max(), abs=2 / 32768)
 
 

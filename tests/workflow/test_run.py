@@ -52,6 +52,11 @@ def test_more_test_mixtures_train_nothing_again(finished):
     assert not any(name.startswith("train_") for name in jobs)
 
 
+def test_another_number_of_speakers_converts_nothing_again(finished):
+    jobs = finished.jobs("--config", "mixtures={num_speakers: 2}")
+    assert jobs["draw_plan"] == 3 and not {"scan_corpora", "convert"} & jobs.keys()
+
+
 def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"separators": {"small": {"arguments": {"X": 3}}}}))

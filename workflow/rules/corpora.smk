@@ -76,7 +76,6 @@ rule scan_corpora:
         "../../envs/data.yaml"
     params:
         corpora=cfg.corpora.model_dump(mode="json", include={"kind", cfg.corpora.kind}),
-        num_speakers=cfg.mixtures.num_speakers,
     script:
         "../scripts/scan_corpora.py"
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
-    from pipeline.config import Corpora
+    from pipeline.config import Corpora, load_config
     from pipeline.corpora.roots import corpus_roots
     from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
     corpora = Corpora(**snakemake.params.corpora)
     folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
     only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
-    num_speakers = snakemake.params.num_speakers
+    # Not a parameter: it is checked early, but decides nothing of what is listed.
+    num_speakers = load_config(snakemake.config).mixtures.num_speakers
     scan_speech(folders, num_speakers, Path(snakemake.output.speech), only)
     scan_noise(noise, Path(snakemake.output.noise), only)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 SPEAKERS, UTTERANCES, NOISES = 921, 104_014, 20_000
 PLANS = [30_000, 100_000, 1_000_000]  # mixtures
 PLAN_SHARDS = 64
-DAGS = [(30_000, 16), (30_000, 64), (1_000_000, 64), (1_000_000, 128)]  # mixtures, shards
+DAGS = [(30_000, 16), (1_000_000, 64), (1_000_000, 128)]  # mixtures, shards
 CORPORA = "corpora={kind: local, local: {speech: LibriSpeech, noise: wham_noise}}"
 
 

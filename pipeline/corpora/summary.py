@@ -7,7 +7,7 @@ from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use
 from pipeline.corpora.remote import in_words
 
 SWELLING = 1.1  # of a tar of FLAC, unpacked: LibriSpeech's grow by 6 %
-SAMPLE_BYTES = 2
+SAMPLE_BYTES, ESTIMATE_BYTES = 2, 4
 FOLDERS = 3  # of a split beside one a speaker: mix_clean, mix_both, noise
 UTTERANCE = 12.0  # seconds, where the catalogue does not tell
 # Length of a mixture over that of an utterance, from LibriMix's `Storage_info.txt` of Libri3Mix.
@@ -57,7 +57,7 @@ def download_summary(cfg: Config) -> list[str]:
     return [
         f"corpora.kind is download: into {settings.folder}, what is there already excepted",
         *_table(_part_rows(cfg, parts)),
-        _mixtures_line(cfg, catalogue),
+        *_later_lines(cfg, {split: _hours(cfg, split, catalogue) for split in _rendered(cfg)}),
     ]
 
 
@@ -79,14 +79,29 @@ def _part_rows(cfg: Config, parts: list[Part]) -> list[tuple[str, ...]]:
     return [head, *rows, totals]
 
 
-def _mixtures_line(cfg: Config, catalogue: dict[str, Part]) -> str:
-    hours = {split: _hours(cfg, split, catalogue) for split in _rendered(cfg)}
+def _later_lines(cfg: Config, hours: dict[Split, float]) -> list[str]:
+    """What the stages behind the corpora leave on disk, from the hours of rendered mixtures."""
     splits = ", ".join(
         f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: drawn in training"
         for split in SPLITS
     )
     total = sum(hours.values())
-    return f"mixtures: ~{total:.1f} h ({splits}), {_bytes(_mixture_bytes(cfg, total))} on disk"
+    return [
+        f"mixtures: ~{total:.1f} h ({splits}), {_bytes(_mixture_bytes(cfg, total))} on disk",
+        f"estimates: {_bytes(_estimate_bytes(cfg, hours))} on disk",
+    ]
+
+
+def _estimate_bytes(cfg: Config, hours: dict[Split, float]) -> float:
+    """32-bit files: what each denoiser makes of what is asked of it, and all systems of test."""
+    heard = {condition for s in cfg.separators.values() for condition in s.conditions}
+    denoised = sum(
+        sum(hours.values()) if f"denoised-{name}" in heard else hours["test"]
+        for name in cfg.denoisers
+    )
+    systems = sum(len(s.conditions) for s in cfg.separators.values()) * len(cfg.conditions)
+    separated = systems * cfg.mixtures.num_speakers * hours["test"]
+    return (denoised + separated) * 3600 * cfg.sample_rate * ESTIMATE_BYTES
 
 
 def _rendered(cfg: Config) -> list[Split]:

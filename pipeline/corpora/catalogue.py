@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
-from pipeline.config import SPLITS, Config, DownloadCorpus, Section
+from pipeline.config import SPLITS, Config, DownloadCorpus, Section, Split
 from pipeline.errors import PipelineError
 from pipeline.problems import describe_problems
 
@@ -127,6 +127,9 @@ def check_download(cfg: Config) -> None:
     """
     settings = cfg.corpora.download
     catalogue = load_catalogue(settings.catalogue)
+    if cfg.mixtures.kind == "librimix" and cfg.mixtures.librimix.metadata is None:
+        for split in SPLITS:
+            librimix_parts(cfg, split)
     if cfg.corpora.kind != "download":
         return
     noise = noise_part(settings, catalogue)
@@ -170,14 +173,15 @@ def parts_in_use(cfg: Config) -> list[str]:
     ]
 
 
-def librimix_parts(num_speakers: int, subsets: Iterable[str]) -> list[str]:
-    """Names of the parts with LibriMix's metadata of these subsets.
+def librimix_parts(cfg: Config, split: Split) -> list[str]:
+    """Names of the parts with LibriMix's metadata of a split.
 
     Raises:
-        PipelineError: LibriMix has no such subset or number of speakers.
+        PipelineError: the catalogue has no such subset or number of speakers.
     """
-    catalogue = load_catalogue()
-    names = [f"libri{num_speakers}mix_{subset}" for subset in subsets]
+    catalogue = load_catalogue(cfg.corpora.download.catalogue)
+    subsets = getattr(cfg.mixtures.librimix.subsets, split)
+    names = [f"libri{cfg.mixtures.num_speakers}mix_{subset}" for subset in subsets]
     for name in names:
         find_part(catalogue, name, ["librimix"], "mixtures.librimix.subsets")
     return names

@@ -163,9 +163,12 @@ def test_licences_of_what_is_in_use():
 
 
 def test_parts_of_librimix():
-    assert librimix_parts(3, ["dev-clean"]) == ["libri3mix_dev-clean"]
-    message = refused(librimix_parts, 4, ["dev-clean"])
-    assert message.startswith("config: mixtures.librimix.subsets: 'libri4mix_dev-clean' is not")
+    cfg = load_config(NETWORKS | {"mixtures": {"kind": "librimix"}})
+    check_download(cfg)
+    assert librimix_parts(cfg, "dev") == ["libri3mix_dev-clean"]
+    four = load_config(NETWORKS | {"mixtures": {"kind": "librimix", "num_speakers": 4}})
+    message = refused(check_download, four)
+    assert message.startswith("config: mixtures.librimix.subsets: 'libri4mix_train-clean-100' is")
 
 
 def test_roots_lie_below_the_folder():

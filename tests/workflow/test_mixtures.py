@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 import yaml
+from loopback import Loopback
+from served import git_hash
 from workspace import SMOKE
 
 from pipeline import audio
@@ -62,6 +64,27 @@ def test_librimix_is_rendered_from_its_metadata(workspace, local, corpus, tmp_pa
             assert abs(voices[0] + noise - single).max() <= 2.1 / 32768
             assert len(single) == row["length"]
     assert workspace.jobs("mixtures", config=config) == {}
+
+
+def test_librimix_metadata_is_fetched(workspace, local, corpus, tmp_path):
+    write_metadata(tmp_path / "metadata", corpus.subsets)
+    web, names = Loopback(), {"train": "train-clean-100", "dev": "dev-clean", "test": "test-clean"}
+    rows = ["part,address,bytes,checksum"]
+    for split, name in names.items():
+        content = (tmp_path / f"metadata/libri2mix_{corpus.subsets[split][0]}.csv").read_bytes()
+        web.files[f"/{name}.csv"] = content
+        size, digest = len(content), git_hash(content)
+        rows.append(f"libri2mix_{name},{web.url(f'/{name}.csv')},{size},git:{digest}")
+    (tmp_path / "here.csv").write_text("\n".join(rows), encoding="utf-8")
+    files = local(mixtures={"kind": "librimix", "num_speakers": 2})
+    settings = yaml.safe_load(files[-1].read_text(encoding="utf-8"))
+    settings["corpora"]["download"] = {"catalogue": str(tmp_path / "here.csv")}
+    files[-1].write_text(yaml.safe_dump(settings), encoding="utf-8")
+    workspace.succeed("results/mixtures/plan/dev/1-of-1.csv", config=files)
+    plan = read_manifest(workspace / "mixtures/plan/dev/1-of-1.csv")
+    assert list(plan["mixture_id"]) == [f"dev_{i}" for i in range(4)]
+    assert set(web.sent) == {"/dev-clean.csv"}
+    web.close()
 
 
 def test_metadata_of_other_files_is_refused(workspace, local, corpus, tmp_path):

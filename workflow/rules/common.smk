@@ -90,11 +90,9 @@ def librimix_given(wildcards):
 
 def librimix_fetched(wildcards):
     """Lists of the metadata files of a split that are downloaded."""
-    given = cfg.mixtures.librimix
-    if given.metadata is not None:
+    if cfg.mixtures.librimix.metadata is not None:
         return []
-    subsets = getattr(given.subsets, wildcards.split)
-    parts = librimix_parts(cfg.mixtures.num_speakers, subsets)
+    parts = librimix_parts(cfg, wildcards.split)
     return [f"results/corpora/download/{part}.csv" for part in parts]
 
 

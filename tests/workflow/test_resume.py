@@ -1,6 +1,7 @@
-"""A training killed with everything around it, and run again, ends where it would have."""
+"""Jobs killed with everything around them, and run again, end where they would have."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,20 +19,44 @@ LONGER = (
 TARGET = f"results/{WEIGHTS}"
 
 
-def kill_once_saved(workspace) -> None:
-    """Start a training, wait until it has saved a state, kill it and its parents at once."""
-    state = workspace / "models/denoisers/conv_tasnet/state/last.ckpt"
+def kill_once(workspace, ready, *arguments) -> None:
+    """Start a run, wait until `ready()`, kill it and all that it started at once."""
     process = subprocess.Popen(
-        workspace.command(TARGET, *LONGER),
+        workspace.command(*arguments),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not state.exists():
-        assert process.poll() is None, "the training ended before it could be killed"
+    while not ready():
+        assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill_once_saved(workspace) -> None:
+    """Kill a training that has saved a state."""
+    state = workspace / "models/denoisers/conv_tasnet/state/last.ckpt"
+    kill_once(workspace, state.exists, TARGET, *LONGER)
+
+
+def wavs(folder) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.wav")}
+
+
+def test_a_shard_killed_in_rendering_is_made_again(finished, tmp_path):
+    target = ("results/mixtures/train/mixtures.csv", "--config", "mixtures={counts: {train: 150}}")
+    whole, killed = finished.copy(tmp_path / "whole"), finished.copy(tmp_path / "killed")
+    whole.succeed(*target)
+    shutil.rmtree(killed / "mixtures/train")
+    shard = killed / "mixtures/train/1-of-1"
+    kill_once(killed, lambda: len(list(shard.glob("s1/*.wav"))) > 5, *target)
+    assert len(list(shard.glob("s1/*.wav"))) < 150 and not (shard / "index.csv").exists()
+    killed.succeed("--unlock")
+    killed.succeed(*target)
+    made = wavs(killed / "mixtures/train")
+    assert len(made) == 6 * 150 and made == wavs(whole / "mixtures/train")
+    assert not list(killed.folder.rglob("*.part"))
 
 
 def test_killed_and_run_again_ends_at_the_same_weights(finished, tmp_path):

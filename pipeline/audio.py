@@ -132,7 +132,7 @@ def write(
     if (format, subtype) == ("WAV", "PCM_16"):
         with wave.open(encoded, "wb") as file:
             file.setparams((1, 2, sample_rate, len(samples), "NONE", ""))
-            file.writeframes(_to_16_bit(samples).tobytes())
+            file.writeframes(to_16_bit(samples).tobytes())
     else:
         sf.write(encoded, samples, sample_rate, subtype=subtype, format=format)
     with replacing(path) as temporary:
@@ -168,8 +168,8 @@ def check_flac(path: Path | str) -> None:
         )
 
 
-def _to_16_bit(samples: Samples) -> NDArray[np.int16]:
-    """16-bit samples, to the bit those of libsndfile, which takes twice as long or longer."""
+def to_16_bit(samples: Samples) -> NDArray[np.int16]:
+    """`[time]` as 16-bit steps, to the bit those of libsndfile, which takes twice as long."""
     scaled = np.clip(np.rint(samples * np.float32(2**31)), -(2**31), 2**31 - 128)
     return (scaled.astype(np.int32) >> 16).astype("<i2")
 

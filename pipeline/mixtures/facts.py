@@ -7,7 +7,7 @@ import pyloudnorm
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
-Signal = NDArray[np.floating]
+from pipeline.mixtures.names import Signal
 
 EPS = 1e-10  # what LibriMix adds before it divides and takes logarithms
 FRAME_SECONDS = 0.02

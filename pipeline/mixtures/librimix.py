@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import signal
 
 from pipeline import audio
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest
+from pipeline.mixtures.names import Signal, mix
 
 RATE = 16000  # Hz of LibriSpeech and of LibriMix's noise, where its gains and starts count
 SEAM = RATE // 2 + 1  # samples in which a short noise fades into its repeat
@@ -22,7 +22,6 @@ SPLIT_OF = {folder: split for split, folder in NOISE_FOLDERS.items()}
 READERS = 4  # headers read at once
 
 Mode = Literal["min", "max"]
-Signal = NDArray[np.floating]
 Recordings = dict[tuple[str, str], str]  # (split, name) of a noise to its path
 
 
@@ -77,7 +76,7 @@ def render_librimix(
     parts = [_source(row, k, needed) for k in range(1, num_speakers + 1)]
     parts.append(_noise(row, min(needed, longest), longest) * float(row["noise_gain"]))
     *sources, noise = (_fit(_resample(part, sample_rate), length) for part in parts)
-    return _mix(sources, noise)
+    return mix(sources, noise)
 
 
 def repeat_noise(noise: Signal, length: int) -> Signal:
@@ -241,13 +240,7 @@ def _at_speed(path: str, speed: float, start: int = 0, samples: int | None = Non
     margin = RATE // 10  # more than the resampler looks ahead
     wanted = -1 if samples is None else int(samples * speed) + margin
     heard = audio.change_speed(audio.read_at(path, RATE, start, wanted, exact=False), speed)
-    return _as_16_bit(heard[:samples])
-
-
-def _as_16_bit(samples: Signal) -> Signal:
-    """Round `[time]` as libsndfile does in a 16-bit file: to 32 bit, then the lower half is cut."""
-    steps = np.floor(np.rint(samples * 2**31) / 2**16)
-    return np.clip(steps, -(2**15), 2**15 - 1) / 2**15
+    return audio.to_16_bit(heard[:samples]).astype(np.float32) / 2**15
 
 
 def _resample(samples: Signal, sample_rate: int) -> Signal:
@@ -267,14 +260,3 @@ def _low_pass(down: int) -> Signal:
 def _fit(samples: Signal, length: int) -> Signal:
     missing = length - len(samples)
     return np.pad(samples, (0, missing)) if missing > 0 else samples[:length]
-
-
-def _mix(sources: list[Signal], noise: Signal) -> dict[str, Signal]:
-    """Every signal of a mixture; sums are rounded to 32 bit, as in LibriMix's script."""
-    clean = sum(sources[1:], sources[0])
-    mixtures = {
-        "mix_both": (clean + noise).astype(np.float32, copy=False),
-        "mix_clean": clean,
-        "mix_single": (sources[0] + noise).astype(np.float32, copy=False),
-    }
-    return mixtures | {f"s{k}": source for k, source in enumerate(sources, 1)} | {"noise": noise}

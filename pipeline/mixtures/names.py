@@ -1,6 +1,11 @@
-"""Names of the signals of a mixture, as LibriMix has them."""
+"""The signals of a mixture and their names, as LibriMix has them."""
 
 from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Signal = NDArray[np.floating]
 
 
 def source_names(columns: Iterable[str]) -> list[str]:
@@ -8,3 +13,16 @@ def source_names(columns: Iterable[str]) -> list[str]:
     names = (c.removesuffix("_path") for c in columns if c.endswith("_path"))
     found = {n.replace("source_", "s") for n in names}
     return sorted((n for n in found if n[0] == "s" and n[1:].isdigit()), key=lambda n: int(n[1:]))
+
+
+def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, Signal]:
+    """All signals of a mixture, each `[time]`; `single` for `mix_single`, the first in the noise.
+
+    Sums are rounded to 32 bit, as in LibriMix's script.
+    """
+    clean = sum(sources[1:], sources[0])
+    mixtures = {"mix_both": clean + noise, "mix_clean": clean}
+    if single:
+        mixtures["mix_single"] = sources[0] + noise
+    rounded = {name: samples.astype(np.float32, copy=False) for name, samples in mixtures.items()}
+    return rounded | {f"s{k}": source for k, source in enumerate(sources, 1)} | {"noise": noise}

@@ -14,7 +14,7 @@ from pipeline.config import Mixtures
 from pipeline.files import read_manifest, split_paths, write_manifest
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.names import mix, source_names
 
 FADE_SECONDS = 0.05  # cross-fade where a short noise is repeated
 NOISE_GAIN_LIMIT = 100.0  # 40 dB: a stretch of digital silence is not blown up to hit an SNR
@@ -72,7 +72,7 @@ def render(
     sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
     noise = _noise(row, length, sample_rate)
     gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
-    signals = _mix(sources, noise * np.float32(gain), single)
+    signals = mix([*sources], noise * np.float32(gain), single)
     loudest = max(float(abs(samples).max()) for samples in signals.values())
     scale = peak / max(loudest, peak)
     facts = {"noise_gain": gain, "noise_snr": snr(sources, noise * gain), "scale": scale}
@@ -135,15 +135,6 @@ def _noise(row: dict[str, Any], length: int, sample_rate: int) -> audio.Samples:
 def _fit(noise: audio.Samples, length: int) -> audio.Samples:
     """Rounding of the resampler may leave a sample too few."""
     return np.pad(noise, (0, max(0, length - len(noise))), mode="edge")[:length]
-
-
-def _mix(sources: np.ndarray, noise: audio.Samples, single: bool) -> dict[str, audio.Samples]:
-    clean = sources.sum(axis=0)
-    mixtures = {"mix_both": clean + noise, "mix_clean": clean}
-    if single:
-        mixtures["mix_single"] = sources[0] + noise
-    named = {f"s{k}": source for k, source in enumerate(sources, 1)}
-    return mixtures | named | {"noise": noise}
 
 
 def _power(samples: np.ndarray) -> float:

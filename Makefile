@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale lock clean
+.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -44,6 +44,10 @@ bench-loader: .venv/installed
 bench-scale: .venv/installed
 	$(BIN)/python benchmarks/scale.py
 
+# The report of 3000 mixtures and 12 systems, from the results of a finished demo.
+bench-report: .venv/installed
+	$(BIN)/python benchmarks/report.py results
+
 lock: .venv/installed
 	$(BIN)/python envs/lock.py
 
@@ -53,5 +57,5 @@ clean:
 
 .venv/installed: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[demo,slurm,test]'
+	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[asr,demo,dnsmos,slurm,test]'
 	@touch $@

@@ -25,6 +25,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     require_gpu()
+    record_start()
 
 
 localrules:

@@ -22,6 +22,7 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+Measure = Literal["signal", "dnsmos", "asr"]
 
 
 def _pair(value: Any) -> Any:
@@ -243,21 +244,58 @@ class Inference(Section):
         return self
 
 
+class SpeechRecognition(Section):
+    """The recogniser that estimates are read by, and what its text is compared with.
+
+    `reference: recognised` is what it hears in the clean source, `transcript` the corpus' own.
+    """
+
+    engine: Literal["pocketsphinx", "faster_whisper"]
+    model: str | None = None
+    reference: Literal["recognised", "transcript"] = "recognised"
+
+    @model_validator(mode="after")
+    def _model_fits(self) -> "SpeechRecognition":
+        if self.engine == "faster_whisper" and self.model is None:
+            raise ValueError("engine is faster_whisper: give model, the folder of its weights")
+        if self.engine == "pocketsphinx" and self.model is not None:
+            raise ValueError("engine is pocketsphinx, which carries its model: leave model out")
+        return self
+
+
 class Evaluation(Section):
-    """Metrics and the bootstrap over mixtures."""
+    """What is measured, and the bootstrap over mixtures. `metrics` are those of the signals."""
 
     metrics: Annotated[list[Metric], AfterValidator(_distinct)] = Field(
         default=list(get_args(Metric)), min_length=1
     )
+    dnsmos: bool = False
+    asr: SpeechRecognition | None = None
     bootstrap_samples: PositiveInt = 2000
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+    @property
+    def measures(self) -> list[Measure]:
+        """What is asked for."""
+        wanted: dict[Measure, bool] = {
+            "signal": True,
+            "dnsmos": self.dnsmos,
+            "asr": self.asr is not None,
+        }
+        return [measure for measure, asked in wanted.items() if asked]
+
+    def settings_of(self, measure: Measure) -> dict[str, Any]:
+        """What decides a measure's values, and nothing else."""
+        if measure == "asr" and self.asr:
+            return self.asr.model_dump(exclude={"reference"})  # which decides its input
+        return self.model_dump(include={"metrics"} if measure == "signal" else set())
 
 
 class Report(Section):
     """The HTML report. `examples` mixtures can be listened to."""
 
     title: str = "Does denoising first help separation?"
-    examples: int = Field(default=3, ge=1)
+    examples: int = Field(default=4, ge=1)
 
 
 class Config(Section):
@@ -294,6 +332,17 @@ class Config(Section):
                         f"separators.{name}.conditions: '{condition}' is not one of"
                         f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _transcripts_fit(self) -> "Config":
+        asr, given = self.evaluation.asr, self.mixtures
+        whole = given.mode == "max" and given.join_silence is None
+        if asr and asr.reference == "transcript" and not whole:
+            raise ValueError(
+                "evaluation.asr.reference: transcript is of whole utterances; set mixtures.mode to"
+                " max and leave mixtures.join_silence out, or choose recognised"
+            )
         return self
 
     @property

@@ -2,12 +2,12 @@
 
 import ctypes
 import platform
-from pathlib import Path
 
 import torch
 
 from pipeline.config import Machine
 from pipeline.errors import PipelineError
+from pipeline.provenance import cpu_name
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
@@ -42,13 +42,4 @@ def describe(device: torch.device) -> str:
     """The device in words, for tables: the GPU's name, or the CPU's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU {_cpu_name()}"
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    return next(names, platform.machine())
+    return f"CPU {cpu_name()}"

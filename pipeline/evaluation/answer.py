@@ -20,12 +20,12 @@ SENTENCES = {
     "matched": (
         "Denoising first with {denoiser} {verdict}: the {separator} separator trained on"
         " denoised mixtures reaches {mean_a:.2f} dB SI-SDRi where the one trained on noisy"
-        " mixtures reaches {mean_b:.2f} dB, {change} ({evidence})."
+        " mixtures reaches {mean_b:.2f} dB, {change} ({evidence}){cost}."
     ),
     "clean-trained": (
         "For the {separator} separator trained on clean mixtures, denoising its input with"
         " {denoiser} {verdict}: it reaches {mean_a:.2f} dB SI-SDRi on denoised mixtures where"
-        " it reaches {mean_b:.2f} dB on noisy ones, {change} ({evidence})."
+        " it reaches {mean_b:.2f} dB on noisy ones, {change} ({evidence}){cost}."
     ),
 }
 CHANGES = {"helps": "a gain of", "hurts": "a loss of"}
@@ -34,22 +34,26 @@ NO_DIFFERENCE = "makes no measurable difference"
 Fact = dict[str, Any]
 
 
-def answer(comparisons: Path, summary: Path, out: Path) -> None:
+def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
     """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
 
     For every separator and denoiser two comparisons are looked for: separators trained on
     what they hear, denoised against noisy (`matched`); and one trained on clean mixtures that
     hears denoised against noisy ones (`clean-trained`). Denoising is said to help or to hurt
-    only where the interval excludes zero. A last sentence names the best system that needs
+    only where the interval excludes zero. Where the denoiser was timed, the fact says what it
+    adds, as medians over the test mixtures: `added_latency_ms`, `audio_seconds`, and the
+    `device` and `threads` it was timed on. A last sentence names the best system that needs
     no clean mixture, where several systems hear denoised ones.
 
     Args:
         comparisons: what `aggregate.compare` wrote.
         summary: what `aggregate.summarise` wrote.
+        latency: what `latency.collect_latency` wrote: a row a file.
         out: the JSON file. Where no comparison is available, a sentence says which.
     """
     pairs, means = (_of_metric(read_manifest(path)) for path in (comparisons, summary))
-    facts = [*_comparisons(pairs, means)] or [_unavailable(means)]
+    times = read_manifest(latency)
+    facts = [*_comparisons(pairs, means, times)] or [_unavailable(means)]
     facts += _best(means)
     sentences = [fact["sentence"] for fact in facts]
     write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
@@ -64,7 +68,7 @@ def _of_metric(table: pd.DataFrame) -> list[Fact]:
     ]
 
 
-def _comparisons(pairs: list[Fact], means: list[Fact]) -> Iterator[Fact]:
+def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> Iterator[Fact]:
     """Yield a fact for each form, separator and denoiser, where both its systems were scored."""
     found = {(pair["system_a"], pair["system_b"]): pair for pair in pairs if pair["mixtures"]}
     systems = [_parts(row["system"]) for row in means if _is_separation(row)]
@@ -74,7 +78,22 @@ def _comparisons(pairs: list[Fact], means: list[Fact]) -> Iterator[Fact]:
             for denoised in hears:
                 a, b = (form.format(separator=separator, denoised=denoised) for form in forms)
                 if (a, b) in found:
-                    yield _fact(kind, separator, denoised.removeprefix("denoised-"), found[a, b])
+                    denoiser = denoised.removeprefix("denoised-")
+                    pair = found[a, b] | _added_latency(times, denoiser)
+                    yield _fact(kind, separator, denoiser, pair)
+
+
+def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
+    """What the denoiser takes, which separation of its output waits for; nothing if not timed."""
+    own = times[(times["stage"] == "denoise") & (times["model"] == denoiser)]
+    if own.empty:
+        return {}
+    return {
+        "added_latency_ms": float(own["latency_ms"].median()),
+        "audio_seconds": float(own["audio_seconds"].median()),
+        "device": " and ".join(own["device"].unique()),
+        "threads": int(own["threads"].max()),
+    }
 
 
 def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
@@ -83,7 +102,7 @@ def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
     change = CHANGES.get(verdict, "a difference of")
     # A gain and a loss carry their sign in the word.
     size = abs(pair["difference"]) if verdict in CHANGES else pair["difference"]
-    words = {"change": f"{change} {size:.2f} dB", "evidence": _evidence(pair)}
+    words = {"change": f"{change} {size:.2f} dB", "evidence": _evidence(pair), "cost": _cost(pair)}
     return fact | {"sentence": SENTENCES[kind].format(**fact, **words)}
 
 
@@ -101,6 +120,19 @@ def _evidence(pair: Fact) -> str:
         percent = f"{100 * pair['confidence']:g} %"
         interval = f"{percent} interval {pair['low']:.2f} to {pair['high']:.2f}"
     return f"{interval}, {mixtures}, better on {100 * pair['win_rate']:.0f} % of them"
+
+
+def _cost(pair: Fact) -> str:
+    if "added_latency_ms" not in pair:
+        return ""
+    where = pair["device"]
+    if where.startswith("CPU"):  # a GPU's time hardly hangs on them
+        where += ", 1 thread" if pair["threads"] == 1 else f", {pair['threads']} threads"
+    digits = 0 if pair["added_latency_ms"] >= 10 else 1
+    return (
+        f", at {pair['added_latency_ms']:.{digits}f} ms of added latency a mixture"
+        f" (median, {pair['audio_seconds']:.1f} s of audio, {where})"
+    )
 
 
 def _best(means: list[Fact]) -> list[Fact]:

@@ -1,8 +1,7 @@
 """Metrics of separation and enhancement on arrays `[sources, time]`; undefined values are NaN.
 
-Undefined are: any metric of a silent reference or estimate; SDR, SIR and SAR of fewer samples
-than the distortion filter has taps; SIR of a single source (nothing can interfere); STOI and
-ESTOI of fewer than 30 frames of speech; PESQ where no utterance is found.
+`undefined.py` lists what is undefined, and why. SIR of a single source, with which nothing can
+interfere, does not exist.
 """
 
 import warnings
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pesq as pypesq
-from fast_bss_eval.numpy.metrics import square_cosine_metrics
 from numpy.typing import NDArray
 from pystoi import stoi as pystoi
 from scipy.optimize import linear_sum_assignment
@@ -35,8 +33,14 @@ FILTER_TAPS = 512
 PESQ_SECONDS = 20.0
 """Longest signal given whole to PESQ: its C code has room for 50 utterances, crashes beyond."""
 
+STOI_SECONDS = 30 * 128 / 10_000
+"""The 30 hops at STOI's own 10 kHz that it needs."""
+
 STOI_UNDEFINED = 1e-5
 """What pystoi returns, with a warning, for fewer than 30 frames of speech."""
+
+LOWER_IS_BETTER = frozenset({"wer", "cer"})
+"""Of all metrics that a score table can hold, those that count errors."""
 
 
 class Bss(NamedTuple):
@@ -89,10 +93,10 @@ def bss(reference: Signals, estimate: Signals) -> Bss:
         that explains the estimates. SIR is NaN where only one reference sounds.
     """
     values = np.full((3, len(reference)), np.nan)
-    sounding = ~_silent(reference)
+    sounding = ~silent(reference)
     if sounding.any() and reference.shape[-1] >= FILTER_TAPS:
         values[:, sounding] = _bss(reference[sounding], estimate[sounding])
-    values[:, _silent(estimate)] = np.nan
+    values[:, silent(estimate)] = np.nan
     return Bss(*values)
 
 
@@ -121,14 +125,19 @@ def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
     return _each(reference, estimate, whole)
 
 
+def silent(signals: Signals) -> NDArray[np.bool_]:
+    """Whether signals `[..., time]`, their mean removed, are at or below `SILENCE`: `[...]`."""
+    return signals.astype(np.float64).std(axis=-1) <= SILENCE
+
+
 def score_item(
     references: Signals, estimates: Signals, sample_rate: int, metrics: Collection[Metric]
 ) -> dict[str, list[float]]:
-    """Score one mixture, estimates aligned by `permutation`; compute only what is asked for.
+    """Score one mixture; compute only what is asked for.
 
     Args:
         references: true sources, `[sources, time]`.
-        estimates: estimates in any order, `[sources, time]`.
+        estimates: estimates in the same order (see `permutation`), `[sources, time]`.
         sample_rate: 8000 or 16000 Hz.
         metrics: names as in the configuration.
 
@@ -136,7 +145,6 @@ def score_item(
         For each metric one value a reference, in the references' order. `sir` is left out of
         a single source's scores, for which it does not exist.
     """
-    estimates = estimates[permutation(references, estimates)]
     wanted = [m for m in metrics if m != "sir" or len(references) > 1]
     values: dict[str, Array] = {}
     if {"sdr", "sir", "sar"}.intersection(wanted):
@@ -159,6 +167,9 @@ def _decibels(cos_squared: Array) -> Array:
 
 def _bss(reference: Array, estimate: Array) -> Array:
     """`[3, sources]` for references that all sound."""
+    # Not above: the package imports torch, which takes seconds and few users of this module need.
+    from fast_bss_eval.numpy.metrics import square_cosine_metrics
+
     # Loading the diagonal keeps identical or narrow-band references solvable; at 1e-12 of the
     # reference's energy it moves no value below 80 dB by more than 1e-3 dB.
     own, every = square_cosine_metrics(
@@ -175,7 +186,7 @@ def _bss(reference: Array, estimate: Array) -> Array:
 def _or_noise(estimate: Array) -> Array:
     """Put an impulse in place of silent estimates, whose ratios would be 0 / 0."""
     filled = estimate.copy()
-    filled[_silent(estimate)] = np.eye(1, estimate.shape[-1])
+    filled[silent(estimate)] = np.eye(1, estimate.shape[-1])
     return filled
 
 
@@ -183,13 +194,13 @@ def _each(
     reference: Signals, estimate: Signals, function: Callable[[Array, Array], float]
 ) -> Array:
     """Apply a metric of two `[time]` signals to each pair; NaN where either is silent."""
-    silent = _silent(reference) | _silent(estimate)
-    pairs = zip(reference.astype(np.float64), estimate.astype(np.float64), silent, strict=True)
+    mutes = silent(reference) | silent(estimate)
+    pairs = zip(reference.astype(np.float64), estimate.astype(np.float64), mutes, strict=True)
     return np.array([np.nan if mute else function(r, e) for r, e, mute in pairs])
 
 
 def _stoi(reference: Array, estimate: Array, sample_rate: int, extended: bool) -> float:
-    if len(reference) < 30 * 128 * sample_rate / 10_000:  # 30 hops at STOI's own 10 kHz
+    if len(reference) < STOI_SECONDS * sample_rate:
         return np.nan
     with _quiet_and_repeatable():
         value = pystoi(reference, estimate, sample_rate, extended=extended)
@@ -210,7 +221,7 @@ def _quiet_and_repeatable() -> Iterator[None]:
 
 
 def _pesq(reference: Array, estimate: Array, sample_rate: int, mode: str) -> float:
-    if _silent(np.stack([reference, estimate])).any():  # a piece of a longer signal
+    if silent(np.stack([reference, estimate])).any():  # a piece of a longer signal
         return np.nan
     try:
         return float(pypesq.pesq(sample_rate, reference, estimate, mode))
@@ -227,9 +238,5 @@ def _unit(signals: Signals) -> Array:
     """Remove the mean, scale to unit energy; NaN where silent."""
     centred = signals - signals.mean(axis=-1, keepdims=True, dtype=np.float64)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
-    norm[_silent(signals)] = np.nan
+    norm[silent(signals)] = np.nan
     return centred / norm
-
-
-def _silent(signals: Signals) -> NDArray[np.bool_]:
-    return signals.astype(np.float64).std(axis=-1) <= SILENCE

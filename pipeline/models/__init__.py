@@ -1,7 +1,8 @@
-"""Networks and their registry: a module here with `Arguments` and `build` is an entry.
+"""Networks and their registry: a module here with the three names below is an entry.
 
 `Arguments` is a typed section of the configuration; `build(arguments, num_sources,
-sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`.
+sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`;
+`look_ahead(arguments, sample_rate)` says what of the future its output hangs on.
 """
 
 from importlib import import_module
@@ -56,3 +57,12 @@ def build(model: str, arguments: dict[str, Any], num_sources: int, sample_rate: 
     """Build a registered network: `[batch, time]` to `[batch, sources, time]`."""
     parsed = parse_arguments(model, arguments)
     return import_module(f"{__name__}.{model}").build(parsed, num_sources, sample_rate)
+
+
+def look_ahead(model: str, arguments: dict[str, Any], sample_rate: int) -> float | None:
+    """Seconds of audio after a sample that must have been heard before its estimate is known.
+
+    None means the whole recording. What no machine can be faster than: time to compute is extra.
+    """
+    parsed = parse_arguments(model, arguments)
+    return import_module(f"{__name__}.{model}").look_ahead(parsed, sample_rate)

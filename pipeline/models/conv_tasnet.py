@@ -47,3 +47,18 @@ def build(arguments: Arguments, num_sources: int, sample_rate: int) -> "nn.Modul
         causal=a.causal,
         sample_rate=sample_rate,
     )
+
+
+def look_ahead(arguments: Arguments, sample_rate: int) -> float | None:
+    """Seconds of audio after a sample that its estimate hangs on; None: the whole recording.
+
+    A sample is the sum of the frames that cover it. The last one begins with it at the latest,
+    and so ends L - 1 samples on. Every block of a network that is not causal looks (P - 1) / 2
+    steps of its dilation ahead, which is 1, 2, 4 … 2^(X - 1) frames in each of R repeats.
+    """
+    a = arguments
+    # gLN takes mean and variance over all frames; a causal network gets cLN in its place.
+    if a.norm == "gLN" and not a.causal:
+        return None
+    frames = 0 if a.causal else a.R * sum((a.P - 1) * 2**x // 2 for x in range(a.X))
+    return (frames * (a.L // 2) + a.L - 1) / sample_rate

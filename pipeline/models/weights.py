@@ -2,11 +2,10 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
@@ -14,19 +13,7 @@ from torch import nn
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.models import build, parse_arguments
-
-FORMAT = "denoise-then-separate 1"
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a weights file says of itself."""
-
-    model: str
-    arguments: dict[str, Any]
-    num_sources: int
-    sample_rate: int  # Hz
-    training: dict[str, Any] = field(default_factory=dict)
+from pipeline.models.card import FORMAT, Card, read_card
 
 
 def save_weights(path: Path, network: nn.Module, card: Card) -> None:
@@ -35,28 +22,6 @@ def save_weights(path: Path, network: nn.Module, card: Card) -> None:
     with replacing(path) as temporary:
         metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
         temporary.write_bytes(save(tensors, metadata))
-
-
-def read_card(path: Path | str) -> Card:
-    """Read the card of a weights file.
-
-    Raises:
-        PipelineError: missing, damaged, or not one of our files.
-    """
-    try:
-        with safetensors.safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise PipelineError(
-            f"{path}: no such weights file; train the model or fix the path"
-        ) from error
-    except (safetensors.SafetensorError, OSError) as error:
-        raise PipelineError(
-            f"{path}: damaged weights ({error}); delete it and train again"
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise PipelineError(f"{path}: not a weights file of this project; train the model here")
-    return Card(**json.loads(metadata["card"]))
 
 
 def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Module:

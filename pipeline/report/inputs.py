@@ -18,9 +18,12 @@ class ReportInputs:
         latency: one row per timed call.
         latency_summary: percentiles per stage, model and test condition.
         histories: training history of each model, by a name to show.
+        weights: weights of each model, by the same names.
         denoised: estimates of each denoiser, by its name.
         separated: estimates of each system, by `separator/trained/tested`.
         config: the resolved configuration as a nested dictionary.
+        benchmarks: folder with a folder of Snakemake's benchmarks a rule; it may be missing.
+        run: what the run was (`pipeline.provenance`); it may be missing.
         licences: corpora, their licences and whom to name, a line each, where they are known.
     """
 
@@ -32,7 +35,15 @@ class ReportInputs:
     latency: Path
     latency_summary: Path
     histories: dict[str, Path]
+    weights: dict[str, Path]
     denoised: dict[str, Path]
     separated: dict[str, Path]
     config: dict[str, Any]
+    benchmarks: Path
+    run: Path
     licences: list[str] = field(default_factory=list)
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        """Folders of the audio that trainings kept, by the names of `weights`; may be missing."""
+        return {name: path.parent / "samples" for name, path in self.weights.items()}

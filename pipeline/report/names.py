@@ -12,11 +12,12 @@ UNDENOISED = "mixture-mix_clean"  # the unprocessed mixture, scored as if a deno
 
 
 class Metric(NamedTuple):
-    """How a metric is shown: its label, its unit ("" for none) and its decimals."""
+    """How a metric is shown: its label, unit ("" for none), decimals, and whether low is good."""
 
     label: str
     unit: str
     digits: int
+    low_is_good: bool = False
 
     @property
     def title(self) -> str:
@@ -35,6 +36,11 @@ METRICS = {
     "stoi": Metric("STOI", "", 3),
     "estoi": Metric("ESTOI", "", 3),
     "pesq": Metric("PESQ", "", 2),
+    "dnsmos_ovrl": Metric("DNSMOS OVRL", "", 2),
+    "dnsmos_sig": Metric("DNSMOS SIG", "", 2),
+    "dnsmos_bak": Metric("DNSMOS BAK", "", 2),
+    "wer": Metric("WER", "%", 1, low_is_good=True),
+    "cer": Metric("CER", "%", 1, low_is_good=True),
 }
 
 
@@ -69,6 +75,16 @@ def system_label(name: str) -> str:
         unprocessed = name in ("mixture", UNDENOISED)
         return "unprocessed mixture" if unprocessed else condition_label(name)
     return f"trained on {parsed.trained}, tested on {parsed.tested}"
+
+
+def system_labels(names: Iterable[str]) -> dict[str, str]:
+    """Systems' names in words, with the separator's where there are several."""
+    parsed = {name: system(name) for name in names}
+    several = len({each.separator for each in parsed.values() if each}) > 1
+    return {
+        name: f"{each.separator}: {system_label(name)}" if each and several else system_label(name)
+        for name, each in parsed.items()
+    }
 
 
 def condition_label(condition: str) -> str:
@@ -118,7 +134,8 @@ def main_system(summary: pd.DataFrame) -> str | None:
     rows = of_systems(rows, _realistic)
     if rows.empty:
         return None
-    return str(rows.loc[rows["mean"].idxmax(), "system"])
+    best = rows["mean"].idxmin() if metric_of(str(metric)).low_is_good else rows["mean"].idxmax()
+    return str(rows.loc[best, "system"])
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:

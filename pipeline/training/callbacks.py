@@ -1,5 +1,7 @@
 """What happens beside the training steps: saved state, history, samples to hear and see."""
 
+import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +12,9 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pipeline import audio
 from pipeline.files import replacing, write_manifest
+from pipeline.training.losses import aligned
 from pipeline.training.module import DEV_SCORE
 
 
@@ -83,15 +87,21 @@ class Plateau(pl.Callback):
 
 
 class History(pl.Callback):
-    """One row an epoch: losses, dev score, learning rate and training seconds so far."""
+    """One row an epoch: losses, dev score, learning rate and training seconds so far.
+
+    `resumed_at` holds the steps at which an earlier attempt was taken up.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
+        self.resumed_at: list[int] = []
         self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Begin to count seconds, on top of those of the attempts before."""
         self.started = time.monotonic() - self.seconds
+        if trainer.global_step:
+            self.resumed_at.append(trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -118,7 +128,8 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
-        return {key: vars(self)[key] for key in ("rows", "loss_sum", "steps", "seconds")}
+        kept = ("rows", "resumed_at", "loss_sum", "steps", "seconds")
+        return {key: vars(self)[key] for key in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue an earlier attempt's history."""
@@ -130,11 +141,17 @@ class History(pl.Callback):
 
 
 class Samples(pl.Callback):
-    """A few dev recordings in TensorBoard after every epoch: to hear, and as spectrograms."""
+    """A few dev recordings in TensorBoard after every epoch: to hear, and as spectrograms.
 
-    def __init__(self, sample_rate: int, recordings: int = 2, seconds: float = 4.0) -> None:
-        self.sample_rate, self.recordings = sample_rate, recordings
-        self.length = int(seconds * sample_rate)
+    The first recording is also kept in `folder` as FLAC: `mixture`, `reference_<k>`, and the
+    estimates of the first and of the best epoch so far, `first_<k>` and `best_<k>`.
+    """
+
+    def __init__(
+        self, sample_rate: int, folder: Path, recordings: int = 2, seconds: float = 4.0
+    ) -> None:
+        self.sample_rate, self.folder, self.recordings = sample_rate, folder, recordings
+        self.length, self.best = int(seconds * sample_rate), -math.inf
 
     def on_validation_batch_end(
         self,
@@ -145,23 +162,57 @@ class Samples(pl.Callback):
         index: int,
         loader: int = 0,
     ) -> None:
-        """Write estimates, and with the first epoch the input and the references too."""
+        """Write estimates, and with the first epoch the mixture and the references too."""
         if index >= self.recordings:
             return
         inputs, targets, _ = batch
+        given = {"mixture": inputs[0]} | numbered("reference", targets[0])
+        heard = numbered("estimate", outputs[0]) | (given if trainer.current_epoch == 0 else {})
+        for name, signal in heard.items():
+            self._write(trainer, f"dev_{index}/{name}", signal)
+        if index == 0:
+            self.estimates = aligned(outputs, targets)[0]
+            if trainer.current_epoch == 0:
+                shutil.rmtree(self.folder, ignore_errors=True)  # of an earlier training
+                self._keep(given)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the estimates if the epoch is the first, or better than all before."""
         if trainer.current_epoch == 0:
-            self._write(trainer, f"dev_{index}/input", inputs[0])
-            for k, target in enumerate(targets[0], 1):
-                self._write(trainer, f"dev_{index}/reference_{k}", target)
-        for k, estimate in enumerate(outputs[0], 1):
-            self._write(trainer, f"dev_{index}/estimate_{k}", estimate)
+            self._keep(numbered("first", self.estimates))
+        score = float(trainer.callback_metrics[DEV_SCORE])
+        if score > self.best:
+            self.best = score
+            self._keep(numbered("best", self.estimates))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Saved with the training's state."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where an earlier attempt left off."""
+        self.best = state_dict["best"]
 
     def _write(self, trainer: pl.Trainer, tag: str, signal: torch.Tensor) -> None:
-        signal = signal[: self.length].detach().float().cpu()
-        signal = signal / signal.abs().max().clamp(min=1e-8)
+        signal = self._excerpt(signal)
         board, step = cast(TensorBoardLogger, trainer.logger).experiment, trainer.global_step
         board.add_audio(tag, signal[None], step, self.sample_rate)
         board.add_image(f"{tag}_spectrogram", spectrogram_image(signal), step)
+
+    def _keep(self, signals: dict[str, torch.Tensor]) -> None:
+        for name, signal in signals.items():
+            path = self.folder / f"{name}.flac"
+            audio.write(path, self._excerpt(signal).numpy(), self.sample_rate, format="FLAC")
+
+    def _excerpt(self, signal: torch.Tensor) -> torch.Tensor:
+        """The start of `[time]`, as loud as it can be."""
+        signal = signal[: self.length].detach().float().cpu()
+        return signal / signal.abs().max().clamp(min=1e-8)
+
+
+def numbered(name: str, signals: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Each of `[signals, time]` by its name: `<name>_1`, `<name>_2` …"""
+    return {f"{name}_{k}": signal for k, signal in enumerate(signals, 1)}
 
 
 def spectrogram_image(signal: torch.Tensor, floor: float = -80.0) -> torch.Tensor:

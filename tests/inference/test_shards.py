@@ -12,7 +12,8 @@ from pipeline.errors import PipelineError
 from pipeline.files import concatenate, read_manifest, write_manifest
 from pipeline.inference.run import Setting, denoise_shard, separate_shard
 from pipeline.models import build
-from pipeline.models.weights import Card, load_network, save_weights
+from pipeline.models.card import Card
+from pipeline.models.weights import load_network, save_weights
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}

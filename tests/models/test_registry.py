@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -47,6 +50,51 @@ def test_causal_network_hears_no_future():
     changed[:, 800:] = 0
     before, after = network(mixture)[..., :780], network(changed)[..., :780]
     torch.testing.assert_close(before, after)
+
+
+def reach(arguments):
+    """By how many samples an output can come before the input that changes it, measured."""
+    network = models.build("conv_tasnet", arguments, 2, 8000).double().eval()
+    mixture = torch.randn(1, 1600, dtype=torch.double)
+    reaches = []
+    for time in range(800, 800 + arguments["L"] // 2):  # each place in a frame
+        changed = mixture.clone()
+        changed[:, time] += 1
+        with torch.inference_mode():
+            difference = (network(mixture) - network(changed)).abs().amax((0, 1))
+        reaches.append(time - int(difference.nonzero()[0]))
+    return max(reaches)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("sizes", [{}, {"L": 10, "X": 3, "R": 2}, {"L": 5, "P": 5}, {"X": 1}])
+def test_look_ahead_is_what_the_network_hangs_on(sizes, causal):
+    arguments = TINY | sizes | {"causal": causal, "norm": "cLN"}
+    seconds = models.look_ahead("conv_tasnet", arguments, 8000)
+    assert seconds * 8000 == pytest.approx(reach(arguments))
+
+
+def test_global_norm_needs_the_whole_recording():
+    assert models.look_ahead("conv_tasnet", TINY, 8000) is None
+    assert reach(TINY) >= 800  # its first sample changes
+
+
+@pytest.mark.filterwarnings("ignore:In causal configuration")
+def test_causal_network_has_no_global_norm():
+    arguments = TINY | {"causal": True, "norm": "gLN"}
+    assert models.look_ahead("conv_tasnet", arguments, 8000) * 8000 == reach(arguments) == 15
+
+
+def test_look_ahead_is_half_the_receptive_field_of_the_paper():
+    # Table II: 1.53 s for the non-causal network; a frame of 16 samples is 2 ms.
+    assert models.look_ahead("conv_tasnet", {"norm": "cLN"}, 8000) == pytest.approx(1.53 / 2, 0.01)
+    causal = models.look_ahead("conv_tasnet", {"norm": "cLN", "causal": True}, 8000)
+    assert causal == pytest.approx(15 / 8000)
+
+
+def test_look_ahead_needs_no_torch():
+    code = "import sys; from pipeline.models import look_ahead as f; f('conv_tasnet', {}, 8000)"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_unknown_model_is_refused_with_the_allowed_ones():

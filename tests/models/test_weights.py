@@ -10,7 +10,8 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.models import build, parse_arguments
-from pipeline.models.weights import Card, load_network, read_card, save_weights, start_from
+from pipeline.models.card import Card, read_card
+from pipeline.models.weights import load_network, save_weights, start_from
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}

@@ -1,15 +1,18 @@
 """A small results tree, with real audio, as the earlier stages leave it."""
 
 import itertools
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from pipeline import audio
 from pipeline.files import write_json, write_manifest
+from pipeline.models.card import FORMAT, Card
 from pipeline.report.inputs import ReportInputs
 
 RATE = 8000
@@ -31,20 +34,19 @@ class Tree:
     def index(self) -> Path:
         return self.root / "report" / "index.html"
 
-    @property
-    def figures(self) -> Path:
-        return self.root / "report" / "figures"
-
 
 class Builder:
     """Writes the tree; every size can be reduced."""
 
-    def __init__(self, root: Path, *, mixtures=4, speakers=3, systems=None, metrics=None):
+    def __init__(
+        self, root: Path, *, mixtures=4, speakers=3, systems=None, metrics=None, seconds=1
+    ):
         self.root, self.random = root, np.random.default_rng(0)
         self.ids = [f"test-{n:04d}" for n in range(mixtures)]
         self.sources = [f"s{n + 1}" for n in range(speakers)]
         self.systems = SYSTEMS if systems is None else systems
         self.metrics = list(DIGITS) if metrics is None else metrics
+        self.length = seconds * RATE
 
     def audio(self, *parts: str, gain=0.1, samples=None) -> Path:
         path = self.root.joinpath(*parts).with_suffix(".wav")
@@ -54,7 +56,7 @@ class Builder:
         return path
 
     def voice(self, gain=0.1) -> np.ndarray:
-        time = np.arange(RATE) / RATE
+        time = np.arange(self.length) / RATE
         pitch, rate = self.random.uniform(90, 250), self.random.uniform(2, 6)
         tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
         return (gain * tone * (0.55 + 0.45 * np.sin(2 * np.pi * rate * time))).astype(np.float32)
@@ -63,9 +65,9 @@ class Builder:
         rows, out, references = [], {name: [] for name in self.systems}, {}
         for name in self.ids:
             voices = [self.voice(0.05) for _ in self.sources]
-            noise = self.random.normal(0, 0.03, RATE).astype(np.float32)
+            noise = self.random.normal(0, 0.03, self.length).astype(np.float32)
             clean = np.sum(voices, axis=0)
-            row = {"mixture_id": name, "length": RATE, "noise_snr": 1.5}
+            row = {"mixture_id": name, "length": self.length, "noise_snr": 1.5}
             row["mix_both_path"] = self.audio("mix_both", name, samples=clean + noise)
             row["mix_clean_path"] = self.audio("mix_clean", name, samples=clean)
             for key, voice in zip(self.sources, voices, strict=True):
@@ -149,8 +151,21 @@ class Builder:
                 "learning_rate": 1e-3,
             }
         )
-        path = self.root / "models" / f"{name.replace(' ', '_')}.csv"
+        path = self.model(name) / "history.csv"
         write_manifest(path, table)
+        return path
+
+    def model(self, name: str) -> Path:
+        return self.root / "models" / name.replace(" ", "_").replace(",", "")
+
+    def weights(self, name: str) -> Path:
+        path = self.model(name) / "model.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"parameters": 1234567, "device": "CPU of the test", "threads": 1}
+        facts |= {"settings": {"batch_size": 4, "segment_seconds": 3.0}, "resumed_at": [70]}
+        card = Card(SEPARATOR, {}, len(self.sources), RATE, facts)
+        about = {"format": FORMAT, "card": json.dumps(asdict(card))}
+        save_file({"w": np.ones(3, np.float32)}, path, about)
         return path
 
     def latency(self) -> pd.DataFrame:
@@ -195,15 +210,18 @@ class Builder:
         )
         write_json(at("answer.json"), ANSWER)
         names = ["denoiser conv_tasnet"] + [f"separator conv_tasnet, {c}" for c in CONDITIONS]
-        histories = {name: self.history(name) for name in names} if trained else {}
+        names = names if trained else []
         csv = {name: at(f"{name}.csv") for name in (*TABLES, "mixtures", "scores")}
         inputs = ReportInputs(
             **csv,
             answer=at("answer.json"),
-            histories=histories,
+            histories={name: self.history(name) for name in names},
+            weights={name: self.weights(name) for name in names},
             denoised=denoised,
             separated=separated,
             config=CONFIG if config is None else config,
+            benchmarks=at("benchmarks"),
+            run=at("run.json"),
         )
         return Tree(self.root, inputs)
 
@@ -228,12 +246,17 @@ CONFIG = {
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory) -> Tree:
+def tree(tmp_path_factory) -> Tree:
+    """The whole tree, with no report yet."""
+    return Builder(tmp_path_factory.mktemp("results")).build()
+
+
+@pytest.fixture(scope="session")
+def full(tree) -> Tree:
     """The whole tree, rendered once."""
     from pipeline.report.page import write_report
 
-    tree = Builder(tmp_path_factory.mktemp("results")).build()
-    write_report(tree.inputs, tree.index, tree.figures)
+    write_report(tree.inputs, tree.index)
     return tree
 
 

@@ -11,7 +11,8 @@ from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.render import render
 from pipeline.models import build
-from pipeline.models.weights import Card, read_card, save_weights
+from pipeline.models.card import Card, read_card
+from pipeline.models.weights import save_weights
 from pipeline.training.data import Recordings
 from pipeline.training.dynamic import (
     DRAWS,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.errors import PipelineError
+from pipeline.models.weights import read_card
 from pipeline.training.callbacks import SaveState
 from pipeline.training.train import train
 
@@ -96,6 +97,19 @@ def test_resumed_training_ends_as_if_never_killed(
     found, expected = load_file(resumed.weights), load_file(whole.weights)
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[n], expected[n]) for n in expected)
+    assert facts(resumed) == facts(whole) | {"resumed_at": [step]}
+    assert samples(resumed) == samples(whole)
+
+
+def facts(attempt):
+    """What the weights file says of the training, but how long it took."""
+    training = read_card(attempt.weights).training
+    best = {key: value for key, value in training["best"].items() if key != "seconds"}
+    return {key: training[key] for key in training if key != "seconds"} | {"best": best}
+
+
+def samples(attempt):
+    return {path.name: path.read_bytes() for path in (attempt.folder / "samples").iterdir()}
 
 
 def test_training_killed_twice(attempt, kill, uninterrupted, tmp_path):
@@ -105,6 +119,8 @@ def test_training_killed_twice(attempt, kill, uninterrupted, tmp_path):
     kill(resumed, 13)
     found, expected = load_file(resumed.run().weights), load_file(uninterrupted("plain").weights)
     assert all(torch.equal(found[n], expected[n]) for n in expected)
+    assert read_card(resumed.weights).training["resumed_at"] == [4, 5, 13]
+    assert samples(resumed) == samples(uninterrupted("plain"))
 
 
 def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):

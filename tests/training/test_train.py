@@ -6,10 +6,12 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from pipeline import audio
 from pipeline.errors import PipelineError
-from pipeline.models.weights import load_network, read_card
+from pipeline.models.card import read_card
+from pipeline.models.weights import load_network
 from pipeline.training.data import Recordings
-from pipeline.training.losses import LOSSES, best_neg_si_sdr
+from pipeline.training.losses import LOSSES, aligned, best_neg_si_sdr
 
 COLUMNS = ["epoch", "step", "seconds", "train_loss", "dev_loss", "dev_si_sdri", "learning_rate"]
 STEPS = 6  # of an epoch
@@ -64,6 +66,7 @@ def test_card_tells_the_training(trained):
     assert card.training["best"] == pytest.approx(dict(best))
     assert card.num_sources == {"denoiser": 1, "separator": 2}[trained.job.role]
     assert card.training["steps"] == 8 * STEPS
+    assert card.training["resumed_at"] == []
     assert card.training["settings"] == trained.job.training
     assert card.training["parameters"] == sum(
         t.numel() for t in load_file(trained.weights).values()
@@ -91,7 +94,7 @@ def test_tensorboard_has_curves_sounds_and_pictures(trained):
     events = EventAccumulator(str(trained.state / "tensorboard"), {"audio": 0}).Reload()
     tags = events.Tags()
     assert {"train_loss", "dev_loss", "dev_si_sdri"} <= set(tags["scalars"])
-    kinds = ["input", "estimate_1", "reference_1"]
+    kinds = ["mixture", "estimate_1", "reference_1"]
     if trained.job.role == "separator":
         kinds += ["estimate_2", "reference_2"]
     sounds = {f"dev_{index}/{kind}" for index in range(2) for kind in kinds}
@@ -100,6 +103,37 @@ def test_tensorboard_has_curves_sounds_and_pictures(trained):
     sound = events.Audio("dev_1/estimate_1")
     assert [s.step for s in sound] == trained.history["step"].tolist()
     assert sound[0].sample_rate == 8000 and sound[0].length_frames == 9001
+
+
+def test_a_dev_recording_is_kept_as_the_first_and_the_best_epoch_separate_it(trained):
+    folder, sources = trained.folder / "samples", trained.examples[1].num_sources
+    kinds = [f"{kind}_{k + 1}" for kind in ("reference", "first", "best") for k in range(sources)]
+    signals = {path.stem: audio.read(path) for path in folder.iterdir()}
+    assert sorted(signals) == sorted(["mixture", *kinds])
+    for samples, rate in signals.values():
+        assert (len(samples), rate) == (8000, 8000)  # the recording is shorter than an excerpt
+        assert np.abs(samples).max() == pytest.approx(1, abs=1e-3)
+    assert all(path.read_bytes()[:4] == b"fLaC" for path in folder.iterdir())
+    first, best, references = (
+        torch.from_numpy(np.stack([signals[f"{kind}_{k + 1}"][0] for k in range(sources)]))[None]
+        for kind in ("first", "best", "reference")
+    )
+    gains = [best_neg_si_sdr(estimates, references) for estimates in (first, best)]
+    assert gains[1] < gains[0]
+    # They stand in the order of the references, whatever that of the network's outputs.
+    assert torch.equal(aligned(best, references), best)
+    inputs, targets, _ = (signal[None] for signal in Recordings(trained.examples[1])[0])
+    network = load_network(trained.weights, sources, 8000)
+    with torch.inference_mode():
+        estimates = aligned(network(inputs), targets)[0]
+    expected = estimates / estimates.abs().amax(1, keepdim=True)
+    torch.testing.assert_close(best[0], expected, rtol=0, atol=1e-3)
+
+
+def test_samples_of_an_earlier_training_are_removed(attempt, tmp_path):
+    audio.write(tmp_path / "samples/best_9.flac", np.zeros(8, np.float32), 8000, format="FLAC")
+    attempt(tmp_path, epochs=1).run()
+    assert not (tmp_path / "samples/best_9.flac").exists()
 
 
 def test_same_seed_gives_the_same_weights(attempt, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 from workspace import SMOKE
 
-from pipeline.models.weights import read_card
+from pipeline.models.card import read_card
 
 DENOISED = "models/separators/conv_tasnet/denoised-conv_tasnet/model.safetensors"
 DENOISER = "models/denoisers/conv_tasnet/model.safetensors"

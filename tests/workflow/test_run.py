@@ -1,6 +1,7 @@
 """The DAG itself: a whole small run, and what does and does not run again after it."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -20,6 +21,9 @@ def test_a_whole_run_ends_in_a_report(finished):
     assert separated["system"].nunique() == SYSTEMS
     assert separated.groupby("system")["mixture_id"].nunique().eq(4).all()
     assert "SI-SDRi" in page
+    assert all(
+        (finished / f"report.{suffix}").stat().st_size > 10_000 for suffix in ("zip", "html")
+    )
 
 
 def test_every_job_stays_below_two_gigabytes(finished):
@@ -44,6 +48,16 @@ def test_snakemakes_own_report_carries_the_figures(finished, tmp_path):
 
 def test_a_finished_run_does_nothing_again(finished):
     assert finished.jobs() == {}
+
+
+def test_a_changed_template_makes_the_report_again_and_nothing_else(finished):
+    template = ROOT / "pipeline/report/templates/page.html"
+    before = template.stat()
+    try:
+        template.touch()
+        assert finished.jobs() == {"report": 1}
+    finally:
+        os.utime(template, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_more_test_mixtures_train_nothing_again(finished):

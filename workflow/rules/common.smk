@@ -7,12 +7,16 @@ from types import SimpleNamespace
 from pipeline.config import SPLITS, load_config
 from pipeline.corpora.catalogue import check_download, librimix_parts
 from pipeline.errors import PipelineError
+from pipeline.evaluation.extras import check_extras
 from pipeline.models import check_networks
 
 try:
     cfg = load_config(config)
     check_networks(cfg)
     check_download(cfg)
+    # Jobs with an environment of their own do not need the packages here.
+    if not workflow.deployment_settings.deployment_method:
+        check_extras(cfg)
 except PipelineError as error:
     sys.exit(f"error: {error}")
 if not os.access(Path.cwd(), os.W_OK):
@@ -26,6 +30,9 @@ TRAINED_SEPARATORS = [
     for name, separator in cfg.separators.items()
     for condition in separator.conditions
 ]
+# Folders of all trained models below results/models/, denoisers first.
+MODELS = [f"denoisers/{name}" for name in cfg.denoisers]
+MODELS += [f"separators/{name}" for name in TRAINED_SEPARATORS]
 # "<separator>/<trained>/<tested>": every trained separator hears every test condition.
 SYSTEMS = [
     f"{trained}/{tested}" for trained in TRAINED_SEPARATORS for tested in cfg.conditions
@@ -33,6 +40,12 @@ SYSTEMS = [
 # What of the mixtures decides their audio once they are drawn, or read from LibriMix's metadata.
 HEARD = {"kind", "mix_single", "peak" if cfg.mixtures.kind == "drawn" else "mode"}
 RENDERING = cfg.mixtures.model_dump(mode="json", include=HEARD)
+# What the page is made of: modules, templates, styles and scripts.
+REPORT_SOURCES = sorted(
+    str(path)
+    for path in Path(workflow.basedir, "pipeline/report").rglob("*.*")
+    if path.suffix in (".py", ".html", ".css", ".js")
+)
 GPU = 0 if cfg.machine.device == "cpu" else 1
 
 
@@ -43,6 +56,7 @@ scattergather:
 wildcard_constraints:
     corpus="speech|noise",
     split="train|dev|test",
+    measure="signal|dnsmos|asr",
     denoiser="[a-z0-9_]+",
     separator="[a-z0-9_]+",
     condition="clean|noisy|denoised-[a-z0-9_]+",
@@ -59,6 +73,13 @@ def require_gpu():
             open_device(cfg.machine)
         except PipelineError as error:
             sys.exit(f"error: {error}")
+
+
+def record_start():
+    """Keep beside the logs what the run is, for the report."""
+    from pipeline.provenance import record_run
+
+    record_run(Path("results/logs/run.json"), workflow.dag, Path(workflow.basedir))
 
 
 def drawn_mixtures(wildcards):
@@ -191,3 +212,21 @@ def denoiser_init(wildcards):
 
 def separator_init(wildcards):
     return init_weights("separators", wildcards.separator)
+
+
+def measured(wildcards):
+    """What decides the values of one measure."""
+    return cfg.evaluation.settings_of(wildcards.measure)
+
+
+def texts_to_compare(wildcards):
+    """What the speakers say, for the measure that looks at it."""
+    if wildcards.measure != "asr":
+        return []
+    return f"results/scores/asr/reference/{wildcards.scatteritem}.csv"
+
+
+def transcripts(wildcards):
+    """The corpus with its transcripts, if these are what recognised speech is compared with."""
+    asked = cfg.evaluation.asr and cfg.evaluation.asr.reference == "transcript"
+    return ["results/corpora/speech.csv"] if asked else []

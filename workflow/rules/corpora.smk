@@ -34,7 +34,7 @@ rule download:
     log:
         "<logs>/corpora/download_{part}.log",
     benchmark:
-        "<benchmarks>/corpora/download_{part}.tsv"
+        "<benchmarks>/download/{part}.tsv"
     wildcard_constraints:
         part=r"[A-Za-z0-9][\w.-]*",
     conda:
@@ -51,7 +51,7 @@ rule demo_corpus:
     log:
         "<logs>/corpora/demo.log",
     benchmark:
-        "<benchmarks>/corpora/demo.tsv"
+        "<benchmarks>/demo_corpus/demo_corpus.tsv"
     conda:
         "../../envs/data.yaml"
     threads: workflow.cores
@@ -71,7 +71,7 @@ rule scan_corpora:
     log:
         "<logs>/corpora/scan.log",
     benchmark:
-        "<benchmarks>/corpora/scan.tsv"
+        "<benchmarks>/scan_corpora/scan_corpora.tsv"
     conda:
         "../../envs/data.yaml"
     params:
@@ -88,7 +88,7 @@ rule convert:
     log:
         "<logs>/corpora/convert_{corpus}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/corpora/convert_{corpus}_{scatteritem}.tsv"
+        "<benchmarks>/convert/{corpus}_{scatteritem}.tsv"
     conda:
         "../../envs/data.yaml"
     params:
@@ -105,7 +105,7 @@ rule gather_corpus:
     log:
         "<logs>/corpora/gather_{corpus}.log",
     benchmark:
-        "<benchmarks>/corpora/gather_{corpus}.tsv"
+        "<benchmarks>/gather_corpus/{corpus}.tsv"
     conda:
         "../../envs/data.yaml"
     params:

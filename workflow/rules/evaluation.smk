@@ -1,21 +1,23 @@
-# in:  estimates and rendered test mixtures
+# in:  estimates and rendered test mixtures, latencies
 # out: results/scores/{scores,summary,comparisons}.csv and answer.json
 
 
 rule score_mixture:
     input:
         mixtures="results/mixtures/test/mixtures.csv",
+        references=texts_to_compare,
     output:
-        "results/scores/mixture/{scatteritem}.csv",
+        "results/scores/{measure}/mixture/{scatteritem}.csv",
     log:
-        "<logs>/evaluation/mixture_{scatteritem}.log",
+        "<logs>/evaluation/{measure}_mixture_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/evaluation/mixture_{scatteritem}.tsv"
+        "<benchmarks>/score_mixture/{measure}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
     params:
+        system="mixture",
         sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
+        settings=measured,
     script:
         "../scripts/score.py"
 
@@ -25,16 +27,19 @@ rule score_denoised:
         mixtures="results/mixtures/test/mixtures.csv",
         estimates="results/estimates/denoised/{denoiser}/test/estimates.csv",
     output:
-        "results/scores/denoised/{denoiser}/{scatteritem}.csv",
+        "results/scores/{measure}/denoised/{denoiser}/{scatteritem}.csv",
     log:
-        "<logs>/evaluation/denoised_{denoiser}_{scatteritem}.log",
+        "<logs>/evaluation/{measure}_denoised_{denoiser}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/evaluation/denoised_{denoiser}_{scatteritem}.tsv"
+        "<benchmarks>/score_denoised/{measure}_{denoiser}_{scatteritem}.tsv"
+    wildcard_constraints:
+        measure="signal|dnsmos",  # a denoiser's output is all speakers at once
     conda:
         "../../envs/evaluation.yaml"
     params:
+        system="denoised-{denoiser}",
         sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
+        settings=measured,
     script:
         "../scripts/score.py"
 
@@ -43,28 +48,60 @@ rule score_separated:
     input:
         mixtures="results/mixtures/test/mixtures.csv",
         estimates="results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
+        references=texts_to_compare,
     output:
-        "results/scores/separated/{separator}/{trained}/{tested}/{scatteritem}.csv",
+        "results/scores/{measure}/separated/{separator}/{trained}/{tested}/{scatteritem}.csv",
     log:
-        "<logs>/evaluation/separated_{separator}_{trained}_{tested}_{scatteritem}.log",
+        "<logs>/evaluation/{measure}_separated_{separator}_{trained}_{tested}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/evaluation/separated_{separator}_{trained}_{tested}_{scatteritem}.tsv"
+        "<benchmarks>/score_separated/{measure}_{separator}_{trained}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
     params:
+        system="{separator}/{trained}/{tested}",
         sample_rate=cfg.sample_rate,
-        metrics=cfg.evaluation.metrics,
+        settings=measured,
     script:
         "../scripts/score.py"
 
 
+rule reference_texts:
+    input:
+        mixtures="results/mixtures/test/mixtures.csv",
+        speech=transcripts,
+    output:
+        "results/scores/asr/reference/{scatteritem}.csv",
+    log:
+        "<logs>/evaluation/reference_texts_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/reference_texts/{scatteritem}.tsv"
+    priority: 10  # a missing transcript is said before models are trained
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+        asr=cfg.evaluation.model_dump(mode="json")["asr"],
+    script:
+        "../scripts/reference_texts.py"
+
+
 rule aggregate:
     input:
-        gather.shards("results/scores/mixture/{scatteritem}.csv"),
-        gather.shards(
-            "results/scores/denoised/{name}/{scatteritem}.csv", name=cfg.denoisers
+        mixture=gather.shards(
+            "results/scores/{measure}/mixture/{scatteritem}.csv",
+            measure=cfg.evaluation.measures,
         ),
-        gather.shards("results/scores/separated/{name}/{scatteritem}.csv", name=SYSTEMS),
+        denoised=gather.shards(
+            "results/scores/{measure}/denoised/{name}/{scatteritem}.csv",
+            measure=[m for m in cfg.evaluation.measures if m != "asr"],
+            name=cfg.denoisers,
+        ),
+        separated=gather.shards(
+            "results/scores/{measure}/separated/{name}/{scatteritem}.csv",
+            measure=cfg.evaluation.measures,
+            name=SYSTEMS,
+        ),
+        latency="results/estimates/latency.csv",
     output:
         scores="results/scores/scores.csv",
         summary=report(
@@ -81,7 +118,7 @@ rule aggregate:
     log:
         "<logs>/evaluation/aggregate.log",
     benchmark:
-        "<benchmarks>/evaluation/aggregate.tsv"
+        "<benchmarks>/aggregate/aggregate.tsv"
     conda:
         "../../envs/evaluation.yaml"
     params:

@@ -11,7 +11,7 @@ rule denoise:
     log:
         "<logs>/inference/denoise_{denoiser}_{split}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/inference/denoise_{denoiser}_{split}_{scatteritem}.tsv"
+        "<benchmarks>/denoise/{denoiser}_{split}_{scatteritem}.tsv"
     priority: 10
     conda:
         "../../envs/models.yaml"
@@ -34,7 +34,7 @@ rule gather_denoised:
     log:
         "<logs>/inference/gather_{denoiser}_{split}.log",
     benchmark:
-        "<benchmarks>/inference/gather_{denoiser}_{split}.tsv"
+        "<benchmarks>/gather_denoised/{denoiser}_{split}.tsv"
     priority: 10
     conda:
         "../../envs/data.yaml"
@@ -54,7 +54,7 @@ rule separate:
     log:
         "<logs>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.tsv"
+        "<benchmarks>/separate/{separator}_{trained}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/models.yaml"
     threads: cfg.machine.threads
@@ -78,7 +78,7 @@ rule gather_separated:
     log:
         "<logs>/inference/gather_{separator}_{trained}_{tested}.log",
     benchmark:
-        "<benchmarks>/inference/gather_{separator}_{trained}_{tested}.tsv"
+        "<benchmarks>/gather_separated/{separator}_{trained}_{tested}.tsv"
     conda:
         "../../envs/data.yaml"
     script:
@@ -97,7 +97,7 @@ rule collect_latency:
     log:
         "<logs>/inference/latency.log",
     benchmark:
-        "<benchmarks>/inference/latency.tsv"
+        "<benchmarks>/collect_latency/collect_latency.tsv"
     conda:
         "../../envs/data.yaml"
     params:

@@ -13,7 +13,7 @@ if cfg.mixtures.kind == "drawn":
         log:
             "<logs>/mixtures/plan_{split}.log",
         benchmark:
-            "<benchmarks>/mixtures/plan_{split}.tsv"
+            "<benchmarks>/draw_plan/{split}.tsv"
         conda:
             "../../envs/data.yaml"
         params:
@@ -36,7 +36,7 @@ else:
         log:
             "<logs>/mixtures/plan_{split}.log",
         benchmark:
-            "<benchmarks>/mixtures/plan_{split}.tsv"
+            "<benchmarks>/read_plan/{split}.tsv"
         conda:
             "../../envs/data.yaml"
         params:
@@ -55,7 +55,7 @@ rule render:
     log:
         "<logs>/mixtures/render_{split}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/mixtures/render_{split}_{scatteritem}.tsv"
+        "<benchmarks>/render/{split}_{scatteritem}.tsv"
     conda:
         "../../envs/data.yaml"
     params:
@@ -76,7 +76,7 @@ rule gather_mixtures:
     log:
         "<logs>/mixtures/gather_{split}.log",
     benchmark:
-        "<benchmarks>/mixtures/gather_{split}.tsv"
+        "<benchmarks>/gather_mixtures/{split}.tsv"
     conda:
         "../../envs/data.yaml"
     params:

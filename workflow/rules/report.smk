@@ -1,5 +1,5 @@
 # in:  scores, histories, latencies and the audio of a few test mixtures
-# out: results/report/, a folder to open, move or send
+# out: results/report/, a folder to open, move or send; report.zip and report.html hold the same
 
 
 rule report:
@@ -11,35 +11,61 @@ rule report:
         answer="results/scores/answer.json",
         latency="results/estimates/latency.csv",
         latency_summary="results/estimates/latency_summary.csv",
-        denoiser_histories=expand(
-            "results/models/denoisers/{name}/history.csv", name=cfg.denoisers
-        ),
-        separator_histories=expand(
-            "results/models/separators/{name}/history.csv", name=TRAINED_SEPARATORS
-        ),
+        histories=expand("results/models/{name}/history.csv", name=MODELS),
+        weights=expand("results/models/{name}/model.safetensors", name=MODELS),
         denoised=expand(
             "results/estimates/denoised/{name}/test/estimates.csv", name=cfg.denoisers
         ),
         separated=expand(
             "results/estimates/separated/{name}/estimates.csv", name=SYSTEMS
         ),
+        # A page of ours that changes is made again, and nothing else.
+        sources=REPORT_SOURCES,
     output:
         index="results/report/index.html",
         assets=directory("results/report/assets"),
+        tables=directory("results/report/tables"),
+        zip="results/report.zip",
+        single="results/report.html",
         matrix=report(
             "results/report/figures/matrix.svg",
             caption="../report/matrix.rst",
             category="Separation",
+        ),
+        differences=report(
+            "results/report/figures/differences.svg",
+            caption="../report/differences.rst",
+            category="Separation",
+        ),
+        breakdown=report(
+            "results/report/figures/breakdown.svg",
+            caption="../report/breakdown.rst",
+            category="Separation",
+        ),
+        latency=report(
+            "results/report/figures/latency.svg",
+            caption="../report/latency.rst",
+            category="Latency",
+        ),
+        latency_length=report(
+            "results/report/figures/latency_length.svg",
+            caption="../report/latency_length.rst",
+            category="Latency",
+        ),
+        quality_latency=report(
+            "results/report/figures/quality_latency.svg",
+            caption="../report/quality_latency.rst",
+            category="Latency",
         ),
         curves=report(
             "results/report/figures/training_curves.svg",
             caption="../report/training_curves.rst",
             category="Training",
         ),
-        latency=report(
-            "results/report/figures/latency.svg",
-            caption="../report/latency.rst",
-            category="Latency",
+        dag=report(
+            "results/report/figures/dag.svg",
+            caption="../report/dag.rst",
+            category="Provenance",
         ),
     log:
         "<logs>/report/report.log",
@@ -52,5 +78,7 @@ rule report:
         denoisers=list(cfg.denoisers),
         separators=TRAINED_SEPARATORS,
         systems=SYSTEMS,
+        benchmarks="results/benchmarks",
+        run="results/logs/run.json",
     script:
         "../scripts/report.py"

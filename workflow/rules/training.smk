@@ -16,7 +16,7 @@ rule train_denoiser:
     log:
         "<logs>/training/denoiser_{denoiser}.log",
     benchmark:
-        "<benchmarks>/training/denoiser_{denoiser}.tsv"
+        "<benchmarks>/train_denoiser/{denoiser}.tsv"
     priority: 10
     conda:
         "../../envs/models.yaml"
@@ -44,7 +44,7 @@ rule train_separator:
     log:
         "<logs>/training/separator_{separator}_{condition}.log",
     benchmark:
-        "<benchmarks>/training/separator_{separator}_{condition}.tsv"
+        "<benchmarks>/train_separator/{separator}_{condition}.tsv"
     conda:
         "../../envs/models.yaml"
     threads: cfg.machine.threads

@@ -5,13 +5,13 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
-    from pipeline.evaluation.aggregate import combine, compare, summarise
+    from pipeline.evaluation.aggregate import Bootstrap, combine, compare, summarise
     from pipeline.evaluation.answer import answer
 
+    given, params = snakemake.input, snakemake.params
     scores, summary, comparisons, answered = (Path(path) for path in snakemake.output)
-    params = snakemake.params
-    bootstrap = (params.bootstrap_samples, params.confidence, params.seed)
-    combine([Path(path) for path in snakemake.input], scores)
-    summarise(scores, summary, *bootstrap)
-    compare(scores, comparisons, *bootstrap)
-    answer(comparisons, summary, answered)
+    bootstrap = Bootstrap(params.bootstrap_samples, params.confidence, params.seed)
+    combine([Path(p) for p in (*given.mixture, *given.denoised, *given.separated)], scores)
+    summarise(scores, summary, bootstrap)
+    compare(scores, comparisons, bootstrap)
+    answer(comparisons, summary, Path(given.latency), answered)

@@ -1,4 +1,4 @@
-"""Write the HTML report."""
+"""Write the HTML report, as a folder, as a ZIP and as one file."""
 
 from pathlib import Path
 
@@ -9,14 +9,15 @@ with job(snakemake.log[0]):
     from pipeline.corpora.catalogue import licences
     from pipeline.report.inputs import ReportInputs
     from pipeline.report.page import write_report
+    from pipeline.report.parcel import write_single_file, write_zip
 
-    given, params = snakemake.input, snakemake.params
+    given, params, output = snakemake.input, snakemake.params, snakemake.output
 
     def named(names, paths):
         return dict(zip(names, map(Path, paths), strict=True))
 
-    denoisers = [f"denoiser {name}" for name in params.denoisers]
-    separators = ["separator " + name.replace("/", ", ") for name in params.separators]
+    models = [f"denoiser {name}" for name in params.denoisers]
+    models += ["separator " + name.replace("/", ", ") for name in params.separators]
     single = (
         "mixtures",
         "scores",
@@ -26,16 +27,20 @@ with job(snakemake.log[0]):
         "latency",
         "latency_summary",
     )
+    index = Path(output.index)
     write_report(
         ReportInputs(
             **{name: Path(given[name]) for name in single},
-            histories=named(denoisers, given.denoiser_histories)
-            | named(separators, given.separator_histories),
+            histories=named(models, given.histories),
+            weights=named(models, given.weights),
             denoised=named(params.denoisers, given.denoised),
             separated=named(params.systems, given.separated),
             config=params.config,
+            benchmarks=Path(params.benchmarks),
+            run=Path(params.run),
             licences=licences(load_config(snakemake.config)),
         ),
-        Path(snakemake.output.index),
-        Path(snakemake.output.matrix).parent,
+        index,
     )
+    write_zip(index.parent, Path(output.zip))
+    write_single_file(index, Path(output.single))

@@ -1,20 +1,16 @@
-"""Score one shard: the unprocessed mixtures, a denoiser, or a separation system."""
+"""Score one shard of one system by one measure."""
 
 from pathlib import Path
 
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
-    from pipeline.evaluation.score import score_denoised, score_mixture, score_separated
+    from pipeline.evaluation.measures import open_measure
+    from pipeline.evaluation.score import score
 
-    wildcards = snakemake.wildcards
-    mixtures, out = Path(snakemake.input.mixtures), Path(snakemake.output[0])
-    settings = (wildcards.scatteritem, snakemake.params.sample_rate, snakemake.params.metrics)
-    if snakemake.rule == "score_mixture":
-        score_mixture(mixtures, out, *settings)
-    elif snakemake.rule == "score_denoised":
-        system = f"denoised-{wildcards.denoiser}"
-        score_denoised(mixtures, Path(snakemake.input.estimates), out, system, *settings)
-    else:
-        system = f"{wildcards.separator}/{wildcards.trained}/{wildcards.tested}"
-        score_separated(mixtures, Path(snakemake.input.estimates), out, system, *settings)
+    wildcards, given, params = snakemake.wildcards, snakemake.input, snakemake.params
+    texts = {"references": Path(given.references)} if wildcards.measure == "asr" else {}
+    measure = open_measure(wildcards.measure, params.sample_rate, **params.settings, **texts)
+    estimates = Path(given.estimates) if "estimates" in given.keys() else None  # noqa: SIM118
+    settings = (params.system, wildcards.scatteritem, params.sample_rate, measure)
+    score(Path(given.mixtures), estimates, Path(snakemake.output[0]), *settings)

@@ -1,0 +1,38 @@
+"""Optional packages: what a configuration needs of them, said before anything is computed."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import PipelineError
+
+
+def check_extras(cfg: Config) -> None:
+    """Refuse measures whose packages or models are not there. Imports nothing heavy.
+
+    Raises:
+        PipelineError: one line that names the key and the command that installs what is missing.
+    """
+    if cfg.evaluation.dnsmos:
+        _need("evaluation.dnsmos", ["onnxruntime", "speechmos"], "-e '.[dnsmos]'")
+    asr = cfg.evaluation.asr
+    if asr is None:
+        return
+    _need("evaluation.asr", ["jiwer"], "-e '.[asr]'")
+    if asr.model is None:
+        _need("evaluation.asr.engine", ["pocketsphinx"], "-e '.[asr]'")
+    else:
+        _need("evaluation.asr.engine", ["faster_whisper"], "faster-whisper")
+        if not Path(asr.model).is_dir():
+            raise PipelineError(
+                f"config: evaluation.asr.model: {asr.model}: no such folder; give that of a"
+                " Whisper model converted for CTranslate2"
+            )
+
+
+def _need(key: str, modules: list[str], source: str) -> None:
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise PipelineError(
+            f"config: {key}: {' and '.join(missing)} not installed: pip install {source}"
+        )

@@ -1,0 +1,74 @@
+"""What each speaker of a mixture says: the texts that recognised speech is compared with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from pipeline.config import SpeechRecognition
+from pipeline.errors import PipelineError
+from pipeline.evaluation.hearing import hear
+from pipeline.evaluation.speech_recognition import open_recogniser
+from pipeline.files import read_manifest, shard_of, write_manifest
+from pipeline.mixtures.names import source_names
+
+COLUMNS = ["mixture_id", "source", "text"]
+
+Row = dict[str, Any]
+Texts = Iterator[tuple[str, str, str]]
+"""Mixture, source and text."""
+
+
+def write_references(
+    mixtures: Path,
+    out: Path,
+    scatteritem: str,
+    sample_rate: int,
+    settings: SpeechRecognition,
+    speech: Path | None = None,
+) -> None:
+    """Write the text of every source of a shard: `mixture_id, source, text`.
+
+    Args:
+        mixtures: `mixtures.csv` of the test split.
+        out: the table to write.
+        scatteritem: the shard, `"k-of-n"`.
+        sample_rate: Hz.
+        settings: the recogniser that hears the clean sources, or `reference: transcript`.
+        speech: the corpus with its transcripts, where these are the texts.
+
+    Raises:
+        PipelineError: an utterance has no transcript, or a source cannot be read.
+    """
+    rows = shard_of(read_manifest(mixtures), scatteritem).to_dict("records")
+    texts = _transcribed(rows, speech) if speech else _recognised(rows, sample_rate, settings)
+    write_manifest(out, pd.DataFrame(texts, columns=COLUMNS))
+
+
+def read_references(path: Path) -> dict[tuple[str, str], str]:
+    """The texts that `write_references` wrote, by mixture and source."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # "nan" and "007" are words
+    return {(row.mixture_id, row.source): row.text for row in table.itertuples()}
+
+
+def _recognised(mixtures: list[Row], sample_rate: int, settings: SpeechRecognition) -> Texts:
+    recognise = open_recogniser(settings)
+    for mixture in tqdm(mixtures, "recognising clean sources", disable=None):
+        for source in source_names(mixture):
+            heard = hear(mixture[f"{source}_path"], sample_rate)
+            yield mixture["mixture_id"], source, "" if heard is None else recognise(heard)
+
+
+def _transcribed(mixtures: list[Row], speech: Path) -> Texts:
+    transcripts = read_manifest(speech).set_index("utterance")["transcript"].dropna()
+    for mixture in mixtures:
+        for number, source in enumerate(source_names(mixture), 1):
+            utterance = mixture[f"source_{number}_utterance"]
+            if utterance not in transcripts:
+                raise PipelineError(
+                    f"{speech}: test utterance {utterance} has no transcript; add it to its"
+                    " chapter's .trans.txt, or set evaluation.asr.reference to recognised"
+                )
+            yield mixture["mixture_id"], source, str(transcripts[utterance])

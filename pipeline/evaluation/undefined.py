@@ -1,0 +1,38 @@
+"""Why a metric of signals has no value, in the words that tables and the report show."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.metrics import FILTER_TAPS, STOI_SECONDS, silent
+
+SILENT_REFERENCE = "the reference is silent"
+SILENT_ESTIMATE = "the estimate is silent"
+NO_BASELINE = "the unprocessed mixture's value is undefined"
+NO_TEXT = "the reference text is empty"
+
+PESQ_SECONDS = 0.25
+"""The shortest signal that PESQ's code takes."""
+
+Signal = NDArray[np.float64]
+
+
+def why_undefined(metric: str, reference: Signal, estimate: Signal, sample_rate: int) -> str:
+    """The reason for a NaN of `metrics.score_item`.
+
+    Args:
+        metric: name as in the configuration.
+        reference: the true source, `[time]`.
+        estimate: its estimate, `[time]`.
+        sample_rate: Hz.
+    """
+    if silent(reference):
+        return SILENT_REFERENCE
+    if silent(estimate):
+        return SILENT_ESTIMATE
+    seconds = len(reference) / sample_rate
+    if metric in ("sdr", "sir", "sar"):
+        short = len(reference) < FILTER_TAPS
+        return "too short for BSS Eval" if short else "no other reference sounds"
+    if metric in ("stoi", "estoi"):
+        return "too short for STOI" if seconds < STOI_SECONDS else "too little speech"
+    return "too short for PESQ" if seconds < PESQ_SECONDS else "no utterance found"

@@ -1,0 +1,45 @@
+"""What a weights file says of itself, readable without torch."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from pipeline.errors import PipelineError
+
+FORMAT = "denoise-then-separate 1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself."""
+
+    model: str
+    arguments: dict[str, Any]
+    num_sources: int
+    sample_rate: int  # Hz
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def read_card(path: Path | str) -> Card:
+    """Read the card of a weights file.
+
+    Raises:
+        PipelineError: missing, damaged, or not one of our files.
+    """
+    try:
+        with safetensors.safe_open(str(path), "numpy") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise PipelineError(
+            f"{path}: no such weights file; train the model or fix the path"
+        ) from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise PipelineError(
+            f"{path}: damaged weights ({error}); delete it and train again"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise PipelineError(f"{path}: not a weights file of this project; train the model here")
+    return Card(**json.loads(metadata["card"]))

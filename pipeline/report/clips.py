@@ -1,0 +1,94 @@
+"""Sounds of the page: those to be compared equally loud, all in one coding."""
+
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline import audio
+from pipeline.audio import Samples
+from pipeline.mixtures.facts import loudness
+
+LOUDNESS = -23.0  # LUFS, what broadcasts have (EBU R 128)
+QUIETEST = -35.0  # LUFS; a clip that would clip even then is turned down alone
+PEAK_DB = -0.1  # dBFS, room for a coder's rounding
+BUDGET = 10e6  # bytes of FLAC; beyond it a single-file report could pass 25 MB
+
+
+class Level(NamedTuple):
+    """Integrated loudness in LUFS, NaN where undefined, and peak in dBFS, -inf in silence."""
+
+    loudness: float
+    peak: float
+
+
+class Coding(NamedTuple):
+    """How the clips were written: suffix, bytes in all, and bytes that FLAC took."""
+
+    suffix: str
+    size: int
+    flac_size: int
+
+
+def level(samples: Samples, sample_rate: int) -> Level:
+    """The level of `[time]`."""
+    peak = float(np.abs(samples).max(initial=0))
+    return Level(
+        loudness(samples, sample_rate), 20 * math.log10(peak) if peak > 0 else float("-inf")
+    )
+
+
+def gains(levels: Sequence[Level]) -> list[float]:
+    """What brings clips to one loudness without clipping any, in dB.
+
+    The loudness is `LOUDNESS`, or less if a clip would go beyond full scale, but not less than
+    `QUIETEST`. Where loudness is undefined (below 0.4 s, near silence) a clip stays as it is.
+    """
+    measured = [each for each in levels if math.isfinite(each.loudness)]
+    highest = [each.loudness - each.peak + PEAK_DB for each in measured]
+    target = min(LOUDNESS, max(QUIETEST, min(highest, default=LOUDNESS)))
+    return [
+        min(target - each.loudness if each in measured else 0.0, PEAK_DB - each.peak)
+        for each in levels
+    ]
+
+
+def amplified(samples: Samples, decibels: float) -> Samples:
+    """`[time]`, louder by so many dB."""
+    return (samples * 10 ** (decibels / 20)).astype(np.float32)
+
+
+def match_level(samples: Samples, reference: Samples) -> Samples:
+    """Bring `[time]` to the RMS of its reference; silence stays silence."""
+    own, wanted = (np.sqrt(np.mean(np.square(s, dtype=np.float64))) for s in (samples, reference))
+    return samples if own == 0 else (samples * (wanted / own)).astype(np.float32)
+
+
+def settle(clips: Iterable[Path], budget: float = BUDGET) -> Coding:
+    """Keep FLAC files as they are, or put Ogg/Opus in their place if they are too large.
+
+    Args:
+        clips: the FLAC files.
+        budget: bytes that they may have in all.
+    """
+    files = list(clips)
+    flac_size = _size(files)
+    if flac_size <= budget:
+        return Coding("flac", flac_size, flac_size)
+    with ThreadPoolExecutor() as pool:  # the coder runs outside the interpreter's lock
+        return Coding("ogg", _size(pool.map(_as_opus, files)), flac_size)
+
+
+def _as_opus(flac: Path) -> Path:
+    samples, rate = audio.read(flac)
+    smaller = flac.with_suffix(".ogg")
+    audio.write(smaller, samples, rate, "OPUS", "OGG")
+    flac.unlink()
+    return smaller
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,147 @@
+"""What a system gains against what it costs: the headline metric against the latency."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+
+from pipeline.report.figures.latency import COLOURS
+from pipeline.report.names import DENOISED, condition_label, condition_order, metric_of
+from pipeline.report.style import FIRST, INK, LINE, MUTED, nothing, svg
+
+SIZE = 8  # points, of the labels
+LETTER = 0.56  # of the size, the width of a letter
+SLOTS = sorted(range(-8, 9), key=lambda slot: (abs(slot), slot))
+"""Where a label may stand, in lines above its point: the nearest free one is taken."""
+
+
+class Point(NamedTuple):
+    """A system: its parts, its median latency in ms, its mean and interval of the metric."""
+
+    separator: str
+    trained: str
+    tested: str
+    milliseconds: float
+    mean: float
+    low: float
+    high: float
+
+
+class Box(NamedTuple):
+    """A rectangle on the figure, in points."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    def meets(self, other: "Box") -> bool:
+        """Whether the two overlap."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.low < other.high
+            and other.low < self.high
+        )
+
+
+def draw_quality_latency(points: Sequence[Point], metric: str, path: Path) -> None:
+    """Draw each system as a point with its interval, a panel a separator.
+
+    Colours tell what a system hears, labels what it was trained on (of denoised mixtures the
+    denoiser's name); a thin line leads from a separator that hears noisy mixtures to the same
+    one that hears denoised ones.
+
+    Args:
+        points: systems that need no oracle.
+        metric: name of the metric.
+        path: SVG to write.
+    """
+    if not points:
+        return nothing("No system was both scored and timed.", path)
+    tested = condition_order(point.tested for point in points)
+    colours = dict(zip(tested, [MUTED, *COLOURS] if "noisy" in tested else COLOURS, strict=False))
+    separators = list(dict.fromkeys(point.separator for point in points))
+    with svg(path, (7.6, 0.8 + 3.9 * len(separators))) as figure:
+        axes = figure.subplots(len(separators), sharex=True, squeeze=False)[:, 0]
+        for ax, separator in zip(axes, separators, strict=True):
+            ax.set_title(separator, weight="bold")
+            ax.set_ylabel(metric_of(metric).title)
+            _panel(ax, [point for point in points if point.separator == separator], colours)
+        axes[-1].set_xlabel("latency of one mixture, p50 (ms)")
+        axes[-1].set_xlim(0, 1.25 * max(point.milliseconds for point in points))
+        figure.legend(
+            handles=[_key(colours.get(name, FIRST), f"hears {_heard(name)}") for name in tested],
+            loc="outside upper left",
+            fontsize=8.5,
+            ncols=2,
+        )
+        figure.draw_without_rendering()  # places the axes, which the labels are fitted into
+        for ax, separator in zip(axes, separators, strict=True):
+            _label(ax, [point for point in points if point.separator == separator])
+
+
+def _panel(ax: Axes, points: Sequence[Point], colours: dict[str, str]) -> None:
+    for start, end in _added(points):
+        ways = [start.milliseconds, end.milliseconds], [start.mean, end.mean]
+        ax.plot(*ways, color=LINE, linewidth=1.2, zorder=1)
+    for point in points:
+        colour, x = colours.get(point.tested, FIRST), point.milliseconds
+        if np.isfinite([point.low, point.high]).all():
+            ax.vlines(x, point.low, point.high, color=colour, linewidth=1.2, alpha=0.6, zorder=2)
+        ax.plot(x, point.mean, "o", color=colour, markersize=6, zorder=3)
+    ax.margins(y=0.08)
+
+
+def _added(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
+    """Pairs of one separator that differ in what they hear: noisy mixtures, and denoised ones."""
+    for start in points:
+        for end in points:
+            if start.trained == end.trained and start.tested == "noisy" != end.tested:
+                yield start, end
+
+
+def _key(colour: str, label: str) -> Line2D:
+    return Line2D([], [], color=colour, marker="o", linestyle="none", markersize=6, label=label)
+
+
+def _heard(condition: str) -> str:
+    return f"mixtures {condition_label(condition)}" if condition != "noisy" else "noisy mixtures"
+
+
+def _label(ax: Axes, points: Sequence[Point]) -> None:
+    """Name what each point was trained on, to its right, where nothing else stands."""
+    scale = 72 / ax.figure.dpi
+    at = ax.transData.transform([(point.milliseconds, point.mean) for point in points]) * scale
+    taken = [Box(x - 4, x + 4, y - 4, y + 4) for x, y in at]
+    for place in np.argsort(-at[:, 1], kind="stable"):
+        name = points[place].trained.removeprefix(DENOISED)
+        x, y = at[place]
+        boxes = {slot: _box(x, y, name, slot) for slot in SLOTS}
+        free = (s for s, box in boxes.items() if not any(box.meets(other) for other in taken))
+        slot = next(free, 0)
+        taken.append(boxes[slot])
+        _annotate(ax, points[place], name, slot)
+
+
+def _box(x: float, y: float, name: str, slot: int) -> Box:
+    middle = y + slot * SIZE * 1.25
+    return Box(x + 8, x + 9 + LETTER * SIZE * len(name), middle - SIZE * 0.6, middle + SIZE * 0.6)
+
+
+def _annotate(ax: Axes, point: Point, name: str, slot: int) -> Annotation:
+    line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+    return ax.annotate(
+        name,
+        (point.milliseconds, point.mean),
+        (9, slot * SIZE * 1.25),
+        textcoords="offset points",
+        va="center",
+        size=SIZE,
+        color=INK,
+        arrowprops=line if slot else None,
+    )

@@ -1,0 +1,149 @@
+"""Test mixtures in groups, and what each system reaches in each group."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.report.mixture_facts import MIXED_SEX, SAME_SEX
+from pipeline.report.names import metric_of, number
+from pipeline.report.run import Run
+
+MOST_BUCKETS = 6
+MOST_KINDS = 20
+"""Kinds of noise above which the words of the names are no kinds."""
+
+
+class Estimate(NamedTuple):
+    """A mean over mixtures with its interval; NaN where there is none."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Group(NamedTuple):
+    """Some of the mixtures: their name, a second line, how many, an estimate a system."""
+
+    label: str
+    below: str
+    mixtures: int
+    estimates: list[Estimate]
+
+
+class Grouping(NamedTuple):
+    """One way to part the mixtures: by what, its unit ("" for none), the groups in order."""
+
+    name: str
+    unit: str
+    groups: list[Group]
+
+    @property
+    def title(self) -> str:
+        """Name with unit, as a heading."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+def groupings(
+    run: Run, metric: str, systems: Sequence[str], facts: pd.DataFrame
+) -> Iterator[Grouping]:
+    """The ways to part the mixtures that give two groups or more.
+
+    Args:
+        run: the run.
+        metric: that of the estimates.
+        systems: in the order of the estimates.
+        facts: of the mixtures (`mixture_facts`).
+    """
+    overlap = facts["overlap"].clip(upper=np.nextafter(100, 0))  # 100 % is no bucket of its own
+    kinds = facts["kind"].dropna()
+    ways = [
+        ("input SNR", "dB", *buckets(facts["snr"])),
+        ("sexes", "", facts["sexes"], [SAME_SEX, MIXED_SEX]),
+        ("overlap", "%", *buckets(overlap)),
+        ("noise", "", kinds, sorted(kinds.unique()) if kinds.nunique() <= MOST_KINDS else []),
+    ]
+    values = run.values(metric).reindex(columns=systems)
+    for name, unit, labels, order in ways:
+        of_mixtures = labels.reindex(values.index)
+        groups = [_group(run, label, values[of_mixtures == label]) for label in order]
+        yield from _several(Grouping(name, unit, [group for group in groups if group.mixtures]))
+    yield from _several(Grouping("speaker", "", _speakers(run, metric, systems)))
+
+
+def _several(grouping: Grouping) -> Iterator[Grouping]:
+    if len(grouping.groups) > 1:
+        yield grouping
+
+
+def buckets(values: "pd.Series[float]") -> tuple["pd.Series[str]", list[str]]:
+    """Names of equal parts of the range with round ends, the lower one included, in order.
+
+    >>> buckets(pd.Series([-2.5, 0.0, 1.9]))[1]
+    ['−3 to −2', '0 to 1', '1 to 2']
+    """
+    known = values[np.isfinite(values)]
+    if known.empty:
+        return pd.Series(dtype=str), []
+    widths = (step * 10**power for power in count() for step in (1, 2, 5))
+    width = next(w for w in widths if known.max() // w - known.min() // w < MOST_BUCKETS)
+    places = (known // width).astype(int)
+    names = {
+        place: f"{number(place * width, 0)} to {number((place + 1) * width, 0)}"
+        for place in sorted(places.unique())
+    }
+    return places.map(names), list(names.values())
+
+
+def _group(run: Run, label: str, values: pd.DataFrame, below: str = "") -> Group:
+    """A group of `[mixtures, systems]`, those without any value left out."""
+    scored = values.dropna(how="all").to_numpy(float)
+    return Group(label, below, len(scored), _estimates(run, scored))
+
+
+def _estimates(run: Run, values: NDArray[np.float64]) -> list[Estimate]:
+    found = np.isfinite(values).sum(axis=0)
+    estimates = [Estimate(np.nan, np.nan, np.nan)] * len(found)
+    enough = np.flatnonzero(found > 1)
+    ends = run.intervals(values[:, enough])
+    for column in np.flatnonzero(found == 1):
+        estimates[column] = Estimate(float(np.nanmean(values[:, column])), np.nan, np.nan)
+    for column, (low, high) in zip(enough, ends, strict=True):
+        estimates[column] = Estimate(float(np.nanmean(values[:, column])), low, high)
+    return estimates
+
+
+def _speakers(run: Run, metric: str, systems: Sequence[str]) -> list[Group]:
+    """Each speaker's own scores, the worst speaker of the first system first."""
+    rows = run.scores[(run.scores["metric"] == metric) & run.scores["system"].isin(systems)]
+    values = rows.pivot(index=["mixture_id", "source"], columns="system", values="value")
+    names = _by_source(run.mixtures, "speaker").reindex(values.index)
+    sexes = _by_source(run.mixtures, "sex").reindex(values.index).groupby(names).first()
+    groups = [
+        _group(
+            run,
+            str(name),
+            # A speaker may be in a mixture twice; the mixture is what is resampled.
+            part.groupby("mixture_id").mean().reindex(columns=systems),
+            str(sexes[name]) if isinstance(sexes.get(name), str) else "",
+        )
+        for name, part in values.groupby(names)
+    ]
+    turn = -1 if metric_of(metric).low_is_good else 1
+    return sorted((group for group in groups if group.mixtures), key=lambda g: _rank(g, turn))
+
+
+def _rank(group: Group, turn: int) -> tuple[bool, float]:
+    mean = group.estimates[0].mean
+    return bool(np.isnan(mean)), turn * mean
+
+
+def _by_source(mixtures: pd.DataFrame, what: str) -> "pd.Series[str]":
+    """`source_<k>_<what>` by `mixture_id` and `source`, as the scores name them."""
+    columns = mixtures.filter(regex=rf"^source_\d+_{what}$")
+    long = columns.rename(columns=lambda name: f"s{name.split('_')[1]}").stack()
+    index = pd.MultiIndex.from_arrays([[], []]) if long.empty else long.index
+    return pd.Series(long.to_numpy(), index.set_names(["mixture_id", "source"]), dtype=object)

@@ -1,0 +1,103 @@
+"""What a reader wants to know of a test mixture, beside its scores."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.names import number
+from pipeline.report.run import Run
+
+WORDS = re.compile(r"[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .]|$)")
+"""Words of letters alone that a name begins with: of `office-ambience_fs335711_0` the first two."""
+
+SAME_SEX, MIXED_SEX = "same sex", "mixed"
+
+
+def mixture_facts(run: Run) -> pd.DataFrame:
+    """Facts of the test mixtures, NaN where the manifest does not tell.
+
+    Returns:
+        By `mixture_id`: `snr`, of all speakers together to the noise, dB; `overlap`, in % of the
+        time with speech; `seconds`; `speakers`, with their sexes; `sexes`, `SAME_SEX` or
+        `MIXED_SEX`; `noise`, the file's name; `kind`, the words it begins with.
+    """
+    table = run.mixtures
+    noise = _column(table, "noise").astype(object)
+    return pd.DataFrame(
+        {
+            "snr": input_snr(table),
+            "overlap": 100 * _column(table, "overlap_ratio"),
+            "seconds": table["length"] / run.config.get("sample_rate", 8000),
+            "speakers": _speakers(table),
+            "sexes": _sexes(table),
+            "noise": noise,
+            "kind": noise.map(noise_kind),
+        }
+    )
+
+
+def input_snr(table: pd.DataFrame) -> "pd.Series[float]":
+    """Of all speakers together to the noise over the whole mixture, dB.
+
+    What rendering measured, failing that what the plan asked for.
+    """
+    if "noise_both_snr" in table:
+        return -table["noise_both_snr"]
+    return _column(table, "noise_snr")
+
+
+def noise_kind(name: object) -> str | float:
+    """The words that a noise's name begins with; NaN where it begins with none.
+
+    >>> noise_kind("office-ambience_fs335711_0"), noise_kind("babble-0003")
+    ('office-ambience', 'babble')
+    """
+    found = WORDS.match(name) if isinstance(name, str) else None
+    return found[0] if found else np.nan
+
+
+def fact_texts(facts: pd.DataFrame) -> pd.DataFrame:
+    """`snr`, `overlap` and `seconds` as texts with their unit, all others as they are; "–"."""
+    units = {"snr": (1, "dB"), "overlap": (0, "%"), "seconds": (1, "s")}
+    texts = {
+        name: [
+            f"{number(value, digits)} {unit}" if np.isfinite(value) else "–"
+            for value in facts[name]
+        ]
+        for name, (digits, unit) in units.items()
+    }
+    return facts.assign(**texts).astype(object).fillna("–")
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(np.nan, table.index)
+
+
+def _of_sources(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """`source_<k>_<what>` of every source, in their order."""
+    return table.filter(regex=rf"^source_\d+_{what}$")
+
+
+def _speakers(table: pd.DataFrame) -> list[str]:
+    names, sexes = (_of_sources(table, what) for what in ("speaker", "sex"))
+    if sexes.shape != names.shape:
+        sexes = pd.DataFrame(np.nan, names.index, names.columns)
+    return [
+        ", ".join(_speaker(*pair) for pair in zip(of_names, of_sexes, strict=True))
+        for of_names, of_sexes in zip(names.to_numpy(), sexes.to_numpy(), strict=True)
+    ]
+
+
+def _speaker(name: object, sex: object) -> str:
+    known = str(name) if isinstance(name, str) else "?"
+    return f"{known} ({sex})" if isinstance(sex, str) else known
+
+
+def _sexes(table: pd.DataFrame) -> pd.Series:
+    sexes = _of_sources(table, "sex")
+    if not sexes.shape[1]:
+        return pd.Series(np.nan, table.index, dtype=object)
+    alike = sexes.eq(sexes.iloc[:, 0], axis=0).all(axis=1)
+    split = np.where(alike, SAME_SEX, MIXED_SEX)
+    return pd.Series(split, table.index, dtype=object).where(sexes.notna().all(axis=1))

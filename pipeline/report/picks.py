@@ -1,0 +1,90 @@
+"""Which mixtures can be listened to: chosen by rule, never by hand."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.names import DENOISED, main_system, metric_of, of_systems, system
+from pipeline.report.run import Run
+
+RANDOM = "drawn at random"
+
+
+class Pick(NamedTuple):
+    """A mixture, why it was picked, its value, and its place from the best, 1, of so many."""
+
+    mixture_id: str
+    reason: str
+    value: float
+    place: int
+    mixtures: int
+
+
+def picks(run: Run) -> list[Pick]:
+    """The mixtures of the listening section, from first to last; none without a main system."""
+    values = run.values(run.metric or "")
+    if run.main is None or run.main not in values:
+        return []
+    count = int(run.config.get("report", {}).get("examples", 4))
+    low_is_good = metric_of(str(run.metric)).low_is_good
+    return pick(values[run.main], count, int(run.config.get("seed", 0)), low_is_good)
+
+
+def listed(run: Run) -> list[str]:
+    """The ids of the mixtures that `picks` gives."""
+    return [chosen.mixture_id for chosen in picks(run)]
+
+
+def pick(values: pd.Series, count: int, seed: int, low_is_good: bool = False) -> list[Pick]:
+    """Pick the median, the best and the worst mixture, then some at random.
+
+    Fewer than `count` come back where there are fewer mixtures; one that holds several ranks
+    is named by all of them. Mixtures without a value are passed over.
+
+    Args:
+        values: a system's value, by mixture.
+        count: how many to pick.
+        seed: of the random ones.
+        low_is_good: whether the lowest value is the best.
+    """
+    table = values.dropna().rename("value").rename_axis("mixture_id").reset_index()
+    # Ties are broken by name, so that the choice does not hang on the order of the rows.
+    order = table.sort_values(["value", "mixture_id"], ascending=[low_is_good, True])
+    reasons: dict[int, list[str]] = {}
+    for place, reason in _places(len(order), order["mixture_id"].argsort().to_numpy(), seed):
+        if place in reasons and reason != RANDOM:
+            reasons[place].append(reason)
+        elif place not in reasons and len(reasons) < count:
+            reasons[place] = [reason]
+    rows = list(zip(order["mixture_id"], order["value"], strict=True))
+    return [
+        Pick(str(rows[place][0]), ", ".join(words), float(rows[place][1]), place + 1, len(rows))
+        for place, words in reasons.items()
+    ]
+
+
+def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int, str]]:
+    if mixtures:
+        yield (mixtures - 1) // 2, "median"
+        yield 0, "best"
+        yield mixtures - 1, "worst"
+    # Drawn among the names, so that a seed means the same mixtures whatever they scored.
+    for place in np.random.default_rng(seed).permutation(mixtures):
+        yield int(by_name[place]), RANDOM
+
+
+def shown_systems(run: Run) -> list[str]:
+    """The main system, and the one to hear beside it: with no denoiser if the main one has one."""
+    separated, main = run.inputs.separated, run.main
+    if main is None or main not in separated:
+        return []
+    parsed = system(main)
+    assert parsed is not None
+    if not parsed.direct:
+        beside = f"{parsed.separator}/noisy/noisy"
+    else:
+        helped = [n for n in separated if (s := system(n)) and s.tested.startswith(DENOISED)]
+        beside = main_system(of_systems(run.summary, lambda name: name in helped)) or ""
+    return [main, beside] if beside in separated else [main]

@@ -1,0 +1,156 @@
+"""A finished run as the sections of the report look at it: every table read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.evaluation.bootstrap import bootstrap_means, percentile_interval
+from pipeline.files import read_json, read_manifest
+from pipeline.models.card import Card, read_card
+from pipeline.report.inputs import ReportInputs
+from pipeline.report.names import (
+    UNDENOISED,
+    headline,
+    main_system,
+    metrics_in,
+    of_systems,
+    system,
+)
+
+# What is looked at before it is noticed that there is no row.
+_COLUMNS = ["stage", "model", "tested", "mixture_id", "latency_ms", "system", "metric"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tables and facts of a run."""
+
+    inputs: ReportInputs
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self.inputs.config
+
+    @property
+    def confidence(self) -> float:
+        """Of all intervals, such as 0.95."""
+        return float(self.config.get("evaluation", {}).get("confidence", 0.95))
+
+    @cached_property
+    def mixtures(self) -> pd.DataFrame:
+        """The test split's manifest, by `mixture_id`."""
+        return read_manifest(self.inputs.mixtures).set_index("mixture_id")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The long table; the unprocessed mixture against `mix_clean` under its own name."""
+        table = read_manifest(self.inputs.scores)
+        as_denoised = (table["system"] == "mixture") & (table["source"] == "mix_clean")
+        table.loc[as_denoised, "system"] = UNDENOISED
+        return table
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Mean, median and interval per system and metric."""
+        return read_manifest(self.inputs.summary)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """Paired differences."""
+        return _rows(self.inputs.comparisons)
+
+    @cached_property
+    def latency(self) -> pd.DataFrame:
+        """One row per timed call."""
+        return _rows(self.inputs.latency)
+
+    @cached_property
+    def latency_summary(self) -> pd.DataFrame:
+        """Percentiles per stage, model and test condition."""
+        return _rows(self.inputs.latency_summary)
+
+    @cached_property
+    def answer(self) -> dict[str, Any]:
+        """The question, its sentences and their facts."""
+        return read_json(self.inputs.answer)
+
+    @cached_property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """One row an epoch, by the model's name."""
+        return {name: _rows(path) for name, path in self.inputs.histories.items()}
+
+    @cached_property
+    def cards(self) -> dict[str, Card]:
+        """What the weights files say of themselves, by the model's name."""
+        return {name: read_card(path) for name, path in self.inputs.weights.items()}
+
+    @cached_property
+    def systems(self) -> list[str]:
+        """Separation systems in the summary's order."""
+        names = of_systems(self.summary, lambda name: system(name) is not None)["system"]
+        return list(dict.fromkeys(names))
+
+    @cached_property
+    def realistic(self) -> list[str]:
+        """The systems that hear what can be had: those not tested on the clean mixture."""
+        return [name for name in self.systems if (s := system(name)) and not s.oracle]
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The metrics of separation systems in the report's order, the headline's first."""
+        return metrics_in(of_systems(self.summary, lambda name: name in self.systems))
+
+    @cached_property
+    def metric(self) -> str | None:
+        """The metric the report is about."""
+        return headline(self.summary)
+
+    @cached_property
+    def main(self) -> str | None:
+        """The best system that is no oracle."""
+        return main_system(self.summary)
+
+    def values(self, metric: str) -> pd.DataFrame:
+        """A metric, `[mixtures, systems]`: each the mean over the mixture's defined sources."""
+        return self._values[metric] if metric in self._values else pd.DataFrame()
+
+    @cached_property
+    def _values(self) -> dict[str, pd.DataFrame]:
+        means = self.scores.groupby(["metric", "mixture_id", "system"], sort=False)["value"].mean()
+        tables = {
+            str(metric): part.droplevel("metric").unstack("system").sort_index()
+            for metric, part in means.groupby("metric", sort=False)
+        }
+        return tables
+
+    def draws(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bootstrap means over rows of `[mixtures, columns]`: `[draws, columns]`."""
+        samples = int(self.config.get("evaluation", {}).get("bootstrap_samples", 2000))
+        return bootstrap_means(values, samples, int(self.config.get("seed", 0)))
+
+    def intervals(self, values: NDArray[np.float64]) -> Sequence[tuple[float, float]]:
+        """Bootstrap interval of each column's mean over mixtures; NaN below two rows."""
+        if len(values) < 2:
+            return [(np.nan, np.nan)] * values.shape[1]
+        low, high = percentile_interval(self.draws(values), self.confidence)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
+
+    def ratio_interval(self, values: NDArray[np.float64]) -> tuple[float, float]:
+        """Bootstrap interval of the ratio of two columns' means, `[mixtures, 2]`."""
+        if len(values) < 2:
+            return np.nan, np.nan
+        draws = self.draws(values)
+        low, high = percentile_interval(draws[:, :1] / draws[:, 1:], self.confidence)
+        return float(low[0]), float(high[0])
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    """A table that may well hold nothing; pandas writes an empty frame as a bare line end."""
+    return read_manifest(path) if path.stat().st_size > 2 else pd.DataFrame(columns=_COLUMNS)

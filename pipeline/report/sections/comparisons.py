@@ -1,0 +1,195 @@
+"""Paired differences between systems: in tables, and mixture by mixture."""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly
+
+from pipeline.files import replacing
+from pipeline.report.figures.differences import Difference, draw_differences
+from pipeline.report.mixture_facts import fact_texts, mixture_facts
+from pipeline.report.names import (
+    DENOISED,
+    ORACLE,
+    metric_of,
+    metrics_in,
+    system,
+    system_label,
+    system_labels,
+)
+from pipeline.report.picks import listed
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+from pipeline.report.tables import Cell, Row, Table, estimated, plain
+
+TITLE = "Paired comparisons"
+DRAWN = 8
+"""Pairs in the figure; more cannot be told apart."""
+
+
+def content(run: Run, site: Site) -> dict[str, Any] | None:
+    """Those that bear on the question, all others, and what the plots are drawn from."""
+    bearing, others = split(run.comparisons)
+    drawn = differences(run, bearing)
+    draw_differences(drawn, site.figure("differences"))
+    if run.comparisons.empty:
+        return None
+    script = site.asset("plotly.min.js")
+    copy_plotly(script)
+    first = comparison_table(bearing, "Paired differences, on the question")
+    rest = comparison_table(others, "All other paired differences")
+    return {
+        "bearing": site.table("comparisons", first),
+        "others": site.table("comparisons-others", rest) if len(others) else None,
+        "drawn": len(drawn),
+        "explorer": explorer(run),
+        "plotly": site.href(script),
+    }
+
+
+def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Paired differences: those that bear on the question, then all others.
+
+    The first are in the headline metric, between a system that hears denoised mixtures and one
+    that hears noisy ones, those trained on what they hear before the others; failing such,
+    everything is in the first table.
+    """
+    if comparisons.empty:
+        return comparisons, comparisons
+    pairs = zip(comparisons["system_a"], comparisons["system_b"], strict=True)
+    bearing = np.array([_bears(*pair) for pair in pairs])
+    bearing &= (comparisons["metric"] == metrics_in(comparisons)[0]).to_numpy()
+    if not bearing.any():
+        bearing[:] = True
+    matched = comparisons[["system_a", "system_b"]].map(_matched).all(axis=1).to_numpy()
+    rows = pd.concat([comparisons[bearing & matched], comparisons[bearing & ~matched]])
+    return rows, comparisons[~bearing]
+
+
+def _bears(a: str, b: str) -> bool:
+    """One hears denoised, the other noisy mixtures; trained alike, or each on what it hears."""
+    systems = sorted((s for s in (system(a), system(b)) if s), key=lambda s: s.tested == "noisy")
+    if len(systems) != 2 or systems[0].separator != systems[1].separator:
+        return False
+    helped, direct = systems
+    matched = helped.trained == helped.tested and direct.direct
+    alike = helped.trained == direct.trained
+    denoising = helped.tested.startswith(DENOISED) and direct.tested == "noisy"
+    return denoising and (matched or alike)
+
+
+def _matched(name: str) -> bool:
+    parsed = system(name)
+    return parsed is not None and parsed.trained == parsed.tested
+
+
+def comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:
+    """A row a pair and metric."""
+    rows = [_comparison(row) for _, row in comparisons.iterrows()]
+    columns = ["B", "metric", "A − B", "A better in (%)", "mixtures"]
+    note = "Bold: the interval of the difference does not contain zero."
+    return Table(caption, "A", columns, rows, [note])
+
+
+def _comparison(row: pd.Series) -> Row:
+    metric = metric_of(row["metric"])
+    a, b = system(row["system_a"]), system(row["system_b"])
+    sure = bool(row["low"] > 0 or row["high"] < 0)
+    share = None if pd.isna(row["win_rate"]) else 100 * row["win_rate"]
+    cells = [
+        Cell(system_label(row["system_b"]), b.separator if b else "", "words"),
+        Cell(metric.title, "lower is better" * metric.low_is_good),
+        estimated(
+            row["difference"],
+            row["low"],
+            row["high"],
+            row["metric"],
+            kind="strong" * sure,
+            sign=True,
+        ),
+        plain(share),
+        plain(row["mixtures"]),
+    ]
+    oracle = any(s is not None and s.tested == ORACLE for s in (a, b))
+    return Row(system_label(row["system_a"]), cells, a.separator if a else "", oracle)
+
+
+def differences(run: Run, comparisons: pd.DataFrame) -> list[Difference]:
+    """What is drawn: the first pairs in their first metric, with their mixtures' differences."""
+    metric = next(iter(metrics_in(comparisons)), None)
+    rows = comparisons[comparisons["metric"] == metric].iloc[:DRAWN]
+    values = run.values(str(metric))
+    labels = system_labels(run.systems)
+    return [
+        Difference(
+            labels[row["system_a"]],
+            labels[row["system_b"]],
+            str(metric),
+            (values[row["system_a"]] - values[row["system_b"]]).dropna().to_numpy(),
+            *(row[name] for name in ("difference", "low", "high")),
+        )
+        for _, row in rows.iterrows()
+    ]
+
+
+def explorer(run: Run) -> dict[str, Any]:
+    """What `comparisons.js` draws from: scores, facts of the mixtures, and intervals.
+
+    Scores are whole numbers, of the metric's `scale`-th part: two digits more than are shown, in
+    few characters. Systems are named by their place in `systems`.
+    """
+    labels = system_labels(run.systems)
+    facts = fact_texts(mixture_facts(run))
+    shown = facts[["speakers", "sexes", "snr", "overlap", "noise", "seconds"]]
+    heard = set(listed(run))
+    return {
+        "systems": [labels[name] for name in run.systems],
+        "metrics": [_metric(run, name) for name in run.metrics],
+        "mixtures": [str(name) for name in facts.index],
+        "facts": {name: shown[name].astype(str).tolist() for name in shown},
+        "listed": [place for place, name in enumerate(facts.index) if name in heard],
+        "chosen": _chosen(run),
+        "confidence": f"{100 * run.confidence:g} %",
+    }
+
+
+def _metric(run: Run, name: str) -> dict[str, Any]:
+    metric = metric_of(name)
+    scale = 10 ** (metric.digits + 2)
+    values = run.values(name).reindex(index=run.mixtures.index, columns=run.systems)
+    whole = (values * scale).round().astype("Int64").astype(object)
+    rows = run.comparisons[run.comparisons["metric"] == name]
+    places = {system_name: place for place, system_name in enumerate(run.systems)}
+    return {
+        "label": metric.label,
+        "unit": metric.unit,
+        "digits": metric.digits,
+        "lowIsGood": metric.low_is_good,
+        "scale": scale,
+        "values": [whole[column].where(values[column].notna(), None).tolist() for column in whole],
+        "pairs": [
+            [places[row.system_a], places[row.system_b], row.difference, row.low, row.high]
+            for row in rows.itertuples()
+            if np.isfinite([row.difference, row.low, row.high]).all()
+        ],
+    }
+
+
+def _chosen(run: Run) -> list[int]:
+    """The pair to begin with: that of the answer, failing it the first one."""
+    for fact in run.answer["facts"]:
+        pair = [fact.get("system_a"), fact.get("system_b")]
+        if fact["kind"] == "matched" and set(pair) <= set(run.systems):
+            return [run.systems.index(name) for name in pair]
+    return [0, 1]
+
+
+def copy_plotly(path: Path) -> None:
+    """Write the script that draws the plots, as the package `plotly` brings it."""
+    source = files(plotly) / "package_data" / "plotly.min.js"
+    with as_file(source) as script, replacing(path) as temporary:
+        shutil.copyfile(script, temporary)

@@ -1,0 +1,190 @@
+"""How long a listener waits: for the machine, and for the audio that a network must hear first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.models import look_ahead
+from pipeline.report.figures.latency import draw_latency, draw_latency_length
+from pipeline.report.figures.quality_latency import Point, draw_quality_latency
+from pipeline.report.names import DENOISED, metric_of, number, system, system_label
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+from pipeline.report.tables import Cell, Row, Table, estimated, plain
+
+TITLE = "Latency"
+PERCENTILES = (50, 95, 99)
+
+
+def content(run: Run, site: Site) -> dict[str, Any] | None:
+    """Tables and figures of latency, alone and against what it buys."""
+    totals = end_to_end(run)
+    draw_latency(run.latency, site.figure("latency"))
+    draw_latency_length(run.latency, site.figure("latency_length"))
+    draw_quality_latency(
+        list(_points(run, totals)), str(run.metric), site.figure("quality_latency")
+    )
+    if run.latency.empty:
+        return None
+    total, cost = total_table(run, totals), cost_table(run, totals)
+    return {
+        "where": where(run.latency),
+        "total": total and site.table("latency-total", total),
+        "cost": cost and site.table("latency-cost", cost),
+        "networks": site.table("latency-networks", network_table(run)),
+    }
+
+
+def where(latency: pd.DataFrame) -> str:
+    """The devices that were timed, with their threads."""
+    pairs = latency[["device", "threads"]].drop_duplicates().itertuples(index=False)
+    return " and ".join(
+        f"{p.device} with {p.threads} thread{'s' * (p.threads != 1)}" for p in pairs
+    )
+
+
+def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
+    """From the noisy mixture to the speakers, by the name of each system that needs no oracle.
+
+    Returns:
+        Tables by mixture with `milliseconds`, denoising included where the system hears denoised
+        mixtures, and `seconds` of audio. A system with a mixture that was not timed is left out.
+    """
+    denoising = run.latency[run.latency["stage"] == "denoise"].set_index(["model", "mixture_id"])
+    before = denoising["latency_ms"][~denoising.index.duplicated()]
+    separating = run.latency[run.latency["stage"] == "separate"]
+    totals = {}
+    for (model, tested), calls in separating.groupby(["model", "tested"], sort=False):
+        calls = calls.set_index("mixture_id")
+        milliseconds = calls["latency_ms"].astype(float)
+        if tested.startswith(DENOISED):
+            keys = [(tested.removeprefix(DENOISED), name) for name in calls.index]
+            milliseconds = milliseconds + before.reindex(keys).to_numpy(float)
+        name = f"{model}/{tested}"
+        if name in run.realistic and np.isfinite(milliseconds).all():
+            totals[name] = pd.DataFrame(
+                {"milliseconds": milliseconds, "seconds": calls["audio_seconds"]}
+            )
+    return totals
+
+
+def total_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
+    """What a listener waits for: separation alone, or denoising and separation of one mixture."""
+    rows = [_total(run, name, calls) for name, calls in totals.items()]
+    columns = ["steps", *(f"p{p} (ms)" for p in PERCENTILES), "RTF, p50", "look-ahead"]
+    caption = "From the noisy mixture to the speakers"
+    return Table(caption, "system", columns, rows) if rows else None
+
+
+def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
+    parsed = system(name)
+    assert parsed is not None  # only systems are timed end to end
+    helped = parsed.tested.startswith(DENOISED)
+    factors = calls["milliseconds"] / 1000 / calls["seconds"]
+    models = [f"separator {parsed.separator}, {parsed.trained}"]
+    models += [f"denoiser {parsed.tested.removeprefix(DENOISED)}"] if helped else []
+    cells = [
+        Cell("denoise, then separate" if helped else "separate alone"),
+        *(plain(p, 1) for p in np.percentile(calls["milliseconds"], PERCENTILES)),
+        plain(factors.median(), 4),
+        _ahead(run, models),
+    ]
+    return Row(system_label(name), cells, parsed.separator)
+
+
+def network_table(run: Run) -> Table:
+    """Percentiles of every timed network by itself."""
+    columns = {
+        "files": ("files", 0),
+        "p50_ms": ("p50 (ms)", 1),
+        "p95_ms": ("p95 (ms)", 1),
+        "p99_ms": ("p99 (ms)", 1),
+        "rtf_p50": ("RTF, p50", 4),
+        "read_p50_ms": ("reading (ms)", 1),
+        "write_p50_ms": ("writing (ms)", 1),
+    }
+    rows = []
+    for _, row in run.latency_summary.iterrows():
+        cells = [plain(row[key], digits) for key, (_, digits) in columns.items()]
+        cells += [Cell(str(row["device"])), plain(row["threads"]), _ahead(run, [_model(row)])]
+        rows.append(Row(f"{row['stage']}: {row['model']}", cells, f"on {row['tested']}"))
+    titles = [*(title for title, _ in columns.values()), "device", "threads", "look-ahead"]
+    return Table("Each network by itself", "network", titles, rows)
+
+
+def _model(row: pd.Series) -> str:
+    """The name under which a timed network's card is found."""
+    if row["stage"] == "denoise":
+        return f"denoiser {row['model']}"
+    return "separator " + row["model"].replace("/", ", ")
+
+
+def _ahead(run: Run, models: list[str]) -> Cell:
+    """How much of the future networks in a row must hear: each needs its own on top."""
+    if not all(model in run.cards for model in models):
+        return Cell("–")
+    cards = [run.cards[model] for model in models]
+    waits = [look_ahead(card.model, card.arguments, card.sample_rate) for card in cards]
+    known = [1000 * wait for wait in waits if wait is not None]
+    if len(known) < len(waits):
+        return Cell("whole recording")
+    cell = plain(sum(known), 1)
+    return Cell(f"{cell.text} ms", value=cell.value)
+
+
+def cost_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
+    """What each denoiser brings, against the same mixtures without it, and the time it takes."""
+    pairs = [(a, b) for a in totals for b in without(a) if b in totals]
+    rows = [_cost(run, a, b, totals[a], totals[b]) for a, b in pairs]
+    columns = ["without", f"{metric_of(str(run.metric)).title}, with − without", "added p50 (ms)"]
+    note = "Added: the median over mixtures of the difference on the same mixture."
+    caption = "What denoising brings, and the time it takes"
+    return Table(caption, "with denoising", columns, rows, [note]) if rows else None
+
+
+def without(helped: str) -> list[str]:
+    """Systems to hold one that hears denoised mixtures against: what they hear is noisy.
+
+    The same separator, and, if it was trained on what it hears, the one of which that is true.
+    """
+    parsed = system(helped)
+    if parsed is None or not parsed.tested.startswith(DENOISED):
+        return []
+    trained = [parsed.trained, *(["noisy"] if parsed.trained == parsed.tested else [])]
+    return [f"{parsed.separator}/{name}/noisy" for name in trained]
+
+
+def _cost(run: Run, helped: str, direct: str, long: pd.DataFrame, short: pd.DataFrame) -> Row:
+    added = (long["milliseconds"] - short["milliseconds"]).median()
+    a, b = system(helped), system(direct)
+    assert a is not None and b is not None  # only systems are timed end to end
+    cells = [
+        Cell(system_label(direct), b.separator, "words"),
+        estimated(*difference(run, helped, direct), str(run.metric), sign=True),
+        Cell(number(added, 1, sign=True), value=added),
+    ]
+    return Row(system_label(helped), cells, a.separator)
+
+
+def difference(run: Run, a: str, b: str) -> tuple[float, float, float]:
+    """Mean difference a − b in the headline metric and its interval; NaN if not compared."""
+    table = run.comparisons[run.comparisons["metric"] == run.metric]
+    if table.empty:
+        return np.nan, np.nan, np.nan
+    for first, second, sign in ((a, b, 1), (b, a, -1)):
+        row = table[(table["system_a"] == first) & (table["system_b"] == second)]
+        if len(row):
+            values = sign * row[["difference", "low", "high"]].iloc[0].to_numpy(float)
+            return values[0], values[1:].min(), values[1:].max()
+    return np.nan, np.nan, np.nan
+
+
+def _points(run: Run, totals: dict[str, pd.DataFrame]) -> Iterator[Point]:
+    means = run.summary[run.summary["metric"] == run.metric].set_index("system")
+    for name, calls in totals.items():
+        parsed = system(name)
+        if parsed is not None and name in means.index and pd.notna(means.at[name, "mean"]):
+            estimate = means.loc[name, ["mean", "low", "high"]].astype(float)
+            yield Point(*parsed, calls["milliseconds"].median(), *estimate)

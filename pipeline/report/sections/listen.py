@@ -1,0 +1,150 @@
+"""Examples to listen to: mixtures picked by rule, all their signals in step with each other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import audio
+from pipeline.report.clips import LOUDNESS, QUIETEST, amplified, gains, level, settle
+from pipeline.report.names import number, system, system_label
+from pipeline.report.picks import RANDOM, Pick, picks, shown_systems
+from pipeline.report.pictures import (
+    SPAN_DB,
+    Tick,
+    draw,
+    frequency_ticks,
+    save,
+    scale_of,
+    time_ticks,
+)
+from pipeline.report.purity import noise_below
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+from pipeline.report.tracks import Estimates, Group, Recording, Track, in_words
+
+TITLE = "Listen"
+
+
+@dataclass(frozen=True)
+class Player:
+    """A track as the page shows it.
+
+    Attributes:
+        number: place in the example, from 1.
+        track: its names and scores.
+        stem: its sound and its picture, relative to the page, without their suffixes.
+        loudness: true loudness in words, "" where undefined.
+    """
+
+    number: int
+    track: Track
+    stem: str
+    loudness: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Players below one heading."""
+
+    title: str
+    players: list[Player]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A mixture: why it was picked, what it is, its players and their axes."""
+
+    pick: Pick
+    reason: str
+    facts: str
+    seconds: float
+    shelves: list[Shelf]
+    times: Sequence[Tick]
+    frequencies: Sequence[Tick]
+
+
+def content(run: Run, site: Site) -> dict[str, Any] | None:
+    """The examples and how they were made; None if no system was scored."""
+    chosen, systems = picks(run), shown_systems(run)
+    if not chosen:
+        return None
+    estimates = Estimates.of(run, systems)
+    examples, purity = [], []
+    for place, one in enumerate(chosen, 1):
+        recording = Recording(run, one.mixture_id, estimates)
+        examples.append(_example(site, f"listen/{place}", one, recording))
+        purity += [noise_below(each, recording.sample_rate) for each in recording.references]
+    coding = settle(sorted(site.asset("listen").rglob("*.flac")))
+    main = system(str(run.main))
+    return {
+        "examples": examples,
+        "mixtures": chosen[0].mixtures,
+        "drawn": sum(one.reason == RANDOM for one in chosen),
+        "seed": run.config.get("seed", 0),
+        "main": f"{main.separator}, {system_label(str(run.main))}" if main else "",
+        "loudness": number(LOUDNESS, 0),
+        "quietest": number(QUIETEST, 0),
+        "span": f"{SPAN_DB:g}",
+        "coding": coding,
+        "purity": _span(purity),
+    }
+
+
+def _example(site: Site, folder: str, one: Pick, recording: Recording) -> Example:
+    seconds = len(recording.mixture) / recording.sample_rate
+    return Example(
+        one,
+        one.reason[0].upper() + one.reason[1:],
+        _facts(one, recording, seconds),
+        seconds,
+        list(_shelves(site, folder, recording)),
+        time_ticks(seconds),
+        frequency_ticks(recording.sample_rate),
+    )
+
+
+def _facts(one: Pick, recording: Recording, seconds: float) -> str:
+    run = recording.run
+    snr = recording.row.get("noise_snr")
+    facts = [
+        f"{in_words(str(run.metric), one.value)} of the best system",
+        f"place {one.place} of {one.mixtures}",
+        f"{number(seconds, 1)} s",
+        f"noise at {number(snr, 1)} dB SNR" if pd.notna(snr) else "",
+    ]
+    return ", ".join(filter(None, facts))
+
+
+def _shelves(site: Site, folder: str, recording: Recording) -> Iterator[Shelf]:
+    """Write the sounds and pictures of an example; they are the mixture's in scale."""
+    groups, rate = recording.groups(), recording.sample_rate
+    tracks = [track for group in groups for track in group.tracks]
+    levels = [level(track.samples, rate) for track in tracks]
+    scale = scale_of(recording.mixture, rate)
+    players = []
+    for place, (track, own, gain) in enumerate(zip(tracks, levels, gains(levels), strict=True), 1):
+        path = site.asset(f"{folder}/{place}")
+        sound = amplified(track.samples, gain)
+        audio.write(path.with_suffix(".flac"), sound, rate, format="FLAC")
+        save(draw(track.samples, scale), path.with_suffix(".webp"))
+        heard = f"{number(own.loudness, 1)} LUFS" if np.isfinite(own.loudness) else ""
+        players.append(Player(place, track, site.href(path), heard))
+    yield from _dealt(groups, players)
+
+
+def _dealt(groups: Sequence[Group], players: Sequence[Player]) -> Iterator[Shelf]:
+    remaining = iter(players)
+    for group in groups:
+        yield Shelf(group.title, [next(remaining) for _ in group.tracks])
+
+
+def _span(decibels: Sequence[float]) -> str:
+    """The range of values in words; "" where none is defined."""
+    defined = [value for value in decibels if np.isfinite(value)]
+    if not defined:
+        return ""
+    ends = dict.fromkeys(number(end, 0) for end in (min(defined), max(defined)))
+    return " to ".join(ends) + " dB"

@@ -1,0 +1,198 @@
+"""Training condition × test condition in every metric, between the floor and the ceiling."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.figures.matrix import colour_scale, draw_matrix
+from pipeline.report.names import (
+    DENOISED,
+    ORACLE,
+    UNDENOISED,
+    condition_label,
+    condition_order,
+    interval,
+    metric_of,
+    metrics_in,
+    number,
+    of_systems,
+    system,
+    system_label,
+    test_label,
+)
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+from pipeline.report.tables import Cell, Row, Table, estimated
+
+TITLE = "Training condition × test condition"
+MIXTURE = "mixture"
+IMPROVEMENTS = ("si_sdri", "sdri")
+"""Metrics that are zero for the unprocessed mixture by definition."""
+
+
+class View(NamedTuple):
+    """One metric: a matrix a separator, and how far each system comes."""
+
+    name: str
+    matrices: list[Table]
+    gap: Table
+
+
+def content(run: Run, site: Site) -> dict[str, Any] | None:
+    """Views of every metric, and all metrics of separation and of denoising in a table each."""
+    draw_matrix(run.summary, site.figure("matrix"))
+    if not run.systems:
+        return None
+    denoising = denoiser_table(run.summary)
+    return {
+        "views": [_view(run, site, metric) for metric in run.metrics],
+        "best": _in_words(run.main),
+        "metrics": site.table("metrics", metric_table(run.summary)),
+        "denoisers": denoising and site.table("denoisers", denoising),
+    }
+
+
+def _in_words(name: str | None) -> str:
+    parsed = system(name) if name else None
+    return f"{parsed.separator}, {system_label(str(name))}" if parsed else ""
+
+
+def _view(run: Run, site: Site, metric: str) -> View:
+    matrices = [
+        site.table(f"matrix-{metric}-{separator}", table)
+        for separator, table in matrix_tables(run, metric)
+    ]
+    gap = site.table(f"gap-{metric}", gap_table(run, metric))
+    return View(metric_of(metric).label, matrices, gap)
+
+
+def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
+    """For each separator its means, a row a training condition, a column a test condition."""
+    cells = run.summary[run.summary["metric"] == metric].set_index("system")
+    systems = [s for name in cells.index if (s := system(name))]
+    trained = condition_order(s.trained for s in systems)
+    tested = condition_order(s.tested for s in systems)
+    colour = colour_scale(cells.loc[cells.index.isin(run.systems), "mean"], metric)
+    for separator in dict.fromkeys(s.separator for s in systems):
+        rows = [
+            Row(
+                condition_label(condition),
+                [
+                    _estimate(cells, f"{separator}/{condition}/{test}", metric, run.main, colour)
+                    for test in tested
+                ],
+            )
+            for condition in trained
+        ]
+        title = f"{separator}: {metric_of(metric).title}, mean over mixtures with interval"
+        columns = [test_label(test) for test in tested]
+        yield separator, Table(title, "trained on ↓ tested on →", columns, rows)
+
+
+def _estimate(
+    cells: pd.DataFrame,
+    name: str,
+    metric: str,
+    best: str | None = None,
+    colour: Callable[[float], float] | None = None,
+) -> Cell:
+    if name not in cells.index or pd.isna(cells.at[name, "mean"]):
+        return Cell("–")
+    mean, low, high = cells.loc[name, ["mean", "low", "high"]]
+    heat = None if colour is None else colour(mean)
+    return estimated(mean, low, high, metric, kind="strong" * (name == best), heat=heat)
+
+
+def gap_table(run: Run, metric: str) -> Table:
+    """How much of the way from the unprocessed mixture to the oracle each system goes.
+
+    The oracle is the same separator trained on clean mixtures and given the clean mixture. The
+    share is of means over mixtures, its interval from the same resampled mixtures for all three.
+    """
+    cells = run.summary[run.summary["metric"] == metric].set_index("system")
+    names = cells["mean"].reindex(run.realistic)
+    order = names.sort_values(ascending=metric_of(metric).low_is_good).index
+    oracles = [n for n in run.systems if (s := system(n)) and s.trained == s.tested == ORACLE]
+    floor = [] if metric in IMPROVEMENTS else [_row(cells, MIXTURE, metric, "floor", Cell("0 %"))]
+    return Table(
+        f"From the unprocessed mixture to the oracle: {metric_of(metric).title}",
+        "system",
+        [metric_of(metric).title, "gap closed"],
+        [
+            *(_row(cells, name, metric, "ceiling", Cell("100 %")) for name in oracles),
+            *(_row(cells, name, metric, "", _share(run, name, metric)) for name in order),
+            *(floor or [Row("unprocessed mixture", [Cell("0", value=0.0), Cell("0 %")], "floor")]),
+        ],
+    )
+
+
+def _row(cells: pd.DataFrame, name: str, metric: str, place: str, share: Cell) -> Row:
+    parsed = system(name)
+    below = ", ".join(filter(None, [parsed.separator if parsed else "", place]))
+    oracle = parsed is not None and parsed.oracle
+    return Row(system_label(name), [_estimate(cells, name, metric), share], below, oracle)
+
+
+def _share(run: Run, name: str, metric: str) -> Cell:
+    parsed = system(name)
+    values = run.values(metric)
+    ceiling = f"{parsed.separator}/{ORACLE}/{ORACLE}" if parsed else ""
+    if ceiling not in values or name not in values:
+        return Cell("–")
+    floor = 0.0 if metric in IMPROVEMENTS else values[MIXTURE]
+    table = np.column_stack([values[name] - floor, values[ceiling] - floor])
+    whole = table[np.isfinite(table).all(axis=1)]
+    if not len(whole):
+        return Cell("–")
+    gained, gap = whole.mean(axis=0) * (-1 if metric_of(metric).low_is_good else 1)
+    if gap <= 0:  # no way to go a share of
+        return Cell("–")
+    low, high = run.ratio_interval(whole)
+    texts = [f"{number(100 * part, 0)} %" for part in (gained / gap, low, high)]
+    spread = interval(100 * low, 100 * high, 0)
+    return Cell(texts[0], spread and f"{spread} %", "", 100 * gained / gap, 100 * low, 100 * high)
+
+
+def metric_table(summary: pd.DataFrame) -> Table:
+    """Every metric of the unprocessed mixture and of each separation system."""
+    rows = of_systems(summary, lambda name: not _of_denoising(name))
+    return _metric_table(rows, "Separation: mean over mixtures, with interval")
+
+
+def denoiser_table(summary: pd.DataFrame) -> Table | None:
+    """The mixture against the one without noise: unprocessed, then as each denoiser returns it."""
+    rows = of_systems(summary, _of_denoising)
+    before = rows["system"] == UNDENOISED
+    if before.all():
+        return None
+    rows = pd.concat([rows[before], rows[~before]])
+    return _metric_table(rows, "Scored against the mixture without noise, all speakers together")
+
+
+def _of_denoising(name: str) -> bool:
+    return name == UNDENOISED or name.startswith(DENOISED)
+
+
+def _metric_table(summary: pd.DataFrame, caption: str) -> Table:
+    metrics = metrics_in(summary)
+    by_metric = {m: summary[summary["metric"] == m].set_index("system") for m in metrics}
+    rows = []
+    for name in dict.fromkeys(summary["system"]):
+        parsed = system(name)
+        cells = [_estimate(by_metric[metric], name, metric) for metric in metrics]
+        below = parsed.separator if parsed else ""
+        rows.append(Row(system_label(name), cells, below, parsed is not None and parsed.oracle))
+    titles = [metric_of(metric).title for metric in metrics]
+    return Table(caption, "system", titles, rows, _missing(summary))
+
+
+def _missing(summary: pd.DataFrame) -> list[str]:
+    counts = summary.groupby("metric", sort=False)["missing"].sum()
+    return [
+        f"{metric_of(metric).label}: {count:.0f} item{'s' * (count != 1)} could not be computed"
+        " and do not count in the mean."
+        for metric, count in counts.items()
+        if count > 0
+    ]

@@ -1,0 +1,14 @@
+"""How the numbers are made."""
+
+from typing import Any
+
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+
+TITLE = "How the numbers are made"
+
+
+def content(run: Run, site: Site) -> dict[str, Any]:
+    """What the text depends on."""
+    evaluation = run.config.get("evaluation", {})
+    return {"draws": evaluation.get("bootstrap_samples"), "metrics": run.metrics}

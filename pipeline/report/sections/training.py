@@ -1,0 +1,116 @@
+"""How each model came to be: its curves, and a recording as it sounded early and late."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from pipeline.report.figures.training_curves import best_epoch, draw_training_curves
+from pipeline.report.names import condition_label
+from pipeline.report.run import Run
+from pipeline.report.site import Site
+from pipeline.report.tables import Cell, Row, Table, plain
+
+TITLE = "Training"
+
+
+class Clip(NamedTuple):
+    """One player: what is heard, and the file's address."""
+
+    label: str
+    audio: str
+
+
+class Model(NamedTuple):
+    """A model's dev recording: what it was given, and for each source the clips to compare."""
+
+    name: str
+    given: Clip
+    sources: list[list[Clip]]
+
+
+def content(run: Run, site: Site) -> dict[str, Any] | None:
+    """The curves, a table of what the trainings came to, and early beside late audio."""
+    histories = {name: history for name, history in run.histories.items() if len(history)}
+    resumed = {name: _facts(run, name).get("resumed_at", []) for name in histories}
+    draw_training_curves(histories, resumed, site.figure("training_curves"))
+    if not histories:
+        return None
+    return {
+        "training": site.table("training", training_table(run, histories)),
+        "models": list(samples(run, site, histories)),
+        "resumed": any(resumed.values()),
+    }
+
+
+def _facts(run: Run, name: str) -> dict[str, Any]:
+    """What a model's weights file says of its training; nothing where there is none."""
+    return run.cards[name].training if name in run.cards else {}
+
+
+def training_table(run: Run, histories: dict[str, pd.DataFrame]) -> Table:
+    """What each model's training came to."""
+    columns = ["epochs", "steps", "minutes", "segments/s", "best epoch", "dev loss there"]
+    columns += ["dev SI-SDRi (dB)", "parameters", "resumed at step", "device"]
+    rows = [_trained(name, history, _facts(run, name)) for name, history in histories.items()]
+    note = (
+        "Segments/s: training segments heard per second, the scoring of dev included in the time."
+    )
+    return Table("Training of each model", "model", columns, rows, [note])
+
+
+def _trained(name: str, history: pd.DataFrame, facts: dict[str, Any]) -> Row:
+    steps, seconds = history[["step", "seconds"]].max()
+    best = best_epoch(history)
+    batch = facts.get("settings", {}).get("batch_size")
+    parameters = facts.get("parameters")
+    cells = [
+        plain(len(history)),
+        plain(steps),
+        plain(seconds / 60, 1),
+        plain(batch * steps / seconds if batch and seconds else None, 1),
+        *(
+            plain(None if best is None else best[column], digits)
+            for column, digits in {"epoch": 0, "dev_loss": 2, "dev_si_sdri": 2}.items()
+        ),
+        Cell(f"{parameters:,}".replace(",", " "), value=parameters) if parameters else Cell("–"),
+        Cell(", ".join(map(str, facts.get("resumed_at", []))) or "–"),
+        Cell(str(facts.get("device", "–")), kind="words"),
+    ]
+    return Row(name, cells)
+
+
+def samples(run: Run, site: Site, histories: dict[str, pd.DataFrame]) -> Iterator[Model]:
+    """Copy the excerpts that trainings kept, as far as they are there, to the page's assets."""
+    for number, (name, history) in enumerate(histories.items(), 1):
+        taken = {path.stem: path for path in sorted(run.inputs.samples[name].glob("*.flac"))}
+        if "mixture" in taken:
+            folder = f"training-{number}"
+            clips = {stem: _copied(path, site, folder) for stem, path in taken.items()}
+            sources = [stem.split("_")[1] for stem in clips if stem.startswith("reference_")]
+            heard = condition_label(_facts(run, name).get("condition", "noisy"))
+            given = Clip(f"what it hears: {heard}", clips["mixture"])
+            several = len(sources) > 1
+            yield Model(name, given, [_source(history, clips, k, several) for k in sources])
+
+
+def _source(history: pd.DataFrame, clips: dict[str, str], source: str, several: bool) -> list[Clip]:
+    best = best_epoch(history)
+    late = "" if best is None else f" ({best['epoch']:.0f})"
+    labels = {"first": "first epoch", "best": f"best epoch{late}", "reference": "reference"}
+    of = f"speaker {source}, " if several else ""
+    return [
+        Clip(of + label, clips[f"{kind}_{source}"])
+        for kind, label in labels.items()
+        if f"{kind}_{source}" in clips
+    ]
+
+
+def _copied(path: Path, site: Site, folder: str) -> str:
+    """Copy a file to the assets; return its address."""
+    copy = site.asset(f"{folder}/{path.name}")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, copy)
+    return site.href(copy)

@@ -1,0 +1,69 @@
+"use strict";
+// What every section shares: views to pick from, and tables that sort by a click on a heading.
+
+for (const choice of document.querySelectorAll(".choice")) {
+  const views = [...choice.querySelectorAll(":scope > .view")];
+  if (views.length < 2) continue;
+  const bar = document.createElement("div");
+  bar.className = "bar";
+  bar.setAttribute("role", "group");
+  bar.setAttribute("aria-label", choice.dataset.label);
+  const pick = (chosen) => {
+    views.forEach((view, index) => {
+      view.hidden = index !== chosen;
+      bar.children[index].setAttribute("aria-pressed", String(index === chosen));
+    });
+  };
+  views.forEach((view, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = view.dataset.name;
+    button.addEventListener("click", () => pick(index));
+    bar.append(button);
+  });
+  choice.prepend(bar);
+  pick(0);
+}
+
+// Numbers sort by the value behind them, from high to low first; all else by its text.
+const sortKey = (row, column) => {
+  const cell = row.cells[column];
+  return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
+};
+
+const compare = (a, b) =>
+  typeof a === "number" && typeof b === "number" ? b - a
+  : typeof a === "number" ? -1
+  : typeof b === "number" ? 1
+  : a.localeCompare(b, undefined, { numeric: true });
+
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0];
+  if (!table.tHead || body.rows.length < 2) continue;
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const turn = heading.getAttribute("aria-sort") === "descending" ? -1 : 1;
+      for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", turn === 1 ? "descending" : "ascending");
+      const rows = [...body.rows].map((row) => [sortKey(row, column), row]);
+      rows.sort(([a], [b]) => turn * compare(a, b));
+      body.append(...rows.map(([, row]) => row));
+    });
+  });
+}
+
+// A link into a folded part opens it.
+const unfold = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  for (let node = target; node; node = node.parentElement) {
+    if (node.tagName === "DETAILS") node.open = true;
+  }
+  if (target) target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();

@@ -1,0 +1,170 @@
+"""The signals of one mixture that are worth hearing beside each other, with their scores."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import audio
+from pipeline.audio import Samples
+from pipeline.evaluation.metrics import permutation
+from pipeline.files import read_manifest
+from pipeline.mixtures.names import source_names
+from pipeline.report.clips import match_level
+from pipeline.report.names import DENOISED, UNDENOISED, metric_of, number, system, system_label
+from pipeline.report.run import Run
+
+BESIDE = ("si_sdri", "si_sdr", "sdr", "pesq", "stoi", "wer")
+"""Metrics that stand with every estimate, below the one the report is about."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One sound: its name, a smaller line below it, `[time]`, its scores in words."""
+
+    name: str
+    samples: Samples
+    below: str = ""
+    headline: str = ""
+    scores: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tracks to be heard beside each other."""
+
+    title: str
+    tracks: list[Track]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """The manifests of what was made from the mixtures, by name, each by `mixture_id`."""
+
+    denoised: dict[str, pd.DataFrame]
+    separated: dict[str, pd.DataFrame]
+
+    @classmethod
+    def of(cls, run: Run, systems: Sequence[str]) -> "Estimates":
+        """Those of all denoisers and of these systems."""
+        inputs = run.inputs
+        return cls(
+            {name: _by_mixture(path) for name, path in inputs.denoised.items()},
+            {name: _by_mixture(inputs.separated[name]) for name in systems},
+        )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A mixture of the test split with all that was made from it.
+
+    All its signals are `[time]`, as long as the mixture.
+    """
+
+    run: Run
+    mixture_id: str
+    estimates: Estimates = field(repr=False)
+
+    @cached_property
+    def row(self) -> pd.Series:
+        """The mixture's row of the manifest."""
+        return self.run.mixtures.loc[self.mixture_id]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """`s1`, `s2`, …"""
+        return source_names(self.row.index)
+
+    @cached_property
+    def sample_rate(self) -> int:
+        """Of all its signals, in Hz."""
+        return audio.info(self.row["mix_both_path"]).sample_rate
+
+    @cached_property
+    def mixture(self) -> Samples:
+        """What the separators and denoisers are given."""
+        return audio.read(self.row["mix_both_path"])[0]
+
+    @cached_property
+    def references(self) -> list[Samples]:
+        """The true sources."""
+        return [self._read(self.row[f"{source}_path"]) for source in self.sources]
+
+    def groups(self) -> list[Group]:
+        """What the separators are given, then a group a speaker."""
+        aligned = {
+            name: self._aligned(table.loc[self.mixture_id])
+            for name, table in self.estimates.separated.items()
+            if self.mixture_id in table.index
+        }
+        speakers = [
+            self._speaker(index, {name: outputs[index] for name, outputs in aligned.items()})
+            for index in range(len(self.sources))
+        ]
+        title = "Mixture and denoised" if self.estimates.denoised else "Mixture"
+        return [Group(title, list(self._heard())), *speakers]
+
+    def _heard(self) -> Iterator[Track]:
+        yield self._track("noisy mixture", self.mixture, "", UNDENOISED, "mix_clean")
+        for name, table in self.estimates.denoised.items():
+            if self.mixture_id in table.index:
+                samples = self._read(table.loc[self.mixture_id, "denoised_path"])
+                label = f"denoised by {name}"
+                yield self._track(label, samples, "", DENOISED + name, "mix_clean")
+                removed = self.mixture - samples
+                yield Track(f"removed by {name}", removed, "the mixture minus the denoised")
+
+    def _speaker(self, index: int, estimates: dict[str, Samples]) -> Group:
+        source, reference = self.sources[index], self.references[index]
+        tracks = [Track("reference", reference)]
+        for name, samples in estimates.items():
+            parsed = system(name)
+            # Separators are trained by SI-SDR, which leaves the scale of their outputs open.
+            matched = match_level(samples, reference)
+            below = parsed.separator if parsed else ""
+            tracks.append(self._track(system_label(name), matched, below, name, source))
+        speaker = self.row.get(f"source_{index + 1}_speaker")
+        named = f", {speaker}" if pd.notna(speaker) else ""
+        return Group(f"Speaker {index + 1}{named}", tracks)
+
+    def _aligned(self, paths: pd.Series) -> list[Samples]:
+        outputs = [self._read(paths[f"{source}_path"]) for source in self.sources]
+        return [outputs[k] for k in permutation(np.stack(self.references), np.stack(outputs))]
+
+    def _read(self, path: Path | str) -> Samples:
+        samples, length = audio.read_at(path, self.sample_rate), len(self.mixture)
+        return np.pad(samples[:length], (0, max(0, length - len(samples))))
+
+    def _track(self, name: str, samples: Samples, below: str, of: str, source: str) -> Track:
+        headline = str(self.run.metric)
+        values = self._values.get((of, source), {})
+        beside = [metric for metric in BESIDE if metric in values and metric != headline]
+        return Track(
+            name,
+            samples,
+            below,
+            in_words(headline, values[headline]) if headline in values else "",
+            [in_words(metric, values[metric]) for metric in beside],
+        )
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], dict[str, float]]:
+        table = self.run.scores
+        mine = table[(table["mixture_id"] == self.mixture_id) & table["value"].notna()]
+        values: dict[tuple[str, str], dict[str, float]] = {}
+        for name, source, metric, value in mine[["system", "source", "metric", "value"]].to_numpy():
+            values.setdefault((name, source), {})[metric] = value
+        return values
+
+
+def in_words(metric: str, value: float) -> str:
+    """A value with its metric's label and unit."""
+    known = metric_of(metric)
+    return f"{known.label} {number(value, known.digits)} {known.unit}".rstrip()
+
+
+def _by_mixture(manifest: Path) -> pd.DataFrame:
+    return read_manifest(manifest).set_index("mixture_id")

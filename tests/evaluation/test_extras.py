@@ -1,0 +1,112 @@
+"""Extra measures that cannot be had: one line, before anything is computed."""
+
+import pytest
+
+from pipeline.config import load_config
+from pipeline.errors import PipelineError
+from pipeline.evaluation import extras
+
+NETWORKS = {
+    "denoisers": {"net": {"model": "conv_tasnet"}},
+    "separators": {"net": {"model": "conv_tasnet", "conditions": ["noisy"]}},
+}
+WHISPER = {"engine": "faster_whisper", "model": "/nowhere"}
+
+
+def configured(mixtures=None, **evaluation):
+    return load_config(NETWORKS | {"evaluation": evaluation, "mixtures": mixtures or {}})
+
+
+@pytest.mark.parametrize(
+    "evaluation, missing, line",
+    [
+        (
+            {"dnsmos": True},
+            {"onnxruntime", "speechmos"},
+            "config: evaluation.dnsmos: onnxruntime and speechmos not installed:"
+            " pip install -e '.[dnsmos]'",
+        ),
+        (
+            {"asr": {"engine": "pocketsphinx"}},
+            {"pocketsphinx"},
+            "config: evaluation.asr.engine: pocketsphinx not installed: pip install -e '.[asr]'",
+        ),
+        (
+            {"asr": WHISPER},
+            {"jiwer"},
+            "config: evaluation.asr: jiwer not installed: pip install -e '.[asr]'",
+        ),
+        (
+            {"asr": WHISPER},
+            {"faster_whisper"},
+            "config: evaluation.asr.engine: faster_whisper not installed:"
+            " pip install faster-whisper",
+        ),
+        (
+            {"asr": WHISPER},
+            {},
+            "config: evaluation.asr.model: /nowhere: no such folder; give that of a Whisper model"
+            " converted for CTranslate2",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(evaluation, missing, line, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in missing else name)
+    with pytest.raises(PipelineError) as error:
+        extras.check_extras(configured(**evaluation))
+    assert str(error.value) == line
+
+
+def test_what_is_not_asked_for_is_not_looked_for(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", None)
+    extras.check_extras(configured())
+
+
+def test_what_is_installed_is_enough():
+    extras.check_extras(configured(dnsmos=True, asr={"engine": "pocketsphinx"}))
+
+
+@pytest.mark.parametrize(
+    "asr, mixtures, problem",
+    [
+        ({"engine": "faster_whisper"}, {}, "evaluation.asr: engine is faster_whisper: give model"),
+        (
+            {"engine": "pocketsphinx", "model": "/x"},
+            {},
+            "evaluation.asr: engine is pocketsphinx, which carries its model: leave model out",
+        ),
+        ({"engine": "kaldi"}, {}, "evaluation.asr.engine: Input should be 'pocketsphinx' or"),
+        ({}, {}, "evaluation.asr.engine: missing"),
+        (
+            {"engine": "pocketsphinx", "modle": "/x"},
+            {},
+            "evaluation.asr.modle: unknown key; allowed here: engine, model, reference",
+        ),
+        (
+            {"engine": "pocketsphinx", "reference": "transcript"},
+            {"mode": "min"},
+            "evaluation.asr.reference: transcript is of whole utterances; set mixtures.mode to max",
+        ),
+        (
+            {"engine": "pocketsphinx", "reference": "transcript"},
+            {"mode": "max", "join_silence": 0.2},
+            "leave mixtures.join_silence out",
+        ),
+    ],
+)
+def test_impossible_recognition_is_refused(asr, mixtures, problem):
+    with pytest.raises(PipelineError) as error:
+        configured(mixtures, asr=asr)
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_measures_and_what_decides_them():
+    evaluation = configured(metrics=["sdr"]).evaluation
+    assert evaluation.measures == ["signal"]
+    asr = {"engine": "pocketsphinx", "reference": "transcript"}
+    evaluation = configured({"mode": "max"}, metrics=["sdr"], dnsmos=True, asr=asr).evaluation
+    assert evaluation.measures == ["signal", "dnsmos", "asr"]
+    assert evaluation.settings_of("signal") == {"metrics": ["sdr"]}
+    assert evaluation.settings_of("dnsmos") == {}
+    assert evaluation.settings_of("asr") == {"engine": "pocketsphinx", "model": None}

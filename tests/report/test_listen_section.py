@@ -1,0 +1,153 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pipeline.report.page
+from pipeline import audio
+from pipeline.files import read_manifest, write_manifest
+from pipeline.report.page import write_report
+from pipeline.report.run import Run
+from pipeline.report.sections.listen import content
+from pipeline.report.site import Site
+
+RATE = 8000
+
+
+@pytest.fixture(autouse=True)
+def only_listening(monkeypatch):
+    monkeypatch.setattr(pipeline.report.page, "SECTIONS", ("listen",))
+
+
+def written(tree, inputs=None) -> str:
+    write_report(inputs or tree.inputs, tree.index)
+    return tree.index.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shown(tree, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    run = Run(tree.inputs)
+    return run, folder, content(run, Site(folder))
+
+
+def test_estimates_are_aligned_levelled_and_scored(shown):
+    run, folder, made = shown
+    example = made["examples"][1]
+    row = run.mixtures.loc[example.pick.mixture_id]
+    scores = run.scores[run.scores["mixture_id"] == example.pick.mixture_id]
+    for number, shelf in enumerate(example.shelves[1:], 1):
+        reference, _ = audio.read(row[f"s{number}_path"])
+        for player in shelf.players:
+            sound, rate = audio.read(folder / f"{player.stem}.flac")
+            assert rate == RATE and len(sound) == len(reference)
+            assert abs(np.corrcoef(sound, reference)[0, 1]) > 0.9
+        estimate = shelf.players[1].track
+        assert np.std(estimate.samples) == pytest.approx(np.std(reference), rel=0.01)
+        mine = scores[(scores["system"] == run.main) & (scores["source"] == f"s{number}")]
+        values = mine.set_index("metric")["value"]
+        assert estimate.headline == f"SI-SDRi {values['si_sdri']:.2f} dB"
+        assert f"STOI {values['stoi']:.3f}" in estimate.scores
+
+
+def test_what_is_heard_and_what_was_removed(shown):
+    *_, made = shown
+    example = made["examples"][0]
+    mixture, denoised, removed = (player.track for player in example.shelves[0].players)
+    np.testing.assert_allclose(removed.samples, mixture.samples - denoised.samples)
+    assert denoised.name == "denoised by conv_tasnet" and denoised.headline.startswith("SI-SDRi")
+    assert not removed.headline and not removed.scores
+
+
+def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
+    from pipeline.mixtures.facts import loudness
+
+    _, folder, made = shown
+    for example in made["examples"]:
+        players = [player for shelf in example.shelves for player in shelf.players]
+        sounds = [audio.read_at(folder / f"{p.stem}.flac", RATE) for p in players]
+        measured = [loudness(sound, RATE) for sound in sounds]
+        assert max(measured) - min(measured) < 0.3
+        assert {len(sound) for sound in sounds} == {round(example.seconds * RATE)}
+        assert [player.number for player in players] == list(range(1, len(players) + 1))
+
+
+def test_files_are_named_once_and_exist(builder):
+    tree = builder(mixtures=2, speakers=2).build()
+    links = re.findall(r'(?:src|href)="(assets/[^"]+)"', written(tree))
+    assert len(links) == len(set(links)) == 2 * 2 * (3 + 2 * 3)
+    assert all((tree.index.parent / link).is_file() for link in links)
+    held = [p for p in (tree.index.parent / "assets").rglob("*") if p.is_file()]
+    assert len(held) == len(links)
+
+
+def test_the_page_states_rule_loudness_coding_and_purity(builder):
+    text = " ".join(written(builder(mixtures=5, speakers=1).build()).split())
+    assert "the median, the best and the worst of 5 mixtures." in text
+    assert "What you hear is not what you see" in text and "−23 LUFS" in text
+    assert "16-bit FLAC" in text and "quiet frames" in text
+    assert text.count("<article") == 3 and 'id="mixture-test-0004"' in text
+    assert "SI-SDRi" in text and "place 3 of 5" in text
+
+
+def test_more_examples_are_drawn(builder):
+    tree = builder(mixtures=6, speakers=1).build(config={"report": {"examples": 5}, "seed": 3})
+    text = " ".join(written(tree).split())
+    assert "then 2 drawn at random by seed 3" in text and text.count("<article") == 5
+
+
+def test_large_audio_is_opus(builder, monkeypatch):
+    monkeypatch.setattr("pipeline.report.clips.settle.__defaults__", (1000,))
+    tree = builder(mixtures=1, speakers=1).build()
+    text = written(tree)
+    assert "Ogg/Opus" in text and ".ogg" in text and ".flac" not in text
+
+
+def test_speakers_are_escaped(builder):
+    text = written(builder(mixtures=1).build())
+    assert "Speaker 1, &lt;b&gt;x" in text and "<b>x" not in text and "Ärnó 7" in text
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"mixtures": 2, "speakers": 1},
+        {"mixtures": 1, "speakers": 5},
+        {"mixtures": 1, "systems": ["conv_tasnet/noisy/noisy"], "metrics": ["si_sdr"]},
+    ],
+    ids=["one speaker", "five speakers", "one system"],
+)
+def test_other_sizes(builder, sizes):
+    tree = builder(**sizes).build()
+    text = written(tree)
+    systems = 2 if "systems" not in sizes else 1
+    tracks = 3 + sizes.get("speakers", 3) * (1 + systems)
+    assert text.count("<audio") == sizes["mixtures"] * tracks
+
+
+def test_nothing_without_a_system_that_needs_no_oracle(builder):
+    for systems in ([], ["conv_tasnet/clean/clean"]):
+        assert "<article" not in written(builder(mixtures=1, systems=systems).build())
+
+
+def test_no_denoiser(tree, tmp_path):
+    inputs = replace(tree.inputs, denoised={})
+    write_report(inputs, tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "denoised by" not in text and "removed by" not in text
+
+
+def test_missing_estimates_leave_their_tracks_out(builder):
+    tree = builder(mixtures=1, speakers=2).build()
+    for manifest in (*tree.inputs.separated.values(), *tree.inputs.denoised.values()):
+        write_manifest(manifest, read_manifest(manifest).iloc[:0])
+    assert written(tree).count("<audio") == 1 + 2
+
+
+def test_shorter_than_a_window(builder):
+    tree = builder(mixtures=1, speakers=1).build()
+    for path in tree.root.rglob("*.wav"):
+        audio.write(path, audio.read(path, 0, 100)[0], RATE, "FLOAT")
+    text = written(tree)
+    assert "level" not in text.split("<article")[1] and "quiet frames" not in text

@@ -1,0 +1,97 @@
+"""Measures that are switched on: what runs then, and what does not; bad settings and texts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from workspace import ROOT, SMOKE
+
+from pipeline import audio
+from pipeline.files import write_manifest
+
+EXTRAS = "evaluation={dnsmos: true, asr: {engine: pocketsphinx}}"
+REPORTED = {"aggregate": 1, "report": 1}
+SCORED = ["results/scores/dnsmos/mixture/1-of-1.csv", "results/scores/asr/mixture/1-of-1.csv"]
+RULES = ("--allowed-rules", "score_mixture", "reference_texts")
+
+
+def test_a_measure_that_is_switched_on_scores_nothing_else_again(finished):
+    assert finished.jobs("--config", EXTRAS) == REPORTED | {
+        "score_mixture": 2,
+        "score_denoised": 1,  # by DNSMOS: all speakers at once have no text
+        "score_separated": 2 * 9,
+        "reference_texts": 1,
+    }
+
+
+def test_other_metrics_score_the_signals_again(finished):
+    jobs = finished.jobs("--config", "evaluation={metrics: [si_sdr]}")
+    scores = {"score_mixture": 1, "score_denoised": 1, "score_separated": 9}
+    assert jobs == REPORTED | scores
+
+
+def make_mixtures(workspace, voice):
+    """One rendered test mixture of two speakers, with the utterances that they say."""
+    folder = workspace / "mixtures/test"
+    voices = {f"s{k}": voice(k, 0.6, 8000) for k in (1, 2)}
+    signals = voices | {"mix_clean": sum(voices.values()), "mix_both": sum(voices.values())}
+    row: dict[str, object] = {"mixture_id": "m0", "length": len(voices["s1"])}
+    for name, samples in signals.items():
+        audio.write(folder / name / "m0.wav", np.asarray(samples), 8000)
+        row[f"{name}_path"] = str(folder / name / "m0.wav")
+    row |= {"source_1_utterance": "3001-7-0000", "source_2_utterance": "3002-7-0000"}
+    write_manifest(folder / "mixtures.csv", pd.DataFrame([row]))
+    texts = {"utterance": ["3001-7-0000", "3002-7-0000"], "transcript": ["ONE TWO", "THREE"]}
+    write_manifest(workspace / "corpora/speech.csv", pd.DataFrame(texts))
+
+
+@pytest.fixture
+def transcribed(tmp_path):
+    """Both measures, and errors against the transcripts."""
+    asr = {"engine": "pocketsphinx", "reference": "transcript"}
+    config = {"mixtures": {"mode": "max"}, "evaluation": {"dnsmos": True, "asr": asr}}
+    (tmp_path / "extras.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return (SMOKE, tmp_path / "extras.yaml")
+
+
+def test_both_measures_of_a_mixture(workspace, voice, transcribed):
+    make_mixtures(workspace, voice)
+    workspace.succeed(*SCORED, *RULES, config=transcribed)
+    dnsmos, asr = (pd.read_csv(workspace.folder / path) for path in SCORED)
+    assert dnsmos.groupby("metric")["value"].nunique().tolist() == [1, 1, 1]
+    assert sorted(set(dnsmos["source"])) == ["mix_clean", "s1", "s2"]
+    assert dnsmos["value"].between(1, 5).all() and dnsmos["undefined"].isna().all()
+    assert list(asr["metric"]) == ["wer", "cer", "wer", "cer"]
+    assert (asr["value"] > 0).all()  # a buzz says nothing
+
+
+def test_a_missing_transcript_is_named(workspace, voice, transcribed):
+    make_mixtures(workspace, voice)
+    texts = {"utterance": ["3001-7-0000"], "transcript": [None]}
+    write_manifest(workspace / "corpora/speech.csv", pd.DataFrame(texts))
+    done = workspace.run(SCORED[1], *RULES, config=transcribed)
+    assert_documented(done, "results/corpora/speech.csv: test utterance 3001-7-0000 has no")
+
+
+def test_transcripts_of_cut_utterances_are_refused(workspace):
+    asr = "{engine: pocketsphinx, reference: transcript}"
+    done = workspace.run("-n", "--config", f"evaluation={{asr: {asr}}}")
+    assert_documented(done, "config: evaluation.asr.reference: transcript is of whole utterances")
+
+
+def test_a_recogniser_that_is_not_installed_is_said_before_anything_runs(workspace):
+    asr = "{engine: faster_whisper, model: /models/whisper}"
+    done = workspace.run("--config", f"evaluation={{asr: {asr}}}")
+    if "no such folder" in done.stdout + done.stderr:
+        pytest.skip("faster_whisper is installed")
+    assert_documented(done, "config: evaluation.asr.engine: faster_whisper not installed")
+    assert not (workspace / "corpora").exists()
+
+
+def assert_documented(done, line):
+    """It failed with one line, which stands in the docs."""
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in printed, printed
+    shown = [text[text.index(line) :] for text in printed.splitlines() if line in text]
+    assert shown, printed
+    assert shown[0] in (ROOT / "docs/bad-input.md").read_text(encoding="utf-8")

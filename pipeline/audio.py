@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
-from pipeline.ogg import with_serial
 
 Samples = NDArray[np.float32]
 UNKNOWN_SIZE = 0xFFFFFFFF  # bytes in the header of a WAV that was piped out
@@ -131,7 +130,7 @@ def write(
     """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates.
 
     Opus goes into OGG, and is for listening only: it loses sound, but no sample of length and
-    no time. Its rates are 8, 12, 16, 24 and 48 kHz.
+    no time. Its rates are 8, 12, 16, 24 and 48 kHz; every file has a serial number of its own.
     """
     # In memory, so that a full disk is an OSError with its cause.
     encoded = io.BytesIO()
@@ -139,11 +138,9 @@ def write(
         with wave.open(encoded, "wb") as file:
             file.setparams((1, 2, sample_rate, len(samples), "NONE", ""))
             file.writeframes(to_16_bit(samples).tobytes())
-    elif subtype == "OPUS":
-        sf.write(encoded, samples, sample_rate, "OPUS", format=format, compression_level=OPUS_LEVEL)
-        encoded = io.BytesIO(with_serial(encoded.getvalue(), 0))
     else:
-        sf.write(encoded, samples, sample_rate, subtype=subtype, format=format)
+        level = OPUS_LEVEL if subtype == "OPUS" else None
+        sf.write(encoded, samples, sample_rate, subtype, format=format, compression_level=level)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
 

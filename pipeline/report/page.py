@@ -39,7 +39,7 @@ def write_report(inputs: ReportInputs, index: Path) -> None:
     """Write the page, its audio, its figures and its tables.
 
     The folder that holds them can be moved as a whole and opened without a network. The same
-    inputs give the same bytes as long as the packages are the same.
+    inputs give the same bytes as long as the packages are the same and no clip is Ogg.
 
     Args:
         inputs: the run's files.

@@ -59,7 +59,7 @@ def groupings(
         facts: of the mixtures (`mixture_facts`).
     """
     overlap = facts["overlap"].clip(upper=np.nextafter(100, 0))  # 100 % is no bucket of its own
-    kinds = facts["kind"].dropna()
+    kinds = facts["kind"].fillna("other") if facts["kind"].notna().any() else facts["kind"].dropna()
     ways = [
         ("input SNR", "dB", *buckets(facts["snr"])),
         ("sexes", "", facts["sexes"], [SAME_SEX, MIXED_SEX]),

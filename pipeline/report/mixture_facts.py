@@ -8,8 +8,8 @@ import pandas as pd
 from pipeline.report.names import number
 from pipeline.report.run import Run
 
-WORDS = re.compile(r"[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .]|$)")
-"""Words of letters alone that a name begins with: of `office-ambience_fs335711_0` the first two."""
+WORDS = re.compile(r"(?:^|(?<=[_ ]))[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .]|$)")
+"""Words of letters alone in a name: of `office-ambience_fs335711_0` the first two."""
 
 SAME_SEX, MIXED_SEX = "same sex", "mixed"
 
@@ -20,7 +20,7 @@ def mixture_facts(run: Run) -> pd.DataFrame:
     Returns:
         By `mixture_id`: `snr`, of all speakers together to the noise, dB; `overlap`, in % of the
         time with speech; `seconds`; `speakers`, with their sexes; `sexes`, `SAME_SEX` or
-        `MIXED_SEX`; `noise`, the file's name; `kind`, the words it begins with.
+        `MIXED_SEX`; `noise`, the file's name; `kind`, the first words in it.
     """
     table = run.mixtures
     noise = _column(table, "noise").astype(object)
@@ -48,12 +48,12 @@ def input_snr(table: pd.DataFrame) -> "pd.Series[float]":
 
 
 def noise_kind(name: object) -> str | float:
-    """The words that a noise's name begins with; NaN where it begins with none.
+    """The first words in a noise's name; NaN where there is none.
 
-    >>> noise_kind("office-ambience_fs335711_0"), noise_kind("babble-0003")
-    ('office-ambience', 'babble')
+    >>> noise_kind("esc10_sea-waves_5-219379-A"), noise_kind("babble-0003")
+    ('sea-waves', 'babble')
     """
-    found = WORDS.match(name) if isinstance(name, str) else None
+    found = WORDS.search(name) if isinstance(name, str) else None
     return found[0] if found else np.nan
 
 

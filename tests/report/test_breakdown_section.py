@@ -51,7 +51,8 @@ def test_values_that_are_no_numbers_are_in_no_bucket():
         ("DKITCHEN_ch01", "DKITCHEN"),
         ("rain", "rain"),
         ("01dc0215_0.22439_01fc0207_-0.22439sp12", None),
-        ("x17_noise", None),
+        ("x17_noise", "noise"),
+        ("esc10_sea-waves_5-219379-A", "sea-waves"),
         (np.nan, None),
     ],
 )
@@ -119,6 +120,12 @@ def test_what_is_not_known_or_all_alike_is_left_out(tmp_path):
     many = {"noise": [f"{a}{b}-1" for a in "abcdef" for b in "ghijk"]}
     inputs = write_run(tmp_path / "b", {"stoi": drawn([DIRECT], mixtures=30)}, many)
     assert parted(inputs, [DIRECT]) == {}
+
+
+def test_noises_without_a_word_are_a_group_of_their_own(tmp_path):
+    facts = {"noise": ["hum_1", "0017", "hum_3", "0018"]}
+    inputs = write_run(tmp_path, {"si_sdri": {DIRECT: np.arange(4.0)[:, None]}}, facts)
+    assert summed_up(parted(inputs, [DIRECT])["noise"]) == {"hum": (2, 1.0), "other": (2, 2.0)}
 
 
 def test_six_best_systems_and_the_direct_one_are_shown(tmp_path):

@@ -142,6 +142,14 @@ def test_rights_in_corpora_as_far_as_known(corpora, words):
     assert len(lines) == len(words) and all(w in x for w, x in zip(words, lines, strict=True))
 
 
+def test_licence_of_a_local_corpus_is_repeated(tmp_path):
+    (tmp_path / "LICENSE.TXT").write_text("CC BY 4.0, name <them>")
+    corpora = {"kind": "local", "local": {"speech": str(tmp_path), "noise": "/nowhere"}}
+    texts = dict(provenance.licence_texts(corpora))
+    assert texts == {str(tmp_path / "LICENSE.TXT"): "CC BY 4.0, name <them>"}
+    assert dict(provenance.licence_texts({"kind": "demo"})) == {}
+
+
 def test_licences_of_downloads_are_repeated(tree, monkeypatch):
     line = "WHAM! noise: CC BY-NC 4.0, not for commercial use"
     tree.inputs = replace(tree.inputs, licences=[line])

@@ -142,9 +142,9 @@ def _dealt(groups: Sequence[Group], players: Sequence[Player]) -> Iterator[Shelf
 
 
 def _span(decibels: Sequence[float]) -> str:
-    """The range of values in words; "" where none is defined."""
+    """Median and range of values in words; "" where none is defined."""
     defined = [value for value in decibels if np.isfinite(value)]
     if not defined:
         return ""
-    ends = dict.fromkeys(number(end, 0) for end in (min(defined), max(defined)))
-    return " to ".join(ends) + " dB"
+    middle, low, high = (number(np.quantile(defined, q), 0) for q in (0.5, 0, 1))
+    return f"{middle} dB (median of {len(defined)} references; {low} to {high} dB)"

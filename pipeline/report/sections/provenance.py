@@ -16,6 +16,7 @@ from pipeline.report.site import Site
 from pipeline.report.tables import Cell, Row, Table, plain
 
 TITLE = "Provenance"
+LICENCE_LETTERS = 20_000  # of a text; a page is no archive
 
 
 def content(run: Run, site: Site) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def content(run: Run, site: Site) -> dict[str, Any]:
         "facts": list(in_words(facts)),
         "graph": bool(facts.get("edges")),
         "licences": run.inputs.licences or corpus_in_words(run.config.get("corpora", {})),
+        "licence_texts": dict(licence_texts(run.config.get("corpora", {}))),
         "config_text": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
         "versions": package_versions(),
         **{name: table and site.table(name, table) for name, table in tables.items()},
@@ -60,10 +62,21 @@ def corpus_in_words(corpora: dict[str, Any]) -> list[str]:
             "Demo corpus: made by this run. Speech is synthesised by espeak-ng (a program under"
             " GPL-3), noise is computed; no recording of a person is in it."
         ]
-    if corpora.get("kind") == "local":
-        folders = [str((corpora.get("local") or {}).get(key, key)) for key in ("speech", "noise")]
-        return [f"{folder}: see the licence that came with it." for folder in folders]
-    return []
+    return [f"{folder}: see the licence that came with it." for folder in local_folders(corpora)]
+
+
+def licence_texts(corpora: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and text of the licences that lie in the folders of local corpora."""
+    for folder in local_folders(corpora):
+        for path in sorted(Path(folder).glob("LICEN[CS]E*")):
+            yield str(path), path.read_text(encoding="utf-8", errors="replace")[:LICENCE_LETTERS]
+
+
+def local_folders(corpora: dict[str, Any]) -> list[str]:
+    """The corpora's folders where they are the user's own."""
+    if corpora.get("kind") != "local":
+        return []
+    return [str((corpora.get("local") or {}).get(key, key)) for key in ("speech", "noise")]
 
 
 def rule_times(benchmarks: Path) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def write_report(inputs: ReportInputs, index: Path) -> None:
 
 def _sections(run: Run, site: Site, templates: Environment) -> Iterator[Section]:
     shared = {
-        "confidence": f"{100 * run.confidence:g}\N{NO-BREAK SPACE}%",
+        "confidence": run.percent,
         "metric": metric_of(run.metric or "si_sdri"),
     }
     for name in SECTIONS:

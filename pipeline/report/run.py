@@ -43,6 +43,11 @@ class Run:
         """Of all intervals, such as 0.95."""
         return float(self.config.get("evaluation", {}).get("confidence", 0.95))
 
+    @property
+    def percent(self) -> str:
+        """The confidence in words, in one piece."""
+        return f"{100 * self.confidence:g}\N{NO-BREAK SPACE}%"
+
     @cached_property
     def mixtures(self) -> pd.DataFrame:
         """The test split's manifest, by `mixture_id`."""

@@ -91,7 +91,7 @@ def test_every_mixture_is_a_point_and_the_words_are_those_of_the_answer(page):
     difference = means("si_sdri", A) - means("si_sdri", B)
     assert f"A is better on {(difference > 0).sum()} of {MIXTURES} mixtures" in words(page)
     ends = (typeset(difference.mean() + by, sign="+") for by in (0, -0.5, 0.25))
-    assert "{} dB (90 % interval {} to {})".format(*ends) in words(page)
+    assert "{} dB (90\N{NO-BREAK SPACE}% interval {} to {})".format(*ends) in words(page)
     assert page.locator(".tracebetter .point").count() == (difference > 0).sum()
 
 

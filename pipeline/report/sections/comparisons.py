@@ -153,7 +153,7 @@ def explorer(run: Run) -> dict[str, Any]:
         "facts": {name: shown[name].astype(str).tolist() for name in shown},
         "listed": [place for place, name in enumerate(facts.index) if name in heard],
         "chosen": _chosen(run),
-        "confidence": f"{100 * run.confidence:g} %",
+        "confidence": run.percent,
     }
 
 

@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report lock clean
+.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -47,6 +47,10 @@ bench-scale: .venv/installed
 # The report of 3000 mixtures and 12 systems, from the results of a finished demo.
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py results
+
+# The README's pictures, from a finished run's report: make pictures RESULTS=results
+pictures: .venv/installed
+	$(BIN)/python docs/pictures.py "$(RESULTS)"
 
 lock: .venv/installed
 	$(BIN)/python envs/lock.py

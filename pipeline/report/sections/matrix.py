@@ -24,7 +24,7 @@ from pipeline.report.names import (
 )
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.tables import Cell, Row, Table, estimated
+from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Training condition × test condition"
 MIXTURE = "mixture"
@@ -115,15 +115,19 @@ def gap_table(run: Run, metric: str) -> Table:
     names = cells["mean"].reindex(run.realistic)
     order = names.sort_values(ascending=metric_of(metric).low_is_good).index
     oracles = [n for n in run.systems if (s := system(n)) and s.trained == s.tested == ORACLE]
-    floor = [] if metric in IMPROVEMENTS else [_row(cells, MIXTURE, metric, "floor", Cell("0 %"))]
+    none, whole = plain(0.0), plain(100.0)
+    if metric in IMPROVEMENTS:
+        floor = Row("unprocessed mixture", [plain(0.0), none], "floor")
+    else:
+        floor = _row(cells, MIXTURE, metric, "floor", none)
     return Table(
         f"From the unprocessed mixture to the oracle: {metric_of(metric).title}",
         "system",
-        [metric_of(metric).title, "gap closed"],
+        [metric_of(metric).title, "gap closed (%)"],
         [
-            *(_row(cells, name, metric, "ceiling", Cell("100 %")) for name in oracles),
+            *(_row(cells, name, metric, "ceiling", whole) for name in oracles),
             *(_row(cells, name, metric, "", _share(run, name, metric)) for name in order),
-            *(floor or [Row("unprocessed mixture", [Cell("0", value=0.0), Cell("0 %")], "floor")]),
+            floor,
         ],
     )
 
@@ -149,10 +153,8 @@ def _share(run: Run, name: str, metric: str) -> Cell:
     gained, gap = whole.mean(axis=0) * (-1 if metric_of(metric).low_is_good else 1)
     if gap <= 0:  # no way to go a share of
         return Cell("–")
-    low, high = run.ratio_interval(whole)
-    texts = [f"{number(100 * part, 0)} %" for part in (gained / gap, low, high)]
-    spread = interval(100 * low, 100 * high, 0)
-    return Cell(texts[0], spread and f"{spread} %", "", 100 * gained / gap, 100 * low, 100 * high)
+    share, low, high = (100 * part for part in (gained / gap, *run.ratio_interval(whole)))
+    return Cell(number(share, 0), interval(low, high, 0), "", share, low, high)
 
 
 def metric_table(summary: pd.DataFrame) -> Table:

@@ -20,13 +20,18 @@ PACKAGES = (
     "denoise-then-separate",
     "asteroid",
     "fast-bss-eval",
+    "faster-whisper",
+    "jiwer",
     "numpy",
+    "onnxruntime",
     "pandas",
     "pesq",
+    "pocketsphinx",
     "pystoi",
     "scipy",
     "snakemake",
     "soundfile",
+    "speechmos",
     "torch",
 )
 

@@ -7,16 +7,16 @@ are not independent. Intervals are percentile bootstraps (Efron & Tibshirani 199
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.bootstrap import bootstrap_means, percentile_interval
+from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
-from pipeline.evaluation.score import COLUMNS, KEYS, MIXTURE
+from pipeline.evaluation.score import COLUMNS, KEYS
+from pipeline.evaluation.systems import MIXTURE, told_apart
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.files import read_manifest, write_manifest
 
@@ -30,34 +30,11 @@ COMPARED = (
     *("dnsmos_ovrl", "wer", "cer"),
 )
 
-MIXTURE_AS_DENOISED = "mixture-mix_clean"
-"""In the summary: the unprocessed mixture against `mix_clean`, the baseline of denoisers."""
-
 SUMMARY = ["system", "metric", "mean", "median", "low", "high", "mixtures", "missing"]
 COMPARISON = [
     *("system_a", "system_b", "metric", "mean_a", "mean_b", "difference", "low", "high"),
     *("win_rate", "mixtures", "confidence"),
 ]
-
-
-class Bootstrap(NamedTuple):
-    """Number of resamplings of the mixtures, share of them in an interval, and the seed."""
-
-    samples: int = 2000
-    confidence: float = 0.95
-    seed: int = 0
-
-    def intervals(self, values: pd.DataFrame) -> tuple[Array, Array]:
-        """Lower and upper ends of the intervals of the columns' means, rows drawn together.
-
-        Fewer than two values say nothing of their spread: their interval is NaN.
-        """
-        low, high = np.full((2, values.shape[1]), np.nan)
-        known = (values.count() > 1).to_numpy()
-        if known.any():
-            draws = bootstrap_means(values.to_numpy()[:, known], self.samples, self.seed)
-            low[known], high[known] = percentile_interval(draws, self.confidence)
-        return low, high
 
 
 DEFAULT = Bootstrap()
@@ -87,8 +64,8 @@ def summarise(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
     """Write mean, median and bootstrap interval of every system and metric, over mixtures.
 
     A mixture's value is the mean over those of its sources that are defined. The unprocessed
-    mixture is summarised twice: against the speakers as `mixture`, against `mix_clean` as
-    `MIXTURE_AS_DENOISED`.
+    mixture is summarised twice (`systems.told_apart`): against the speakers, and against
+    `mix_clean` as the baseline of denoisers.
 
     Args:
         scores: what `combine` wrote.
@@ -96,9 +73,7 @@ def summarise(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
             values of sources are undefined.
         bootstrap: of the interval `low`…`high`.
     """
-    table = read_manifest(scores)
-    as_denoised = (table["system"] == MIXTURE) & (table["source"] == "mix_clean")
-    table.loc[as_denoised, "system"] = MIXTURE_AS_DENOISED
+    table = told_apart(read_manifest(scores))
     groups = table.groupby(["mixture_id", "system", "metric"], sort=False)["value"]
     values = groups.mean().unstack(["system", "metric"], sort=False)
     low, high = bootstrap.intervals(values)

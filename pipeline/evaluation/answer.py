@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.systems import DENOISED, system
 from pipeline.files import read_manifest, write_json
 
 QUESTION = "Does denoising first help separation, and by how much?"
@@ -13,8 +14,8 @@ METRIC = "si_sdri"
 
 # The two forms of the question, as a pair of systems: with denoising, and without.
 FORMS = {
-    "matched": ("{separator}/{denoised}/{denoised}", "{separator}/noisy/noisy"),
-    "clean-trained": ("{separator}/clean/{denoised}", "{separator}/clean/noisy"),
+    "matched": ("{separator}/denoised-{denoiser}/denoised-{denoiser}", "{separator}/noisy/noisy"),
+    "clean-trained": ("{separator}/clean/denoised-{denoiser}", "{separator}/clean/noisy"),
 }
 SENTENCES = {
     "matched": (
@@ -71,14 +72,13 @@ def _of_metric(table: pd.DataFrame) -> list[Fact]:
 def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> Iterator[Fact]:
     """Yield a fact for each form, separator and denoiser, where both its systems were scored."""
     found = {(pair["system_a"], pair["system_b"]): pair for pair in pairs if pair["mixtures"]}
-    systems = [_parts(row["system"]) for row in means if _is_separation(row)]
-    hears = sorted({tested for _, _, tested in systems if tested.startswith("denoised-")})
+    systems = [parsed for row in means if (parsed := system(row["system"]))]
+    denoisers = sorted({parsed.denoiser for parsed in systems if parsed.denoiser})
     for kind, forms in FORMS.items():
-        for separator in sorted({separator for separator, _, _ in systems}):
-            for denoised in hears:
-                a, b = (form.format(separator=separator, denoised=denoised) for form in forms)
+        for separator in sorted({parsed.separator for parsed in systems}):
+            for denoiser in denoisers:
+                a, b = (form.format(separator=separator, denoiser=denoiser) for form in forms)
                 if (a, b) in found:
-                    denoiser = denoised.removeprefix("denoised-")
                     pair = found[a, b] | _added_latency(times, denoiser)
                     yield _fact(kind, separator, denoiser, pair)
 
@@ -137,12 +137,11 @@ def _cost(pair: Fact) -> str:
 
 def _best(means: list[Fact]) -> list[Fact]:
     """The best system whose input is not the clean mixture, if several hear denoised ones."""
-    real = [row for row in means if _is_separation(row) and _parts(row["system"])[2] != "clean"]
-    real = [row for row in real if row["mean"] is not None]
-    if sum(_parts(row["system"])[2].startswith("denoised-") for row in real) < 2:
+    scored = [(system(row["system"]), row) for row in means if row["mean"] is not None]
+    real = [(parsed, row) for parsed, row in scored if parsed and not parsed.oracle]
+    if sum(parsed.denoiser is not None for parsed, _ in real) < 2:
         return []
-    best = max(real, key=lambda row: row["mean"])
-    separator, trained, tested = _parts(best["system"])
+    (separator, trained, tested), best = max(real, key=lambda pair: pair[1]["mean"])
     sentence = (
         f"The best system without access to the clean mixture is {separator} trained on"
         f" {_mixtures(trained)} and given {_mixtures(tested)}: {best['mean']:.2f} dB SI-SDRi."
@@ -151,9 +150,9 @@ def _best(means: list[Fact]) -> list[Fact]:
 
 
 def _unavailable(means: list[Fact]) -> Fact:
-    names = {"separator": "<separator>", "denoised": "denoised-<denoiser>"}
+    names = {"separator": "<separator>", "denoiser": "<denoiser>"}
     wanted = " nor ".join(f"{a} with {b}" for a, b in FORMS.values()).format(**names)
-    scored = ", ".join(sorted(row["system"] for row in means if _is_separation(row))) or "none"
+    scored = ", ".join(sorted(row["system"] for row in means if system(row["system"]))) or "none"
     sentence = (
         f"The question cannot be answered from this run: it can compare neither {wanted} in"
         f" SI-SDRi (systems scored in it: {scored}); add the conditions under separators:, and"
@@ -164,16 +163,6 @@ def _unavailable(means: list[Fact]) -> Fact:
 
 def _mixtures(condition: str) -> str:
     """`noisy mixtures`, `mixtures denoised with <denoiser>`."""
-    if condition.startswith("denoised-"):
-        return f"mixtures denoised with {condition.removeprefix('denoised-')}"
+    if condition.startswith(DENOISED):
+        return f"mixtures denoised with {condition.removeprefix(DENOISED)}"
     return f"{condition} mixtures"
-
-
-def _is_separation(row: Fact) -> bool:
-    return row["system"].count("/") == 2
-
-
-def _parts(system: str) -> tuple[str, str, str]:
-    """Separator, training condition, test condition."""
-    separator, trained, tested = system.split("/")
-    return separator, trained, tested

@@ -1,11 +1,45 @@
 """Bootstrap over mixtures of many means at once (Efron & Tibshirani 1993, ch. 13)."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+
+class Bootstrap(NamedTuple):
+    """Number of resamplings, share of them in an interval, and the seed."""
+
+    samples: int = 2000
+    confidence: float = 0.95
+    seed: int = 0
+
+    def intervals(self, values: pd.DataFrame) -> tuple[Array, Array]:
+        """Lower and upper ends of the intervals of the columns' means, rows drawn together.
+
+        Fewer than two values say nothing of their spread: their interval is NaN.
+        """
+        low, high = np.full((2, values.shape[1]), np.nan)
+        known = (values.count() > 1).to_numpy()
+        if known.any():
+            draws = self.means(values.to_numpy(float)[:, known])
+            low[known], high[known] = percentile_interval(draws, self.confidence)
+        return low, high
+
+    def ratio_interval(self, values: Array) -> tuple[float, float]:
+        """Interval of the ratio of two columns' means, `[items, 2]`; NaN below two rows."""
+        if len(values) < 2:
+            return np.nan, np.nan
+        draws = self.means(values)
+        low, high = percentile_interval(draws[:, :1] / draws[:, 1:], self.confidence)
+        return float(low[0]), float(high[0])
+
+    def means(self, values: Array) -> Array:
+        """Means of `[items, columns]` in every resampling: `[samples, columns]`."""
+        return bootstrap_means(values, self.samples, self.seed)
 
 
 def bootstrap_means(values: Array, samples: int, seed: int) -> Array:

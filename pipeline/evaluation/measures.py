@@ -15,10 +15,8 @@ from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.metrics import Signals, score_item
 from pipeline.evaluation.references import read_references
 from pipeline.evaluation.speech_recognition import ERROR_RATES, error_rates, open_recogniser
+from pipeline.evaluation.systems import MIX_CLEAN
 from pipeline.evaluation.undefined import NO_TEXT, SILENT_ESTIMATE, why_undefined
-
-MIX_CLEAN = "mix_clean"
-"""The source that stands for all speakers at once."""
 
 
 class Item(NamedTuple):

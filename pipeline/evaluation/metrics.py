@@ -30,8 +30,8 @@ SILENCE = 1e-8
 FILTER_TAPS = 512
 """Length of the distortion filter that BSS Eval allows."""
 
-PESQ_SECONDS = 20.0
-"""Longest signal given whole to PESQ: its C code has room for 50 utterances, crashes beyond."""
+LONGEST_PESQ = 20.0
+"""Seconds given whole to PESQ: its C code has room for 50 utterances and crashes beyond."""
 
 STOI_SECONDS = 30 * 128 / 10_000
 """The 30 hops at STOI's own 10 kHz that it needs."""
@@ -113,10 +113,10 @@ def estoi(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
 def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
     """PESQ as MOS-LQO (ITU-T P.862), narrow band at 8000 Hz, wide band at 16000 Hz: `[sources]`.
 
-    Signals above `PESQ_SECONDS` are cut into equal pieces; the value is the pieces' mean.
+    Signals above `LONGEST_PESQ` are cut into equal pieces; the value is the pieces' mean.
     """
     mode = {8000: "nb", 16000: "wb"}[sample_rate]
-    pieces = int(np.ceil(reference.shape[-1] / (PESQ_SECONDS * sample_rate)))
+    pieces = int(np.ceil(reference.shape[-1] / (LONGEST_PESQ * sample_rate)))
 
     def whole(r: Array, e: Array) -> float:
         cut = zip(np.array_split(r, pieces), np.array_split(e, pieces), strict=True)

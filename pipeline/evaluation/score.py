@@ -16,17 +16,14 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.errors import PipelineError
-from pipeline.evaluation.measures import MIX_CLEAN, Item, Measuring
+from pipeline.evaluation.measures import Item, Measuring
 from pipeline.evaluation.metrics import permutation
+from pipeline.evaluation.systems import DENOISED, MIX_CLEAN, MIXTURE
 from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.mixtures.names import source_names
 
 KEYS = ["mixture_id", "system", "source", "metric"]
 COLUMNS = [*KEYS, "value", "undefined"]
-MIXTURE = "mixture"
-"""The system that does nothing: its estimate of everything is the noisy mixture."""
-DENOISED = "denoised-"
-"""What the name of a denoiser's system begins with."""
 
 Row = dict[str, Any]
 

@@ -10,8 +10,8 @@ SILENT_ESTIMATE = "the estimate is silent"
 NO_BASELINE = "the unprocessed mixture's value is undefined"
 NO_TEXT = "the reference text is empty"
 
-PESQ_SECONDS = 0.25
-"""The shortest signal that PESQ's code takes."""
+SHORTEST_PESQ = 0.25
+"""Seconds of the shortest signal that PESQ's code takes."""
 
 Signal = NDArray[np.float64]
 
@@ -35,4 +35,4 @@ def why_undefined(metric: str, reference: Signal, estimate: Signal, sample_rate:
         return "too short for BSS Eval" if short else "no other reference sounds"
     if metric in ("stoi", "estoi"):
         return "too short for STOI" if seconds < STOI_SECONDS else "too little speech"
-    return "too short for PESQ" if seconds < PESQ_SECONDS else "no utterance found"
+    return "too short for PESQ" if seconds < SHORTEST_PESQ else "no utterance found"

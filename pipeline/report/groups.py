@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.report.mixture_facts import MIXED_SEX, SAME_SEX
 from pipeline.report.names import metric_of, number
@@ -100,20 +99,9 @@ def buckets(values: "pd.Series[float]") -> tuple["pd.Series[str]", list[str]]:
 
 def _group(run: Run, label: str, values: pd.DataFrame, below: str = "") -> Group:
     """A group of `[mixtures, systems]`, those without any value left out."""
-    scored = values.dropna(how="all").to_numpy(float)
-    return Group(label, below, len(scored), _estimates(run, scored))
-
-
-def _estimates(run: Run, values: NDArray[np.float64]) -> list[Estimate]:
-    found = np.isfinite(values).sum(axis=0)
-    estimates = [Estimate(np.nan, np.nan, np.nan)] * len(found)
-    enough = np.flatnonzero(found > 1)
-    ends = run.intervals(values[:, enough])
-    for column in np.flatnonzero(found == 1):
-        estimates[column] = Estimate(float(np.nanmean(values[:, column])), np.nan, np.nan)
-    for column, (low, high) in zip(enough, ends, strict=True):
-        estimates[column] = Estimate(float(np.nanmean(values[:, column])), low, high)
-    return estimates
+    scored = values.dropna(how="all")
+    columns = zip(scored.mean(), *run.bootstrap.intervals(scored), strict=True)
+    return Group(label, below, len(scored), [Estimate(*column) for column in columns])
 
 
 def _speakers(run: Run, metric: str, systems: Sequence[str]) -> list[Group]:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from pipeline.mixtures.names import source_names
 from pipeline.report.names import number
 from pipeline.report.run import Run
 
@@ -20,15 +21,17 @@ def mixture_facts(run: Run) -> pd.DataFrame:
     Returns:
         By `mixture_id`: `snr`, of all speakers together to the noise, dB; `overlap`, in % of the
         time with speech; `seconds`; `speakers`, with their sexes; `sexes`, `SAME_SEX` or
-        `MIXED_SEX`; `noise`, the file's name; `kind`, the first words in it.
+        `MIXED_SEX`; `noise`, the file's name; `kind`, the first words in it. A lone speaker has
+        neither `overlap` nor `sexes`.
     """
     table = run.mixtures
     noise = _column(table, "noise").astype(object)
+    alone = len(source_names(table.columns)) == 1
     return pd.DataFrame(
         {
             "snr": input_snr(table),
-            "overlap": 100 * _column(table, "overlap_ratio"),
-            "seconds": table["length"] / run.config.get("sample_rate", 8000),
+            "overlap": np.nan if alone else 100 * _column(table, "overlap_ratio"),
+            "seconds": table["length"] / run.sample_rate,
             "speakers": _speakers(table),
             "sexes": _sexes(table),
             "noise": noise,
@@ -96,7 +99,7 @@ def _speaker(name: object, sex: object) -> str:
 
 def _sexes(table: pd.DataFrame) -> pd.Series:
     sexes = _of_sources(table, "sex")
-    if not sexes.shape[1]:
+    if sexes.shape[1] < 2:
         return pd.Series(np.nan, table.index, dtype=object)
     alike = sexes.eq(sexes.iloc[:, 0], axis=0).all(axis=1)
     split = np.where(alike, SAME_SEX, MIXED_SEX)

@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-ORACLE = "clean"
-DENOISED = "denoised-"
-UNDENOISED = "mixture-mix_clean"  # the unprocessed mixture, scored as if a denoiser made it
+from pipeline.evaluation.systems import (
+    DENOISED,
+    MIXTURE,
+    MIXTURE_AS_DENOISED,
+    ORACLE,
+    separator_of,
+    system,
+)
 
 
 class Metric(NamedTuple):
@@ -44,37 +49,18 @@ METRICS = {
 }
 
 
-class System(NamedTuple):
-    """A separation system: a separator, what it was trained on and what it hears."""
-
-    separator: str
-    trained: str
-    tested: str
-
-    @property
-    def oracle(self) -> bool:
-        """True if it hears what nobody has outside an experiment: the mixture without noise."""
-        return self.tested == ORACLE
-
-    @property
-    def direct(self) -> bool:
-        """True if no denoiser was met, neither in training nor in the test."""
-        return self.trained == self.tested == "noisy"
-
-
-def system(name: str) -> System | None:
-    """Split `separator/trained/tested`; None for `mixture` and `denoised-…`."""
-    parts = name.split("/")
-    return System(*parts) if len(parts) == 3 else None
-
-
 def system_label(name: str) -> str:
     """A system's name in words."""
     parsed = system(name)
     if parsed is None:
-        unprocessed = name in ("mixture", UNDENOISED)
+        unprocessed = name in (MIXTURE, MIXTURE_AS_DENOISED)
         return "unprocessed mixture" if unprocessed else condition_label(name)
     return f"trained on {parsed.trained}, tested on {parsed.tested}"
+
+
+def full_label(name: str) -> str:
+    """A separation system's name in words, with the separator's."""
+    return f"{separator_of(name)}, {system_label(name)}"
 
 
 def system_labels(names: Iterable[str]) -> dict[str, str]:
@@ -127,15 +113,13 @@ def headline(summary: pd.DataFrame) -> str | None:
     return next(iter(metrics_in(separation)), None)
 
 
-def main_system(summary: pd.DataFrame) -> str | None:
-    """The best non-oracle separation system by mean of the headline metric; None without one."""
-    metric = headline(summary)
-    rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
-    rows = of_systems(rows, _realistic)
-    if rows.empty:
-        return None
-    best = rows["mean"].idxmin() if metric_of(str(metric)).low_is_good else rows["mean"].idxmax()
-    return str(rows.loc[best, "system"])
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "mixture"), counted(2, "mixture")
+    ('1 mixture', '2 mixtures')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
@@ -153,8 +137,3 @@ def interval(low: float | None, high: float | None, digits: int = 2, sign: bool 
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{number(low, digits, sign)} to {number(high, digits, sign)}"
-
-
-def _realistic(name: str) -> bool:
-    parsed = system(name)
-    return parsed is not None and not parsed.oracle

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipeline.files import write_text
 from pipeline.report.inputs import ReportInputs
-from pipeline.report.names import metric_of, number
+from pipeline.report.names import counted, metric_of, number
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 
@@ -78,15 +78,15 @@ def _sections(run: Run, site: Site, templates: Environment) -> Iterator[Section]
 def settings_line(run: Run) -> str:
     """The corpus and the settings that a reader must know, in one line."""
     mixtures, config = run.mixtures, run.config
-    rate, drawn = config.get("sample_rate", 8000), config.get("mixtures", {})
+    rate, drawn = run.sample_rate, config.get("mixtures", {})
     minutes = mixtures["length"].sum() / rate / 60
     parts = [
         f"{config.get('corpora', {}).get('kind', 'unnamed')} corpus",
-        f"{len(mixtures)} test mixtures, {number(minutes, 1)} min",
-        f"{drawn.get('num_speakers', '?')} speaker{'s' * (drawn.get('num_speakers') != 1)}",
+        f"{counted(len(mixtures), 'test mixture')}, {number(minutes, 1)} min",
+        counted(drawn.get("num_speakers", "?"), "speaker"),
         f"{rate / 1000:g} kHz",
         *_noise_line(run, drawn.get("noise_rule")),
-        f"seed {config.get('seed', 0)}",
+        f"seed {run.seed}",
     ]
     return " · ".join(parts)
 

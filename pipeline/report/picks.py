@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.report.names import DENOISED, main_system, metric_of, of_systems, system
+from pipeline.report.names import metric_of
 from pipeline.report.run import Run
 
 RANDOM = "drawn at random"
@@ -29,7 +29,7 @@ def picks(run: Run) -> list[Pick]:
         return []
     count = int(run.config.get("report", {}).get("examples", 4))
     low_is_good = metric_of(str(run.metric)).low_is_good
-    return pick(values[run.main], count, int(run.config.get("seed", 0)), low_is_good)
+    return pick(values[run.main], count, run.seed, low_is_good)
 
 
 def listed(run: Run) -> list[str]:
@@ -76,15 +76,5 @@ def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int
 
 
 def shown_systems(run: Run) -> list[str]:
-    """The main system, and the one to hear beside it: with no denoiser if the main one has one."""
-    separated, main = run.inputs.separated, run.main
-    if main is None or main not in separated:
-        return []
-    parsed = system(main)
-    assert parsed is not None
-    if not parsed.direct:
-        beside = f"{parsed.separator}/noisy/noisy"
-    else:
-        helped = [n for n in separated if (s := system(n)) and s.tested.startswith(DENOISED)]
-        beside = main_system(of_systems(run.summary, lambda name: name in helped)) or ""
-    return [main, beside] if beside in separated else [main]
+    """The main system and its counterpart, as far as there are estimates."""
+    return [name for name in (run.main, run.counterpart) if name and name in run.inputs.separated]

@@ -1,27 +1,18 @@
 """A finished run as the sections of the report look at it: every table read once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from pipeline.evaluation.bootstrap import bootstrap_means, percentile_interval
+from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.systems import direct_of, is_oracle, system, told_apart
 from pipeline.files import read_json, read_manifest
 from pipeline.models.card import Card, read_card
 from pipeline.report.inputs import ReportInputs
-from pipeline.report.names import (
-    UNDENOISED,
-    headline,
-    main_system,
-    metrics_in,
-    of_systems,
-    system,
-)
+from pipeline.report.names import headline, metric_of, metrics_in, of_systems
 
 # What is looked at before it is noticed that there is no row.
 _COLUMNS = ["stage", "model", "tested", "mixture_id", "latency_ms", "system", "metric"]
@@ -37,6 +28,16 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
         return self.inputs.config
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all audio, in Hz."""
+        return int(self.config.get("sample_rate", 8000))
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is drawn."""
+        return int(self.config.get("seed", 0))
 
     @property
     def confidence(self) -> float:
@@ -56,10 +57,7 @@ class Run:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The long table; the unprocessed mixture against `mix_clean` under its own name."""
-        table = read_manifest(self.inputs.scores)
-        as_denoised = (table["system"] == "mixture") & (table["source"] == "mix_clean")
-        table.loc[as_denoised, "system"] = UNDENOISED
-        return table
+        return told_apart(read_manifest(self.inputs.scores))
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -105,7 +103,7 @@ class Run:
     @cached_property
     def realistic(self) -> list[str]:
         """The systems that hear what can be had: those not tested on the clean mixture."""
-        return [name for name in self.systems if (s := system(name)) and not s.oracle]
+        return [name for name in self.systems if not is_oracle(name)]
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -117,10 +115,33 @@ class Run:
         """The metric the report is about."""
         return headline(self.summary)
 
+    def means(self, metric: str) -> pd.DataFrame:
+        """The summary of a metric, by system."""
+        return self.summary[self.summary["metric"] == metric].set_index("system")
+
     @cached_property
+    def ranked(self) -> list[str]:
+        """The realistic systems with a mean of `metric`, the best first."""
+        metric = str(self.metric)
+        means = self.means(metric)["mean"].reindex(self.realistic).dropna()
+        ascending = metric_of(metric).low_is_good
+        return [str(n) for n in means.sort_values(ascending=ascending, kind="stable").index]
+
+    @property
     def main(self) -> str | None:
         """The best system that is no oracle."""
-        return main_system(self.summary)
+        return next(iter(self.ranked), None)
+
+    @property
+    def counterpart(self) -> str | None:
+        """What to hold `main` against: with no denoiser if it has one, else with one."""
+        if self.main is None:
+            return None
+        direct = direct_of(self.main)
+        if self.main != direct:
+            return direct if direct in self.ranked else None
+        helped = (n for n in self.ranked if (s := system(n)) and s.denoiser)
+        return next((name for name in helped if direct_of(name) == direct), None)
 
     def values(self, metric: str) -> pd.DataFrame:
         """A metric, `[mixtures, systems]`: each the mean over the mixture's defined sources."""
@@ -135,25 +156,11 @@ class Run:
         }
         return tables
 
-    def draws(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Bootstrap means over rows of `[mixtures, columns]`: `[draws, columns]`."""
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """As the summary's intervals were made: those of the page come from the same draws."""
         samples = int(self.config.get("evaluation", {}).get("bootstrap_samples", 2000))
-        return bootstrap_means(values, samples, int(self.config.get("seed", 0)))
-
-    def intervals(self, values: NDArray[np.float64]) -> Sequence[tuple[float, float]]:
-        """Bootstrap interval of each column's mean over mixtures; NaN below two rows."""
-        if len(values) < 2:
-            return [(np.nan, np.nan)] * values.shape[1]
-        low, high = percentile_interval(self.draws(values), self.confidence)
-        return list(zip(low.tolist(), high.tolist(), strict=True))
-
-    def ratio_interval(self, values: NDArray[np.float64]) -> tuple[float, float]:
-        """Bootstrap interval of the ratio of two columns' means, `[mixtures, 2]`."""
-        if len(values) < 2:
-            return np.nan, np.nan
-        draws = self.draws(values)
-        low, high = percentile_interval(draws[:, :1] / draws[:, 1:], self.confidence)
-        return float(low[0]), float(high[0])
+        return Bootstrap(samples, self.confidence, self.seed)
 
 
 def _rows(path: Path) -> pd.DataFrame:

@@ -13,6 +13,8 @@ from pipeline.files import replacing
 
 INK, MUTED, LINE, PAPER = "#1b2431", "#5b6776", "#dde2e8", "#fefefe"
 FIRST, SECOND = "#8a97a6", "#1c7079"
+# Legible on light and on dark paper, and apart for those who see no red or no green.
+COLOURS = ("#1c7079", "#d9822b", "#7d6bb3", "#b0477a", "#5b8c2a", "#3f7fd0")
 # Hexadecimal colours that follow the page's light or dark theme once a figure stands in it.
 THEME = {
     INK: "var(--ink)",

@@ -54,6 +54,14 @@ class Table:
     csv: str = ""
 
 
+@dataclass(frozen=True)
+class View:
+    """One of several choices: its name, and the tables that it shows."""
+
+    name: str
+    tables: Sequence[Table]
+
+
 def plain(value: float | None, digits: int = 0, kind: str = "") -> Cell:
     """A number."""
     return Cell(number(value, digits), kind=kind, value=_known(value))

@@ -4,10 +4,9 @@ import re
 
 import numpy as np
 import pytest
+from report.rendered import rendered
 from report.scored import MATRIX, drawn, ids, write_run
 
-import pipeline.report.page
-from pipeline.report.page import write_report
 from pipeline.report.parcel import write_single_file
 from pipeline.report.sections import comparisons
 
@@ -43,9 +42,8 @@ def index(tmp_path_factory):
     fact = {"kind": "matched", "system_a": A, "system_b": B}
     inputs = write_run(root, SCORES, FACTS, answer_facts=[fact])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.report.page, "SECTIONS", ("comparisons", "breakdown"))
         patch.setattr(comparisons, "listed", lambda run: ["test-007"])
-        write_report(inputs, root / "report" / "index.html")
+        rendered(inputs, root / "report" / "index.html", "comparisons", "breakdown")
     return root / "report" / "index.html"
 
 
@@ -146,6 +144,18 @@ def test_a_click_on_a_point_opens_its_mixture(page):
     for name, mark in ((A, " (A)"), (B, " (B)"), (OTHER, "")):
         assert rows[LABELS[name] + mark] == typeset(means("si_sdri", name)[place])
     assert page.locator(".tracechosen .point").count() == 1
+
+
+def test_one_mixture_of_which_little_is_known_in_words(visit, tmp_path):
+    inputs = write_run(tmp_path, {"stoi": drawn([A, B], 1)}, {"source_1_speaker": "a"})
+    rendered(inputs, tmp_path / "r" / "index.html", "comparisons")
+    page = ready(visit(tmp_path / "r" / "index.html"))
+    assert "of 1 mixture (" in words(page)
+    assert page.locator(".histogram .ytick").all_text_contents() == ["0", "1"]
+    by_mouse(page, 0)
+    assert page.locator(".opened dt").all_text_contents() == ["speakers", "length"]
+    hover = page.locator(".scatter .hovertext").text_content()
+    assert not any(word in hover for word in ("SNR", "overlap", "–"))
 
 
 def test_the_list_opens_a_mixture_without_a_mouse(page):

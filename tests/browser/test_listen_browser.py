@@ -4,10 +4,9 @@ from functools import partial
 from statistics import median
 
 import pytest
-from report.conftest import Builder
+from report.rendered import rendered
+from report.results_tree import Builder
 
-import pipeline.report.page
-from pipeline.report.page import write_report
 from pipeline.report.parcel import write_single_file
 
 SECONDS = 5
@@ -19,9 +18,7 @@ SOUNDING = "[...document.querySelectorAll('audio')].filter(a => !a.paused && !a.
 def index(tmp_path_factory):
     """A page of two examples, each of 2 speakers: 9 tracks."""
     tree = Builder(tmp_path_factory.mktemp("t"), mixtures=2, speakers=2, seconds=SECONDS).build()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.report.page, "SECTIONS", ("listen",))
-        write_report(tree.inputs, tree.index)
+    rendered(tree.inputs, tree.index, "listen")
     return tree.index
 
 

@@ -5,7 +5,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from report.conftest import Builder
+from report.results_tree import Builder
 
 from pipeline.report.page import SECTIONS, write_report
 from pipeline.report.parcel import write_single_file, write_zip
@@ -138,6 +138,14 @@ def test_readable_on_every_screen(visit, index, screen, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
     ratio, where = page.evaluate(CONTRAST)
     assert ratio >= 4.5, where
+
+
+def test_long_words_are_broken(visit, index):
+    page = visit(index, viewport=SCREENS["phone"])
+    page.locator("h1, main > section > h2, main > section > h3, p").evaluate_all(
+        "all => all.forEach(e => { e.textContent = 'x'.repeat(200); })"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS["phone"]["width"]
 
 
 def test_prints(visit, index):

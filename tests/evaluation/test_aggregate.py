@@ -4,6 +4,8 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation import aggregate
+from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.systems import MIXTURE_AS_DENOISED
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.files import read_manifest, write_manifest
 
@@ -23,13 +25,13 @@ def per_mixture(system, values, metric="si_sdri", source="s1"):
 
 def summarised(path, rows, **options):
     scores, out = write_scores(path / "scores.csv", rows), path / "summary.csv"
-    aggregate.summarise(scores, out, aggregate.Bootstrap(**options))
+    aggregate.summarise(scores, out, Bootstrap(**options))
     return read_manifest(path / "summary.csv").set_index(["system", "metric"])
 
 
 def compared(path, rows, **options):
     scores, out = write_scores(path / "scores.csv", rows), path / "pairs.csv"
-    aggregate.compare(scores, out, aggregate.Bootstrap(**options))
+    aggregate.compare(scores, out, Bootstrap(**options))
     return read_manifest(path / "pairs.csv")
 
 
@@ -104,7 +106,7 @@ def test_summary_keeps_the_two_baselines_apart(tmp_path):
     rows += per_mixture("mixture", [1.0, 3.0], "si_sdr", "mix_clean")
     table = summarised(tmp_path, rows)
     assert table.loc["mixture", "si_sdr"]["mean"] == -6
-    assert table.loc[aggregate.MIXTURE_AS_DENOISED, "si_sdr"]["mean"] == 2
+    assert table.loc[MIXTURE_AS_DENOISED, "si_sdr"]["mean"] == 2
 
 
 def test_summary_does_not_depend_on_the_other_systems(tmp_path):
@@ -119,13 +121,13 @@ def test_summary_does_not_depend_on_the_other_systems(tmp_path):
 
 def test_interval_width_is_that_of_the_normal_theory():
     values = np.random.default_rng(0).normal(2, 3, size=4000)
-    ([low], [high]) = aggregate.Bootstrap(4000).intervals(pd.DataFrame(values))
+    ([low], [high]) = Bootstrap(4000).intervals(pd.DataFrame(values))
     assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(4000), rel=0.05)
 
 
 def test_interval_of_one_value_is_unknown():
     values = pd.DataFrame({"a": [1.0, np.nan], "b": [1.0, 1.0]})
-    low, high = aggregate.Bootstrap(100).intervals(values)
+    low, high = Bootstrap(100).intervals(values)
     np.testing.assert_array_equal([low, high], [[np.nan, 1], [np.nan, 1]])
 
 

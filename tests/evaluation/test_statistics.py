@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.evaluation.aggregate import COMPARED, Bootstrap, compare, summarise
+from pipeline.evaluation.aggregate import COMPARED, compare, summarise
+from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.files import read_manifest, write_manifest
 
 MEAN, DIFFERENCE = 3.0, 0.5  # of the noisy system; of the denoised one to it

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from report.rendered import rendered
 from report.scored import MATRIX, drawn, write_run
 
-import pipeline.report.page
 from pipeline.report.groups import MOST_BUCKETS, buckets, groupings
 from pipeline.report.mixture_facts import input_snr, mixture_facts, noise_kind
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections import breakdown
 from pipeline.report.site import Site
@@ -98,7 +97,8 @@ def test_intervals_resample_the_mixtures_of_the_group(tmp_path):
     run, groups = Run(inputs), parted(inputs, [HELPED, DIRECT])["input SNR"].groups
     values = run.values("si_sdri")[[HELPED, DIRECT]].to_numpy()
     for group, part in zip(groups, (values[:6], values[6:]), strict=True):
-        assert [(e.low, e.high) for e in group.estimates] == run.intervals(part)
+        low, high = run.bootstrap.intervals(pd.DataFrame(part))
+        assert [(e.low, e.high) for e in group.estimates] == list(zip(low, high, strict=True))
         assert all(e.low < e.mean < e.high for e in group.estimates)
 
 
@@ -158,12 +158,22 @@ def test_best_and_worst_tell_the_gain_and_link_to_what_can_be_heard(tmp_path, mo
     facts = {"noise_snr": [3.0, np.nan], "overlap_ratio": [0.5, 0.75], "noise": ["a<b>", "c"]}
     run = Run(write_run(tmp_path, {"si_sdri": scores}, facts))
     monkeypatch.setattr(breakdown, "listed", lambda run: ["test-001"])
-    helped, direct = breakdown.content(run, Site(tmp_path / "report"))["extremes"]
+    made = breakdown.content(run, Site(tmp_path / "report"))
+    helped, direct = made["extremes"]
+    assert made["direct"] and "sexes" not in helped.tables[0].columns  # of which nothing is known
     best, worst = (table.rows[0] for table in helped.tables)
-    assert [cell.text for cell in best.cells] == ["7.00", "+2.50", "3.0", "50", "–", "a<b>"]
-    assert [cell.text for cell in worst.cells] == ["1.00", "−1.00", "–", "75", "–", "c"]
+    assert [cell.text for cell in best.cells] == ["7.00", "+2.50", "3.0", "50", "a<b>"]
+    assert [cell.text for cell in worst.cells] == ["1.00", "−1.00", "–", "75", "c"]
     assert (best.link, worst.link) == ("", "#mixture-test-001")
     assert "against direct" not in direct.tables[0].columns
+
+
+def test_a_lone_speaker_neither_overlaps_nor_differs(builder):
+    run = Run(builder(speakers=1, systems=["conv_tasnet/clean/noisy"]).build().inputs)
+    assert mixture_facts(run)[["overlap", "sexes"]].isna().all(axis=None)
+    made = breakdown.content(run, Site(run.inputs.mixtures.parent / "report"))
+    columns = made["extremes"][0].tables[0].columns
+    assert not {"overlap (%)", "sexes", "against direct"} & {*columns} and not made["direct"]
 
 
 def test_oracles_are_neither_grouped_nor_ranked(tmp_path):
@@ -175,12 +185,10 @@ def test_oracles_are_neither_grouped_nor_ranked(tmp_path):
     assert not any("tested on clean" in name for name in content["groups"][0].tables[0].columns)
 
 
-def test_numbers_of_the_page_equal_its_tables(tmp_path, monkeypatch):
+def test_numbers_of_the_page_equal_its_tables(tmp_path):
     facts = {"noise_snr": np.repeat([0.5, 9.5], 6), "noise": "<script>alert(1)</script>"}
     inputs = write_run(tmp_path, {"si_sdri": drawn([DIRECT, HELPED])}, facts)
-    monkeypatch.setattr(pipeline.report.page, "SECTIONS", ("breakdown",))
-    write_report(inputs, tmp_path / "report/index.html")
-    text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
+    text = rendered(inputs, tmp_path / "report/index.html", "breakdown")
     table = pd.read_csv(tmp_path / "report/tables/breakdown-input-snr.csv")
     assert table["mixtures"].tolist() == [6, 6]
     for column in table.columns[2::3]:
@@ -197,13 +205,3 @@ def test_the_figure_is_always_there(tmp_path, systems, facts):
     site = Site(tmp_path / "report")
     assert (breakdown.content(run, site) is None) == (systems == ["net/clean/clean"])
     assert site.figure("breakdown").read_text(encoding="utf-8").count("<svg") == 1
-
-
-def test_the_main_system_is_held_against_its_counterpart(tmp_path):
-    better, worse = np.full((3, 1), 5.0), np.full((3, 1), 4.0)
-    helped_wins = Run(write_run(tmp_path / "a", {"stoi": {HELPED: better, DIRECT: worse}}))
-    assert breakdown.counterpart(helped_wins) == DIRECT
-    direct_wins = Run(write_run(tmp_path / "b", {"stoi": {HELPED: worse, DIRECT: better}}))
-    assert breakdown.counterpart(direct_wins) == HELPED
-    alone = Run(write_run(tmp_path / "c", {"stoi": {DIRECT: better}}))
-    assert breakdown.counterpart(alone) is None

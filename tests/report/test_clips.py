@@ -3,7 +3,7 @@ import pytest
 
 from pipeline import audio
 from pipeline.mixtures.facts import loudness
-from pipeline.report.clips import Level, amplified, gains, level, match_level, settle
+from pipeline.report.listen.clips import Level, amplified, gains, level, match_level, settle
 
 RATE = 8000
 NAN = float("nan")

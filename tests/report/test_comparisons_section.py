@@ -7,11 +7,10 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 import pytest
+from report.rendered import rendered
 from report.scored import MATRIX, drawn, ids, write_run
 
-import pipeline.report.page
 from pipeline.files import read_manifest
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections import comparisons
 from pipeline.report.site import Site
@@ -19,10 +18,8 @@ from pipeline.report.site import Site
 PAIR = ["net/denoised-d/denoised-d", "net/noisy/noisy"]
 
 
-def rendered(inputs, folder, monkeypatch):
-    monkeypatch.setattr(pipeline.report.page, "SECTIONS", ("comparisons",))
-    write_report(inputs, folder / "index.html")
-    return (folder / "index.html").read_text(encoding="utf-8")
+def page_of(inputs, folder) -> str:
+    return rendered(inputs, folder / "index.html", "comparisons")
 
 
 def embedded(text):
@@ -43,11 +40,13 @@ def test_without_any_on_the_question_all_stand_in_one_table(tmp_path):
     run = Run(write_run(tmp_path, {"si_sdri": drawn(["net/clean/clean", "net/noisy/noisy"])}))
     bearing, others = comparisons.split(run.comparisons)
     assert len(bearing) == 1 and others.empty
+    made = comparisons.content(run, Site(tmp_path / "report"))
+    assert made["bearing"].caption == "Paired differences" and made["others"] is None
 
 
-def test_numbers_equal_the_table_of_the_evaluation(tmp_path, monkeypatch):
+def test_numbers_equal_the_table_of_the_evaluation(tmp_path):
     inputs = write_run(tmp_path, {"si_sdri": drawn(PAIR)})
-    text = rendered(inputs, tmp_path / "report", monkeypatch)
+    text = page_of(inputs, tmp_path / "report")
     row = read_manifest(inputs.comparisons).iloc[0]
     number = f"{row['difference']:+.2f}".replace("-", "−")
     assert f">{number}<small>" in text
@@ -83,14 +82,19 @@ def test_plots_get_every_score_and_interval(tmp_path):
     assert [len(metric["pairs"]) for metric in data["metrics"]] == [36, 36]
 
 
-def test_plots_begin_with_the_pair_of_the_answer(tmp_path):
-    fact = {"kind": "matched", "system_a": PAIR[0], "system_b": PAIR[1]}
-    scores = {"si_sdri": drawn(MATRIX)}
-    answered = Run(write_run(tmp_path / "a", scores, answer_facts=[{"kind": "best"}, fact]))
-    chosen = comparisons.explorer(answered)["chosen"]
-    assert [answered.systems[place] for place in chosen] == PAIR
-    unanswered = Run(write_run(tmp_path / "b", scores))
-    assert comparisons.explorer(unanswered)["chosen"] == [0, 1]
+@pytest.mark.parametrize(
+    ("systems", "pair"),
+    [
+        (MATRIX, PAIR),
+        # Without a separator that was trained on denoised mixtures, in another metric.
+        (MATRIX[:3], ["net/clean/denoised-d", "net/clean/noisy"]),
+        (MATRIX[:2], ["net/clean/clean", "net/clean/noisy"]),
+    ],
+)
+def test_plots_begin_with_a_pair_on_the_question(tmp_path, systems, pair):
+    run = Run(write_run(tmp_path, {"stoi": drawn(systems)}))
+    chosen = comparisons.explorer(run)["chosen"]
+    assert [run.systems[place] for place in chosen] == pair
 
 
 def test_mixtures_to_listen_to_are_marked(tmp_path, monkeypatch):
@@ -98,10 +102,10 @@ def test_mixtures_to_listen_to_are_marked(tmp_path, monkeypatch):
     assert comparisons.explorer(Run(write_run(tmp_path, {"stoi": drawn(PAIR)})))["listed"] == [1, 4]
 
 
-def test_names_cannot_break_out_of_the_data(tmp_path, monkeypatch):
+def test_names_cannot_break_out_of_the_data(tmp_path):
     evil = "</script><script>alert(1)</script>&'\""
     facts = {"source_1_speaker": evil, "source_2_speaker": "Ärnó", "noise": evil}
-    text = rendered(write_run(tmp_path, {"stoi": drawn(PAIR)}, facts), tmp_path / "r", monkeypatch)
+    text = page_of(write_run(tmp_path, {"stoi": drawn(PAIR)}, facts), tmp_path / "r")
     assert "<script>alert" not in text
     assert embedded(text)["facts"]["speakers"][0] == f"{evil}, Ärnó"
     assert embedded(text)["facts"]["noise"][0] == evil
@@ -118,8 +122,8 @@ def test_a_large_run_stays_below_3_megabytes(tmp_path):
     assert 30 * len(json.dumps(without_pairs)) < 3e6  # 100 mixtures of 3000
 
 
-def test_the_script_is_that_of_the_package(tmp_path, monkeypatch):
-    text = rendered(write_run(tmp_path, {"stoi": drawn(PAIR)}), tmp_path / "report", monkeypatch)
+def test_the_script_is_that_of_the_package(tmp_path):
+    text = page_of(write_run(tmp_path, {"stoi": drawn(PAIR)}), tmp_path / "report")
     script = tmp_path / "report/assets/plotly.min.js"
     assert script.read_bytes() == (files("plotly") / "package_data/plotly.min.js").read_bytes()
     assert '<script src="assets/plotly.min.js" defer>' in text
@@ -156,10 +160,10 @@ def test_of_many_pairs_those_trained_on_what_they_hear_are_drawn_first(tmp_path)
     assert (pairs[0].values == expected).all() and pairs[0].mean == pytest.approx(expected.mean())
 
 
-def test_pairs_without_an_interval_are_shown_without_one(tmp_path, monkeypatch):
+def test_pairs_without_an_interval_are_shown_without_one(tmp_path):
     inputs = write_run(tmp_path, {"si_sdri": drawn(PAIR, mixtures=1)})
     table = read_manifest(inputs.comparisons).assign(low=np.nan, high=np.nan)
     table.to_csv(inputs.comparisons, index=False)
-    text = rendered(inputs, tmp_path / "report", monkeypatch)
+    text = page_of(inputs, tmp_path / "report")
     assert embedded(text)["metrics"][0]["pairs"] == []
     assert "nan" not in text.lower().split("<svg")[0] and 'class="strong"' not in text

@@ -5,14 +5,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
+from report.rendered import rendered
 from safetensors.numpy import save_file
 
 from pipeline.files import read_manifest
 from pipeline.models.card import FORMAT, read_card
-from pipeline.report import page
 from pipeline.report.figures.latency import MOST, draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections import latency
 from pipeline.report.site import Site
@@ -109,16 +108,22 @@ def test_what_was_not_compared_has_a_dash(tree):
     assert {row.cells[1].text for row in table.rows} == {"–"}
 
 
-def test_page_states_the_numbers_the_device_and_the_figures(tree, run, monkeypatch):
-    monkeypatch.setattr(page, "SECTIONS", ("latency",))
-    write_report(tree.inputs, tree.index)
-    text = tree.index.read_text(encoding="utf-8")
+def test_page_states_the_numbers_the_device_and_the_figures(tree, run):
+    text = rendered(tree.inputs, tree.index, "latency")
     assert "timed on cpu with 1 thread, from" in text
     for value in run.latency_summary["p50_ms"]:
         assert f">{value:.1f}<" in text
     written = pd.read_csv(tree.index.parent / "tables/latency-networks.csv")
     assert written["p50 (ms)"].tolist() == run.latency_summary["p50_ms"].tolist()
     assert text.count("<svg") == len(FIGURES)
+
+
+def test_times_of_what_was_not_scored_stand_alone(builder):
+    tree = builder(metrics=["stoi"]).build()
+    summary = read_manifest(tree.inputs.summary).assign(mean=np.nan)
+    summary.to_csv(tree.inputs.summary, index=False)
+    text = rendered(tree.inputs, tree.index, "latency")
+    assert "By stage" in text and "What denoising costs" not in text
 
 
 def test_without_latency_there_are_figures_and_no_section(builder, tmp_path):

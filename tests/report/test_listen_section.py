@@ -3,11 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from report.rendered import rendered
 
-import pipeline.report.page
 from pipeline import audio
 from pipeline.files import read_manifest, write_manifest
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections.listen import content
 from pipeline.report.site import Site
@@ -15,14 +14,8 @@ from pipeline.report.site import Site
 RATE = 8000
 
 
-@pytest.fixture(autouse=True)
-def only_listening(monkeypatch):
-    monkeypatch.setattr(pipeline.report.page, "SECTIONS", ("listen",))
-
-
-def written(tree, inputs=None) -> str:
-    write_report(inputs or tree.inputs, tree.index)
-    return tree.index.read_text(encoding="utf-8")
+def written(tree) -> str:
+    return rendered(tree.inputs, tree.index, "listen")
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +77,22 @@ def test_files_are_named_once_and_exist(builder):
 
 def test_the_page_states_rule_loudness_coding_and_purity(builder):
     text = " ".join(written(builder(mixtures=5, speakers=1).build()).split())
-    assert "the median, the best and the worst of 5 mixtures." in text
+    assert "the median, the best, the worst of 5 mixtures." in text
     assert "What you hear is not what you see" in text and "−23 LUFS" in text
     assert "16-bit FLAC" in text and "quiet frames" in text
     assert text.count("<article") == 3 and 'id="mixture-test-0004"' in text
     assert "SI-SDRi" in text and "place 3 of 5" in text
+
+
+def test_one_mixture_of_one_speaker_in_words(builder):
+    text = " ".join(written(builder(mixtures=1, speakers=1).build()).split())
+    assert "the median, the best, the worst of 1 mixture." in text
+    assert "· 1 test mixture," in text and "references;" not in text
+
+
+def test_as_many_ranks_are_named_as_are_shown(builder):
+    tree = builder(mixtures=5, speakers=1).build(config={"report": {"examples": 1}})
+    assert "the median of 5 mixtures." in " ".join(written(tree).split())
 
 
 def test_more_examples_are_drawn(builder):
@@ -98,7 +102,7 @@ def test_more_examples_are_drawn(builder):
 
 
 def test_large_audio_is_opus(builder, monkeypatch):
-    monkeypatch.setattr("pipeline.report.clips.settle.__defaults__", (1000,))
+    monkeypatch.setattr("pipeline.report.listen.clips.settle.__defaults__", (1000,))
     tree = builder(mixtures=1, speakers=1).build()
     text = written(tree)
     assert "Ogg/Opus" in text and ".ogg" in text and ".flac" not in text
@@ -133,8 +137,7 @@ def test_nothing_without_a_system_that_needs_no_oracle(builder):
 
 def test_no_denoiser(tree, tmp_path):
     inputs = replace(tree.inputs, denoised={})
-    write_report(inputs, tmp_path / "index.html")
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    text = rendered(inputs, tmp_path / "index.html", "listen")
     assert "denoised by" not in text and "removed by" not in text
 
 

@@ -98,6 +98,21 @@ def test_no_gap_no_share(builder):
     assert [row.cells[1].text for row in table.rows] == ["100", "–", "0"]
 
 
+def test_without_an_oracle_there_is_no_way_to_it(builder, tmp_path):
+    systems = [f"{NET}/noisy/clean", f"{NET}/noisy/noisy"]
+    run = Run(builder(systems=systems, metrics=["pesq"]).build(timed=False, trained=False).inputs)
+    assert gap_table(run, "pesq") is None
+    made = content(run, Site(tmp_path / "report"))
+    assert [len(view.tables) for view in made["views"]] == [1] and not made["ceiling"]
+
+
+def test_rows_are_what_a_separator_was_trained_on(builder):
+    systems = [f"one/{c}/noisy" for c in ("clean", "noisy")] + ["two/noisy/noisy"]
+    run = Run(builder(systems=systems).build(timed=False, trained=False).inputs)
+    rows = {name: [row.heading for row in t.rows] for name, t in matrix_tables(run, "si_sdri")}
+    assert rows == {"one": ["clean", "noisy"], "two": ["noisy"]}
+
+
 def test_improvements_start_at_zero(run):
     table = gap_table(run, "si_sdri")
     assert table.rows[-1].heading == "unprocessed mixture" and table.rows[-1].cells[0].text == "0"
@@ -109,7 +124,7 @@ def test_improvements_start_at_zero(run):
 
 def test_values_are_written_as_csv(run, tmp_path):
     made = content(run, Site(tmp_path))
-    table = read_manifest(tmp_path / made["views"][0].matrices[0].csv)
+    table = read_manifest(tmp_path / made["views"][0].tables[0].csv)
     cell = run.summary.set_index(["system", "metric"]).loc[(f"{NET}/noisy/clean", "si_sdri")]
     row = table[table["trained on ↓ tested on →"] == "noisy"].iloc[0]
     assert row["clean (oracle)"] == cell["mean"] and row["clean (oracle) low"] == cell["low"]

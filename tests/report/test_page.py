@@ -135,6 +135,14 @@ def test_less_input_gives_a_smaller_page(builder, sizes, options):
     assert ('id="comparisons"' in text) == (len(sizes.get("systems", "many")) > 1)
 
 
+@pytest.mark.parametrize("metric", ["si_sdri", "stoi"])
+def test_improvement_is_explained_where_it_is_shown(builder, metric):
+    tree = builder(mixtures=1, speakers=1, metrics=[metric]).build()
+    write_report(tree.inputs, tree.index)
+    text = tree.index.read_text(encoding="utf-8")
+    assert ("<b>SI-SDRi</b>" in text) == (metric == "si_sdri")
+
+
 def test_unmeasured_values_become_dashes(builder):
     tree = builder(mixtures=2, speakers=2).build()
     summary = pd.read_csv(tree.inputs.summary)

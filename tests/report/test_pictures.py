@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.pictures import (
+from pipeline.report.listen.pictures import (
     SPECTRUM,
     WAVE,
     WIDTH,

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import yaml
+from report.rendered import rendered
 
 from pipeline.files import write_json
-from pipeline.report import page
 from pipeline.report.figures.dag import draw_dag, reduced
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections import provenance
 from pipeline.report.site import Site
@@ -39,14 +38,12 @@ def tree(builder):
     return tree
 
 
-def shown(tree, monkeypatch) -> str:
-    monkeypatch.setattr(page, "SECTIONS", ("provenance",))
-    write_report(tree.inputs, tree.index)
-    return tree.index.read_text(encoding="utf-8")
+def shown(tree) -> str:
+    return rendered(tree.inputs, tree.index, "provenance")
 
 
-def test_page_tells_what_the_run_was(tree, monkeypatch):
-    text = shown(tree, monkeypatch)
+def test_page_tells_what_the_run_was(tree):
+    text = shown(tree)
     assert "<pre>snakemake --cores 2 --config &#39;a={b: &lt;1&gt;}&#39;</pre>" in text
     assert "2026-01-02 03:04:05 UTC" in text
     assert f"{FACTS['git']['revision']}, with changes that are not committed" in text
@@ -60,16 +57,16 @@ def test_configuration_is_there_in_full(tree):
     assert yaml.safe_load(content["config_text"]) == tree.inputs.config
 
 
-def test_sums_are_those_of_the_weights(tree, monkeypatch):
-    text = shown(tree, monkeypatch)
+def test_sums_are_those_of_the_weights(tree):
+    text = shown(tree)
     written = pd.read_csv(tree.index.parent / "tables/weights.csv", index_col="model")
     for name, path in tree.inputs.weights.items():
         expected = hashlib.sha256(path.read_bytes()).hexdigest()
         assert written.at[name, "SHA-256"] == expected and expected in text
 
 
-def test_time_is_summed_by_rule_the_longest_first(tree, monkeypatch):
-    text = shown(tree, monkeypatch)
+def test_time_is_summed_by_rule_the_longest_first(tree):
+    text = shown(tree)
     written = pd.read_csv(tree.index.parent / "tables/times.csv")
     assert written["rule"].tolist() == ["score", "mix"]
     assert written.loc[1].tolist() == ["mix", 2, 4.0, 2.0, 300.4]
@@ -144,25 +141,26 @@ def test_rights_in_corpora_as_far_as_known(corpora, words):
 
 def test_licence_of_a_local_corpus_is_repeated(tmp_path):
     (tmp_path / "LICENSE.TXT").write_text("CC BY 4.0, name <them>")
+    (tmp_path / "LICENSES").mkdir()
     corpora = {"kind": "local", "local": {"speech": str(tmp_path), "noise": "/nowhere"}}
     texts = dict(provenance.licence_texts(corpora))
     assert texts == {str(tmp_path / "LICENSE.TXT"): "CC BY 4.0, name <them>"}
     assert dict(provenance.licence_texts({"kind": "demo"})) == {}
 
 
-def test_licences_of_downloads_are_repeated(tree, monkeypatch):
+def test_licences_of_downloads_are_repeated(tree):
     line = "WHAM! noise: CC BY-NC 4.0, not for commercial use"
     tree.inputs = replace(tree.inputs, licences=[line])
-    assert f"<li>{line}</li>" in shown(tree, monkeypatch)
+    assert f"<li>{line}</li>" in shown(tree)
 
 
 @pytest.mark.parametrize(
     "lacking", [{"run"}, {"benchmarks"}, {"weights"}, {"run", "benchmarks", "weights"}]
 )
-def test_what_is_not_there_is_left_out(tree, tmp_path, monkeypatch, lacking):
+def test_what_is_not_there_is_left_out(tree, tmp_path, lacking):
     nowhere = {name: {} if name == "weights" else tmp_path / "nowhere" for name in lacking}
     tree.inputs = replace(tree.inputs, **nowhere)
-    text = shown(tree, monkeypatch)
+    text = shown(tree)
     assert (FACTS["started"][:10] in text) == ("run" not in lacking)
     assert ("Wall time" in text) == ("benchmarks" not in lacking)
     assert ("Sums of the weights files" in text) == ("weights" not in lacking)
@@ -171,9 +169,9 @@ def test_what_is_not_there_is_left_out(tree, tmp_path, monkeypatch, lacking):
 
 
 @pytest.mark.parametrize("known", [{"command"}, set(FACTS) - {"git"}, set(FACTS) - {"machine"}])
-def test_a_run_of_which_less_is_known(tree, monkeypatch, known):
+def test_a_run_of_which_less_is_known(tree, known):
     write_json(tree.inputs.run, {"git": None} | {key: FACTS[key] for key in known})
-    text = shown(tree, monkeypatch)
+    text = shown(tree)
     assert ("A CPU" in text) == ("machine" in known)
     assert ('id="dag-' in text) == ("edges" in known)
     assert "Revision" not in text or "git" in known

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.metrics import si_sdr
-from pipeline.report.purity import noise_below
+from pipeline.report.listen.purity import noise_below
 
 RATE = 8000
 

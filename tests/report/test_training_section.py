@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from report.rendered import rendered
 
 from pipeline import audio
 from pipeline.files import read_manifest
-from pipeline.report import page
 from pipeline.report.figures.training_curves import best_epoch, draw_training_curves
-from pipeline.report.page import write_report
 from pipeline.report.run import Run
 from pipeline.report.sections import training
 from pipeline.report.site import Site
@@ -35,10 +34,8 @@ def tree(builder):
 
 
 @pytest.fixture
-def text(tree, monkeypatch) -> str:
-    monkeypatch.setattr(page, "SECTIONS", ("training",))
-    write_report(tree.inputs, tree.index)
-    return tree.index.read_text(encoding="utf-8")
+def text(tree) -> str:
+    return rendered(tree.inputs, tree.index, "training")
 
 
 def table_of(run):

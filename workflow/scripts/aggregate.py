@@ -5,8 +5,9 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake.log[0]):
-    from pipeline.evaluation.aggregate import Bootstrap, combine, compare, summarise
+    from pipeline.evaluation.aggregate import combine, compare, summarise
     from pipeline.evaluation.answer import answer
+    from pipeline.evaluation.bootstrap import Bootstrap
 
     given, params = snakemake.input, snakemake.params
     scores, summary, comparisons, answered = (Path(path) for path in snakemake.output)

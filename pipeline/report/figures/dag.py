@@ -10,6 +10,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 from numpy.typing import NDArray
 
+from pipeline.report.names import counted
 from pipeline.report.style import INK, LINE, MUTED, PAPER, SECOND, nothing, svg
 
 WIDTH, HEIGHT = 0.86, 0.62  # of a box; boxes stand 1 apart
@@ -88,5 +89,5 @@ def _box(ax: Axes, place: Points, name: str, jobs: int) -> None:
     box.set(facecolor=PAPER, edgecolor=SECOND if jobs > 1 else LINE, linewidth=1.2)
     ax.add_patch(box)
     ax.text(x, y - 0.12, name, ha="center", va="center", size=9, color=INK)
-    count = f"{jobs} job{'s' * (jobs != 1)}"
+    count = counted(jobs, "job")
     ax.text(x, y + 0.15, count, ha="center", va="center", size=8, color=MUTED)

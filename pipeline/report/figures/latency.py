@@ -10,10 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.report.names import number
-from pipeline.report.style import INK, MUTED, SECOND, nothing, svg
+from pipeline.report.style import COLOURS, INK, MUTED, SECOND, nothing, svg
 
-# Legible on light and on dark paper, and apart for those who see no red or no green.
-COLOURS = ("#1c7079", "#d9822b", "#7d6bb3", "#b0477a", "#5b8c2a", "#3f7fd0")
 MARKERS = "os^Dvp"
 MOST = 250
 """Points of a network beyond which the file grows and the picture does not."""

@@ -10,15 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
+from pipeline.evaluation.systems import ORACLE, system
 from pipeline.report.names import (
-    ORACLE,
     condition_label,
     condition_order,
     headline,
     interval,
     metric_of,
     number,
-    system,
     test_label,
 )
 from pipeline.report.style import MUTED, nothing, svg

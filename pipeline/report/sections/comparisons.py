@@ -9,18 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly
 
+from pipeline.evaluation.systems import is_oracle, separator_of, system, without_denoiser
 from pipeline.files import replacing
 from pipeline.report.figures.differences import Difference, draw_differences
 from pipeline.report.mixture_facts import fact_texts, mixture_facts
-from pipeline.report.names import (
-    DENOISED,
-    ORACLE,
-    metric_of,
-    metrics_in,
-    system,
-    system_label,
-    system_labels,
-)
+from pipeline.report.names import metric_of, metrics_in, system_label, system_labels
 from pipeline.report.picks import listed
 from pipeline.report.run import Run
 from pipeline.report.site import Site
@@ -40,7 +33,9 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         return None
     script = site.asset("plotly.min.js")
     copy_plotly(script)
-    first = comparison_table(bearing, "Paired differences, on the question")
+    first = comparison_table(
+        bearing, "Paired differences" + ", on the question" * bool(len(others))
+    )
     rest = comparison_table(others, "All other paired differences")
     return {
         "bearing": site.table("comparisons", first),
@@ -72,14 +67,7 @@ def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _bears(a: str, b: str) -> bool:
     """One hears denoised, the other noisy mixtures; trained alike, or each on what it hears."""
-    systems = sorted((s for s in (system(a), system(b)) if s), key=lambda s: s.tested == "noisy")
-    if len(systems) != 2 or systems[0].separator != systems[1].separator:
-        return False
-    helped, direct = systems
-    matched = helped.trained == helped.tested and direct.direct
-    alike = helped.trained == direct.trained
-    denoising = helped.tested.startswith(DENOISED) and direct.tested == "noisy"
-    return denoising and (matched or alike)
+    return a in without_denoiser(b) or b in without_denoiser(a)
 
 
 def _matched(name: str) -> bool:
@@ -97,11 +85,11 @@ def comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:
 
 def _comparison(row: pd.Series) -> Row:
     metric = metric_of(row["metric"])
-    a, b = system(row["system_a"]), system(row["system_b"])
+    a, b = row["system_a"], row["system_b"]
     sure = bool(row["low"] > 0 or row["high"] < 0)
     share = None if pd.isna(row["win_rate"]) else 100 * row["win_rate"]
     cells = [
-        Cell(system_label(row["system_b"]), b.separator if b else "", "words"),
+        Cell(system_label(b), separator_of(b), "words"),
         Cell(metric.title, "lower is better" * metric.low_is_good),
         estimated(
             row["difference"],
@@ -114,8 +102,7 @@ def _comparison(row: pd.Series) -> Row:
         plain(share),
         plain(row["mixtures"]),
     ]
-    oracle = any(s is not None and s.tested == ORACLE for s in (a, b))
-    return Row(system_label(row["system_a"]), cells, a.separator if a else "", oracle)
+    return Row(system_label(a), cells, separator_of(a), is_oracle(a) or is_oracle(b))
 
 
 def differences(run: Run, comparisons: pd.DataFrame) -> list[Difference]:
@@ -180,12 +167,9 @@ def _metric(run: Run, name: str) -> dict[str, Any]:
 
 
 def _chosen(run: Run) -> list[int]:
-    """The pair to begin with: that of the answer, failing it the first one."""
-    for fact in run.answer["facts"]:
-        pair = [fact.get("system_a"), fact.get("system_b")]
-        if fact["kind"] == "matched" and set(pair) <= set(run.systems):
-            return [run.systems.index(name) for name in pair]
-    return [0, 1]
+    """The pair to begin with: the first of those that bear on the question."""
+    pair = split(run.comparisons)[0].iloc[0][["system_a", "system_b"]]
+    return [run.systems.index(name) for name in pair]
 
 
 def copy_plotly(path: Path) -> None:

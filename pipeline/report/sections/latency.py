@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.systems import DENOISED, separator_of, system, without_denoiser
 from pipeline.models import look_ahead
 from pipeline.report.figures.latency import draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
-from pipeline.report.names import DENOISED, metric_of, number, system, system_label
+from pipeline.report.names import counted, metric_of, number, system_label
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
@@ -21,17 +22,17 @@ PERCENTILES = (50, 95, 99)
 def content(run: Run, site: Site) -> dict[str, Any] | None:
     """Tables and figures of latency, alone and against what it buys."""
     totals = end_to_end(run)
+    points = list(_points(run, totals))
     draw_latency(run.latency, site.figure("latency"))
     draw_latency_length(run.latency, site.figure("latency_length"))
-    draw_quality_latency(
-        list(_points(run, totals)), str(run.metric), site.figure("quality_latency")
-    )
+    draw_quality_latency(points, str(run.metric), site.figure("quality_latency"))
     if run.latency.empty:
         return None
     total, cost = total_table(run, totals), cost_table(run, totals)
     return {
         "where": where(run.latency),
         "total": total and site.table("latency-total", total),
+        "scored": bool(points),
         "cost": cost and site.table("latency-cost", cost),
         "networks": site.table("latency-networks", network_table(run)),
     }
@@ -40,9 +41,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 def where(latency: pd.DataFrame) -> str:
     """The devices that were timed, with their threads."""
     pairs = latency[["device", "threads"]].drop_duplicates().itertuples(index=False)
-    return " and ".join(
-        f"{p.device} with {p.threads} thread{'s' * (p.threads != 1)}" for p in pairs
-    )
+    return " and ".join(f"{p.device} with {counted(p.threads, 'thread')}" for p in pairs)
 
 
 def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
@@ -81,12 +80,11 @@ def total_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
 def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
     parsed = system(name)
     assert parsed is not None  # only systems are timed end to end
-    helped = parsed.tested.startswith(DENOISED)
     factors = calls["milliseconds"] / 1000 / calls["seconds"]
-    models = [f"separator {parsed.separator}, {parsed.trained}"]
-    models += [f"denoiser {parsed.tested.removeprefix(DENOISED)}"] if helped else []
+    models = [_model("separate", f"{parsed.separator}/{parsed.trained}")]
+    models += [_model("denoise", parsed.denoiser)] if parsed.denoiser else []
     cells = [
-        Cell("denoise, then separate" if helped else "separate alone"),
+        Cell("denoise, then separate" if parsed.denoiser else "separate alone"),
         *(plain(p, 1) for p in np.percentile(calls["milliseconds"], PERCENTILES)),
         plain(factors.median(), 4),
         _ahead(run, models),
@@ -108,17 +106,19 @@ def network_table(run: Run) -> Table:
     rows = []
     for _, row in run.latency_summary.iterrows():
         cells = [plain(row[key], digits) for key, (_, digits) in columns.items()]
-        cells += [Cell(str(row["device"])), plain(row["threads"]), _ahead(run, [_model(row)])]
+        cells += [
+            Cell(str(row["device"])),
+            plain(row["threads"]),
+            _ahead(run, [_model(row["stage"], row["model"])]),
+        ]
         rows.append(Row(f"{row['stage']}: {row['model']}", cells, f"on {row['tested']}"))
     titles = [*(title for title, _ in columns.values()), "device", "threads", "look-ahead"]
     return Table("Each network by itself", "network", titles, rows)
 
 
-def _model(row: pd.Series) -> str:
+def _model(stage: str, model: str) -> str:
     """The name under which a timed network's card is found."""
-    if row["stage"] == "denoise":
-        return f"denoiser {row['model']}"
-    return "separator " + row["model"].replace("/", ", ")
+    return f"denoiser {model}" if stage == "denoise" else "separator " + model.replace("/", ", ")
 
 
 def _ahead(run: Run, models: list[str]) -> Cell:
@@ -136,7 +136,7 @@ def _ahead(run: Run, models: list[str]) -> Cell:
 
 def cost_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
     """What each denoiser brings, against the same mixtures without it, and the time it takes."""
-    pairs = [(a, b) for a in totals for b in without(a) if b in totals]
+    pairs = [(a, b) for a in totals for b in without_denoiser(a) if b in totals]
     rows = [_cost(run, a, b, totals[a], totals[b]) for a, b in pairs]
     columns = ["without", f"{metric_of(str(run.metric)).title}, with − without", "added p50 (ms)"]
     note = "Added: the median over mixtures of the difference on the same mixture."
@@ -144,28 +144,14 @@ def cost_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
     return Table(caption, "with denoising", columns, rows, [note]) if rows else None
 
 
-def without(helped: str) -> list[str]:
-    """Systems to hold one that hears denoised mixtures against: what they hear is noisy.
-
-    The same separator, and, if it was trained on what it hears, the one of which that is true.
-    """
-    parsed = system(helped)
-    if parsed is None or not parsed.tested.startswith(DENOISED):
-        return []
-    trained = [parsed.trained, *(["noisy"] if parsed.trained == parsed.tested else [])]
-    return [f"{parsed.separator}/{name}/noisy" for name in trained]
-
-
 def _cost(run: Run, helped: str, direct: str, long: pd.DataFrame, short: pd.DataFrame) -> Row:
     added = (long["milliseconds"] - short["milliseconds"]).median()
-    a, b = system(helped), system(direct)
-    assert a is not None and b is not None  # only systems are timed end to end
     cells = [
-        Cell(system_label(direct), b.separator, "words"),
+        Cell(system_label(direct), separator_of(direct), "words"),
         estimated(*difference(run, helped, direct), str(run.metric), sign=True),
         Cell(number(added, 1, sign=True), value=added),
     ]
-    return Row(system_label(helped), cells, a.separator)
+    return Row(system_label(helped), cells, separator_of(helped))
 
 
 def difference(run: Run, a: str, b: str) -> tuple[float, float, float]:
@@ -182,7 +168,7 @@ def difference(run: Run, a: str, b: str) -> tuple[float, float, float]:
 
 
 def _points(run: Run, totals: dict[str, pd.DataFrame]) -> Iterator[Point]:
-    means = run.summary[run.summary["metric"] == run.metric].set_index("system")
+    means = run.means(str(run.metric))
     for name, calls in totals.items():
         parsed = system(name)
         if parsed is not None and name in means.index and pd.notna(means.at[name, "mean"]):

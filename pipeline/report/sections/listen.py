@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio
-from pipeline.report.clips import LOUDNESS, QUIETEST, amplified, gains, level, settle
-from pipeline.report.names import number, system, system_label
-from pipeline.report.picks import RANDOM, Pick, picks, shown_systems
-from pipeline.report.pictures import (
+from pipeline.report.listen.clips import LOUDNESS, QUIETEST, amplified, gains, level, settle
+from pipeline.report.listen.pictures import (
     SPAN_DB,
     Tick,
     draw,
@@ -20,10 +18,13 @@ from pipeline.report.pictures import (
     scale_of,
     time_ticks,
 )
-from pipeline.report.purity import noise_below
+from pipeline.report.listen.purity import noise_below
+from pipeline.report.listen.tracks import Estimates, Group, Recording, Track, in_words
+from pipeline.report.mixture_facts import input_snr
+from pipeline.report.names import counted, full_label, number
+from pipeline.report.picks import RANDOM, Pick, picks, shown_systems
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.tracks import Estimates, Group, Recording, Track, in_words
 
 TITLE = "Listen"
 
@@ -78,13 +79,13 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         examples.append(_example(site, f"listen/{place}", one, recording))
         purity += [noise_below(each, recording.sample_rate) for each in recording.references]
     coding = settle(sorted(site.asset("listen").rglob("*.flac")))
-    main = system(str(run.main))
     return {
         "examples": examples,
-        "mixtures": chosen[0].mixtures,
+        "mixtures": counted(chosen[0].mixtures, "mixture"),
+        "ranks": [name for one in chosen for name in one.reason.split(", ") if name != RANDOM],
         "drawn": sum(one.reason == RANDOM for one in chosen),
-        "seed": run.config.get("seed", 0),
-        "main": f"{main.separator}, {system_label(str(run.main))}" if main else "",
+        "seed": run.seed,
+        "main": full_label(str(run.main)),
         "loudness": number(LOUDNESS, 0),
         "quietest": number(QUIETEST, 0),
         "span": f"{SPAN_DB:g}",
@@ -108,12 +109,12 @@ def _example(site: Site, folder: str, one: Pick, recording: Recording) -> Exampl
 
 def _facts(one: Pick, recording: Recording, seconds: float) -> str:
     run = recording.run
-    snr = recording.row.get("noise_snr")
+    [snr] = input_snr(run.mixtures.loc[[one.mixture_id]])
     facts = [
         f"{in_words(str(run.metric), one.value)} of the best system",
         f"place {one.place} of {one.mixtures}",
         f"{number(seconds, 1)} s",
-        f"noise at {number(snr, 1)} dB SNR" if pd.notna(snr) else "",
+        f"input SNR {number(snr, 1)} dB" if pd.notna(snr) else "",
     ]
     return ", ".join(filter(None, facts))
 
@@ -147,4 +148,5 @@ def _span(decibels: Sequence[float]) -> str:
     if not defined:
         return ""
     middle, low, high = (number(np.quantile(defined, q), 0) for q in (0.5, 0, 1))
-    return f"{middle} dB (median of {len(defined)} references; {low} to {high} dB)"
+    spread = f" (median of {len(defined)} references; {low} to {high} dB)"
+    return f"{middle} dB{spread * (len(defined) > 1)}"

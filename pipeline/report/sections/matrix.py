@@ -1,43 +1,40 @@
 """Training condition × test condition in every metric, between the floor and the ceiling."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.aggregate import IMPROVEMENTS
+from pipeline.evaluation.systems import (
+    DENOISED,
+    MIXTURE,
+    MIXTURE_AS_DENOISED,
+    ORACLE,
+    is_oracle,
+    separator_of,
+    system,
+)
 from pipeline.report.figures.matrix import colour_scale, draw_matrix
 from pipeline.report.names import (
-    DENOISED,
-    ORACLE,
-    UNDENOISED,
     condition_label,
     condition_order,
+    counted,
+    full_label,
     interval,
     metric_of,
     metrics_in,
     number,
     of_systems,
-    system,
     system_label,
     test_label,
 )
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.tables import Cell, Row, Table, estimated, plain
+from pipeline.report.tables import Cell, Row, Table, View, estimated, plain
 
 TITLE = "Training condition × test condition"
-MIXTURE = "mixture"
-IMPROVEMENTS = ("si_sdri", "sdri")
-"""Metrics that are zero for the unprocessed mixture by definition."""
-
-
-class View(NamedTuple):
-    """One metric: a matrix a separator, and how far each system comes."""
-
-    name: str
-    matrices: list[Table]
-    gap: Table
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
@@ -48,34 +45,34 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     denoising = denoiser_table(run.summary)
     return {
         "views": [_view(run, site, metric) for metric in run.metrics],
-        "best": _in_words(run.main),
+        "ceiling": bool(_oracles(run)),
+        "best": full_label(run.main) if run.main else "",
         "metrics": site.table("metrics", metric_table(run.summary)),
         "denoisers": denoising and site.table("denoisers", denoising),
     }
 
 
-def _in_words(name: str | None) -> str:
-    parsed = system(name) if name else None
-    return f"{parsed.separator}, {system_label(str(name))}" if parsed else ""
-
-
 def _view(run: Run, site: Site, metric: str) -> View:
-    matrices = [
-        site.table(f"matrix-{metric}-{separator}", table)
-        for separator, table in matrix_tables(run, metric)
-    ]
-    gap = site.table(f"gap-{metric}", gap_table(run, metric))
-    return View(metric_of(metric).label, matrices, gap)
+    """A matrix a separator, and how far each system comes."""
+    tables = {f"matrix-{metric}-{name}": table for name, table in matrix_tables(run, metric)}
+    if gap := gap_table(run, metric):
+        tables[f"gap-{metric}"] = gap
+    return View(metric_of(metric).label, [site.table(*named) for named in tables.items()])
+
+
+def _oracles(run: Run) -> list[str]:
+    """What stands for the ceiling: trained on clean mixtures and given them."""
+    return [n for n in run.systems if (s := system(n)) and s.trained == s.tested == ORACLE]
 
 
 def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
     """For each separator its means, a row a training condition, a column a test condition."""
-    cells = run.summary[run.summary["metric"] == metric].set_index("system")
+    cells = run.means(metric)
     systems = [s for name in cells.index if (s := system(name))]
-    trained = condition_order(s.trained for s in systems)
     tested = condition_order(s.tested for s in systems)
     colour = colour_scale(cells.loc[cells.index.isin(run.systems), "mean"], metric)
     for separator in dict.fromkeys(s.separator for s in systems):
+        trained = condition_order(s.trained for s in systems if s.separator == separator)
         rows = [
             Row(
                 condition_label(condition),
@@ -105,18 +102,20 @@ def _estimate(
     return estimated(mean, low, high, metric, kind="strong" * (name == best), heat=heat)
 
 
-def gap_table(run: Run, metric: str) -> Table:
+def gap_table(run: Run, metric: str) -> Table | None:
     """How much of the way from the unprocessed mixture to the oracle each system goes.
 
     The oracle is the same separator trained on clean mixtures and given the clean mixture. The
     share is of means over mixtures, its interval from the same resampled mixtures for all three.
+    None without an oracle.
     """
-    cells = run.summary[run.summary["metric"] == metric].set_index("system")
+    cells = run.means(metric)
     names = cells["mean"].reindex(run.realistic)
     order = names.sort_values(ascending=metric_of(metric).low_is_good).index
-    oracles = [n for n in run.systems if (s := system(n)) and s.trained == s.tested == ORACLE]
+    if not _oracles(run):
+        return None
     none, whole = plain(0.0), plain(100.0)
-    if metric in IMPROVEMENTS:
+    if metric in IMPROVEMENTS.values():  # zero by definition
         floor = Row("unprocessed mixture", [plain(0.0), none], "floor")
     else:
         floor = _row(cells, MIXTURE, metric, "floor", none)
@@ -125,7 +124,7 @@ def gap_table(run: Run, metric: str) -> Table:
         "system",
         [metric_of(metric).title, "gap closed (%)"],
         [
-            *(_row(cells, name, metric, "ceiling", whole) for name in oracles),
+            *(_row(cells, name, metric, "ceiling", whole) for name in _oracles(run)),
             *(_row(cells, name, metric, "", _share(run, name, metric)) for name in order),
             floor,
         ],
@@ -133,19 +132,16 @@ def gap_table(run: Run, metric: str) -> Table:
 
 
 def _row(cells: pd.DataFrame, name: str, metric: str, place: str, share: Cell) -> Row:
-    parsed = system(name)
-    below = ", ".join(filter(None, [parsed.separator if parsed else "", place]))
-    oracle = parsed is not None and parsed.oracle
-    return Row(system_label(name), [_estimate(cells, name, metric), share], below, oracle)
+    below = ", ".join(filter(None, [separator_of(name), place]))
+    return Row(system_label(name), [_estimate(cells, name, metric), share], below, is_oracle(name))
 
 
 def _share(run: Run, name: str, metric: str) -> Cell:
-    parsed = system(name)
     values = run.values(metric)
-    ceiling = f"{parsed.separator}/{ORACLE}/{ORACLE}" if parsed else ""
+    ceiling = f"{separator_of(name)}/{ORACLE}/{ORACLE}"
     if ceiling not in values or name not in values:
         return Cell("–")
-    floor = 0.0 if metric in IMPROVEMENTS else values[MIXTURE]
+    floor = 0.0 if metric in IMPROVEMENTS.values() else values[MIXTURE]
     table = np.column_stack([values[name] - floor, values[ceiling] - floor])
     whole = table[np.isfinite(table).all(axis=1)]
     if not len(whole):
@@ -153,7 +149,7 @@ def _share(run: Run, name: str, metric: str) -> Cell:
     gained, gap = whole.mean(axis=0) * (-1 if metric_of(metric).low_is_good else 1)
     if gap <= 0:  # no way to go a share of
         return Cell("–")
-    share, low, high = (100 * part for part in (gained / gap, *run.ratio_interval(whole)))
+    share, low, high = (100 * part for part in (gained / gap, *run.bootstrap.ratio_interval(whole)))
     return Cell(number(share, 0), interval(low, high, 0), "", share, low, high)
 
 
@@ -166,7 +162,7 @@ def metric_table(summary: pd.DataFrame) -> Table:
 def denoiser_table(summary: pd.DataFrame) -> Table | None:
     """The mixture against the one without noise: unprocessed, then as each denoiser returns it."""
     rows = of_systems(summary, _of_denoising)
-    before = rows["system"] == UNDENOISED
+    before = rows["system"] == MIXTURE_AS_DENOISED
     if before.all():
         return None
     rows = pd.concat([rows[before], rows[~before]])
@@ -174,7 +170,7 @@ def denoiser_table(summary: pd.DataFrame) -> Table | None:
 
 
 def _of_denoising(name: str) -> bool:
-    return name == UNDENOISED or name.startswith(DENOISED)
+    return name == MIXTURE_AS_DENOISED or name.startswith(DENOISED)
 
 
 def _metric_table(summary: pd.DataFrame, caption: str) -> Table:
@@ -182,10 +178,8 @@ def _metric_table(summary: pd.DataFrame, caption: str) -> Table:
     by_metric = {m: summary[summary["metric"] == m].set_index("system") for m in metrics}
     rows = []
     for name in dict.fromkeys(summary["system"]):
-        parsed = system(name)
         cells = [_estimate(by_metric[metric], name, metric) for metric in metrics]
-        below = parsed.separator if parsed else ""
-        rows.append(Row(system_label(name), cells, below, parsed is not None and parsed.oracle))
+        rows.append(Row(system_label(name), cells, separator_of(name), is_oracle(name)))
     titles = [metric_of(metric).title for metric in metrics]
     return Table(caption, "system", titles, rows, _missing(summary))
 
@@ -193,7 +187,7 @@ def _metric_table(summary: pd.DataFrame, caption: str) -> Table:
 def _missing(summary: pd.DataFrame) -> list[str]:
     counts = summary.groupby("metric", sort=False)["missing"].sum()
     return [
-        f"{metric_of(metric).label}: {count:.0f} item{'s' * (count != 1)} could not be computed"
+        f"{metric_of(metric).label}: {counted(int(count), 'item')} could not be computed"
         " and do not count in the mean."
         for metric, count in counts.items()
         if count > 0

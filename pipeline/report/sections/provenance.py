@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, system
 from pipeline.files import read_json
 from pipeline.provenance import package_versions, sha256
 from pipeline.report.figures.dag import draw_dag
-from pipeline.report.names import DENOISED, UNDENOISED, metric_of, system
+from pipeline.report.names import metric_of
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.tables import Cell, Row, Table, plain
@@ -68,7 +69,8 @@ def corpus_in_words(corpora: dict[str, Any]) -> list[str]:
 def licence_texts(corpora: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Path and text of the licences that lie in the folders of local corpora."""
     for folder in local_folders(corpora):
-        for path in sorted(Path(folder).glob("LICEN[CS]E*")):
+        # A folder of licences, as REUSE has it, is no text.
+        for path in sorted(filter(Path.is_file, Path(folder).glob("LICEN[CS]E*"))):
             yield str(path), path.read_text(encoding="utf-8", errors="replace")[:LICENCE_LETTERS]
 
 
@@ -148,4 +150,4 @@ def kind_of(name: str) -> str:
         return "separated, oracle" if parsed.oracle else "separated"
     if name.startswith(DENOISED):
         return "denoised mixture"
-    return "mixture, all speakers" if name == UNDENOISED else "mixture"
+    return "mixture, all speakers" if name == MIXTURE_AS_DENOISED else "mixture"

@@ -1,11 +1,17 @@
 "use strict";
 // What every section shares: views to pick from, and tables that sort by a click on a heading.
 
+// An element with its properties and what it holds.
+const make = (name, properties, ...children) => {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+};
+
 for (const choice of document.querySelectorAll(".choice")) {
   const views = [...choice.querySelectorAll(":scope > .view")];
   if (views.length < 2) continue;
-  const bar = document.createElement("div");
-  bar.className = "bar";
+  const bar = make("div", { className: "bar" });
   bar.setAttribute("role", "group");
   bar.setAttribute("aria-label", choice.dataset.label);
   const pick = (chosen) => {
@@ -15,9 +21,7 @@ for (const choice of document.querySelectorAll(".choice")) {
     });
   };
   views.forEach((view, index) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = view.dataset.name;
+    const button = make("button", { type: "button" }, view.dataset.name);
     button.addEventListener("click", () => pick(index));
     bar.append(button);
   });
@@ -41,10 +45,7 @@ for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   if (!table.tHead || body.rows.length < 2) continue;
   [...table.tHead.rows[0].cells].forEach((heading, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "sort";
-    button.append(...heading.childNodes);
+    const button = make("button", { type: "button", className: "sort" }, ...heading.childNodes);
     heading.append(button);
     button.addEventListener("click", () => {
       const turn = heading.getAttribute("aria-sort") === "descending" ? -1 : 1;

@@ -15,6 +15,7 @@ const comparisonPlots = (() => {
   ];
   const BARS = 25;
   const CROWD = 500; // points from which on they are drawn small
+  const FEW = 10; // points below which the axis would count in parts of a mixture
 
   const title = ({ label, unit }) => (unit ? `${label} (${unit})` : label);
   const axis = (text, more) => ({
@@ -97,7 +98,7 @@ const comparisonPlots = (() => {
 
   const histogram = (element, { metric, points, mean, low, high }) => {
     const xbins = bins(points.length ? points.map((point) => point.difference) : [0]);
-    const hovertemplate = "%{x}: %{y} mixtures<extra></extra>";
+    const hovertemplate = "A − B: %{x}<br>mixtures: %{y}<extra></extra>";
     const traces = GROUPS.map((group) => ({
       ...group,
       type: "histogram",
@@ -114,7 +115,7 @@ const comparisonPlots = (() => {
     ].filter((shape) => Number.isFinite(shape.x0));
     const more = {
       xaxis: axis(`A − B: ${title(metric)}`),
-      yaxis: axis("mixtures"),
+      yaxis: axis("mixtures", points.length < FEW ? { dtick: 1 } : {}),
       shapes,
       barmode: "stack",
       bargap: 0.04,

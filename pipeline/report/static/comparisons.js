@@ -17,14 +17,14 @@ const startComparisons = (root) => {
     seconds: "length",
   };
 
+  const UNKNOWN = "–"; // as the tables have it
+
   // As on the rest of the page: a true minus, and no sign before a zero.
   const typeset = (value, digits, sign = false) => {
     const text = Math.abs(value).toFixed(digits);
     if (Number(text) === 0) return text;
     return (value < 0 ? "−" : sign ? "+" : "") + text;
   };
-  const make = (name, textContent, more) =>
-    Object.assign(document.createElement(name), { textContent, ...more });
   const withUnit = (text, { unit }) => (unit ? `${text} ${unit}` : text);
   // Plotly reads marks of HTML in its texts.
   const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
@@ -33,12 +33,11 @@ const startComparisons = (root) => {
     const [speakers, snr, overlap, noise] = ["speakers", "snr", "overlap", "noise"].map((name) =>
       plain(data.facts[name][mixture]));
     const scores = `A ${typeset(a, metric.digits)}, B ${typeset(b, metric.digits)}`;
+    const known = [speakers, `SNR ${snr}`, `overlap ${overlap}`, noise];
     return [
       `<b>${plain(data.mixtures[mixture])}</b>`,
       withUnit(scores, metric),
-      speakers,
-      `SNR ${snr}, overlap ${overlap}`,
-      noise,
+      ...known.filter((text) => !text.endsWith(UNKNOWN)),
     ].join("<br>");
   };
 
@@ -75,7 +74,7 @@ const startComparisons = (root) => {
     const share = Math.round((100 * count("better")) / points.length);
     const signed = (value) => typeset(value, metric.digits, true);
     return [
-      `A is better on ${count("better")} of ${points.length} mixtures (${share} %), `,
+      `A is better on ${count("better")} of ${points.length} ${points.length === 1 ? "mixture" : "mixtures"} (${share} %), `,
       `B on ${count("worse")}`,
       count("equal") ? `, both are equal on ${count("equal")}` : "",
       `. Mean difference A − B: ${withUnit(signed(mean), metric)}`,
@@ -98,9 +97,8 @@ const startComparisons = (root) => {
     const mark = (system === a ? " (A)" : "") + (system === b ? " (B)" : "");
     const value = metric.values[system][chosen];
     const text = value === null ? "–" : typeset(value / metric.scale, metric.digits);
-    const row = make("tr", "", { className: mark && "strong" });
-    row.append(make("th", label + mark, { scope: "row" }), make("td", text));
-    return row;
+    const cells = [make("th", { scope: "row" }, label + mark), make("td", {}, text)];
+    return make("tr", { className: mark && "strong" }, ...cells);
   };
 
   const open = (now) => {
@@ -108,9 +106,11 @@ const startComparisons = (root) => {
     if (opened.hidden) return;
     const id = data.mixtures[now.chosen];
     const part = (name) => opened.querySelector(name);
-    const facts = Object.entries(FACTS).flatMap(([name, label]) =>
-      [make("dt", label), make("dd", data.facts[name][now.chosen])]);
-    const link = make("a", "Listen to this mixture", { href: `#mixture-${id}` });
+    const facts = Object.entries(FACTS)
+      .map(([name, label]) => [label, data.facts[name][now.chosen]])
+      .filter(([, text]) => text !== UNKNOWN)
+      .flatMap(([label, text]) => [make("dt", {}, label), make("dd", {}, text)]);
+    const link = make("a", { href: `#mixture-${id}` }, "Listen to this mixture");
     part("h4").textContent = id;
     part("dl").replaceChildren(...facts);
     part("caption").textContent = `Its ${now.metric.label} by every system`;

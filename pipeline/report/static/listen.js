@@ -1,4 +1,3 @@
-"use strict";
 // Players of the listening section: all tracks of an example share one position, one is heard.
 {
   let lead = 0.1; // s from play() to sound, as last measured
@@ -35,10 +34,7 @@
 
     buildTrack(row) {
       const name = row.querySelector(".name");
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "name";
-      button.append(...name.childNodes);
+      const button = make("button", { type: "button", className: "name" }, ...name.childNodes);
       name.replaceWith(button);
       // A click on the track that is heard plays or pauses it, as the space bar then does too.
       button.addEventListener("click", () => {
@@ -47,9 +43,7 @@
       });
 
       const tile = row.querySelector(".tile");
-      const playhead = document.createElement("span");
-      playhead.className = "playhead";
-      tile.append(playhead);
+      tile.append(make("span", { className: "playhead" }));
       tile.addEventListener("click", (event) => {
         const box = tile.getBoundingClientRect();
         this.seek(((event.clientX - box.left) / box.width) * this.seconds);

@@ -11,10 +11,11 @@ import pandas as pd
 from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.evaluation.metrics import permutation
+from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, separator_of
 from pipeline.files import read_manifest
 from pipeline.mixtures.names import source_names
-from pipeline.report.clips import match_level
-from pipeline.report.names import DENOISED, UNDENOISED, metric_of, number, system, system_label
+from pipeline.report.listen.clips import match_level
+from pipeline.report.names import metric_of, number, system_label
 from pipeline.report.run import Run
 
 BESIDE = ("si_sdri", "si_sdr", "sdr", "pesq", "stoi", "wer")
@@ -108,7 +109,7 @@ class Recording:
         return [Group(title, list(self._heard())), *speakers]
 
     def _heard(self) -> Iterator[Track]:
-        yield self._track("noisy mixture", self.mixture, "", UNDENOISED, "mix_clean")
+        yield self._track("noisy mixture", self.mixture, "", MIXTURE_AS_DENOISED, "mix_clean")
         for name, table in self.estimates.denoised.items():
             if self.mixture_id in table.index:
                 samples = self._read(table.loc[self.mixture_id, "denoised_path"])
@@ -121,11 +122,11 @@ class Recording:
         source, reference = self.sources[index], self.references[index]
         tracks = [Track("reference", reference)]
         for name, samples in estimates.items():
-            parsed = system(name)
             # Separators are trained by SI-SDR, which leaves the scale of their outputs open.
             matched = match_level(samples, reference)
-            below = parsed.separator if parsed else ""
-            tracks.append(self._track(system_label(name), matched, below, name, source))
+            tracks.append(
+                self._track(system_label(name), matched, separator_of(name), name, source)
+            )
         speaker = self.row.get(f"source_{index + 1}_speaker")
         named = f", {speaker}" if pd.notna(speaker) else ""
         return Group(f"Speaker {index + 1}{named}", tracks)

@@ -1,0 +1,39 @@
+"""The best system of a run, and what it is held against."""
+
+import numpy as np
+import pytest
+from report.scored import write_run
+
+from pipeline.report.run import Run
+
+DIRECT, HELPED, OTHER = "net/noisy/noisy", "net/denoised-d/denoised-d", "net/clean/denoised-d"
+
+
+def run_of(folder, means, metric="si_sdri") -> Run:
+    scores = {name: np.full((2, 1), mean) for name, mean in means.items()}
+    return Run(write_run(folder, {metric: scores}))
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("si_sdri", "n/noisy/noisy"), ("wer", "n/clean/noisy")]
+)
+def test_the_main_system_is_the_best_that_is_no_oracle(tmp_path, metric, best):
+    means = {"n/noisy/noisy": 30.0, "n/clean/noisy": 20.0, "n/clean/clean": 99.0}
+    means |= {"m/clean/clean": 1.0, "mixture": 0.0}
+    run = run_of(tmp_path, means, metric)
+    assert run.main == best and len(run.ranked) == 2
+
+
+@pytest.mark.parametrize(
+    ("means", "pair"),
+    [
+        ({DIRECT: 5.0, HELPED: 7.0, OTHER: 6.0}, (HELPED, DIRECT)),
+        ({DIRECT: 8.0, HELPED: 6.0, OTHER: 7.0}, (DIRECT, OTHER)),
+        ({DIRECT: 8.0, "other/noisy/denoised-d": 7.0}, (DIRECT, None)),
+        ({HELPED: 8.0}, (HELPED, None)),
+        ({"net/clean/clean": 8.0}, (None, None)),
+    ],
+)
+def test_it_is_held_against_its_counterpart(tmp_path, means, pair):
+    run = run_of(tmp_path, means)
+    assert (run.main, run.counterpart) == pair

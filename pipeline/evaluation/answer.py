@@ -150,14 +150,16 @@ def _best(means: list[Fact]) -> list[Fact]:
 
 
 def _unavailable(means: list[Fact]) -> Fact:
-    names = {"separator": "<separator>", "denoiser": "<denoiser>"}
-    wanted = " nor ".join(f"{a} with {b}" for a, b in FORMS.values()).format(**names)
-    scored = ", ".join(sorted(row["system"] for row in means if system(row["system"]))) or "none"
-    sentence = (
-        f"The question cannot be answered from this run: it can compare neither {wanted} in"
-        f" SI-SDRi (systems scored in it: {scored}); add the conditions under separators:, and"
-        " si_sdr to evaluation.metrics."
-    )
+    scored = sorted(row["system"] for row in means if system(row["system"]))
+    sentence = "The question cannot be answered from this run: "
+    if scored:
+        sentence += (
+            "no separator was trained on denoised and on noisy mixtures, and none on clean ones and"
+            f" then given both (systems scored: {', '.join(scored)}); add the conditions under"
+            " separators:."
+        )
+    else:
+        sentence += "no system was scored in SI-SDRi; add si_sdr to evaluation.metrics."
     return {"kind": "unavailable", "sentence": sentence}
 
 

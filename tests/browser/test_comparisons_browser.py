@@ -218,3 +218,18 @@ def test_without_scripts_the_figure_and_the_tables_stay(visit, index):
     assert page.locator("#comparisons svg").first.is_visible()
     assert page.locator("#comparisons table").first.is_visible()
     assert not page.locator(".explorer").is_visible()
+
+
+def test_many_systems_are_picked_from_a_list(visit, tmp_path):
+    names = [f"separator_{n}/noisy/denoised-denoiser_{k}" for n in range(3) for k in range(4)]
+    inputs = write_run(tmp_path, {"si_sdri": drawn(names, MIXTURES)}, FACTS)
+    rendered(inputs, tmp_path / "report" / "index.html", "breakdown")
+    page = visit(tmp_path / "report" / "index.html")
+    select = page.get_by_label("System")
+    assert select.evaluate("select => [select.localName, select.length]") == ["select", len(names)]
+    for place in (0, 7):
+        select.select_option(index=place)
+        views = page.locator(".choice[data-label=System] > .view")
+        shown = [n for n in range(len(names)) if views.nth(n).is_visible()]
+        assert shown == [place]
+    assert page.locator(".choice[data-label='Group by'] .bar button").count() > 1

@@ -115,14 +115,15 @@ def test_missing_training_is_said(tmp_path, noisy):
     result = answered(tmp_path, {DENOISED: noisy, "conv/clean/clean": noisy})
     (sentence,) = result["sentences"]
     assert "cannot be answered" in sentence
-    assert "<separator>/noisy/noisy" in sentence
+    assert "add the conditions under separators:" in sentence
     assert "conv/clean/clean, conv/denoised-net/denoised-net" in sentence
     assert result["facts"][0]["kind"] == "unavailable"
 
 
 def test_missing_metric_is_said(tmp_path, noisy):
     result = answered(tmp_path, {DENOISED: noisy, NOISY: noisy}, metric="stoi")
-    assert "si_sdr to evaluation.metrics" in result["sentences"][0]
+    assert "add si_sdr to evaluation.metrics" in result["sentences"][0]
+    assert "separators:" not in result["sentences"][0]
 
 
 def test_one_mixture_has_no_interval(tmp_path):

@@ -8,25 +8,35 @@ const make = (name, properties, ...children) => {
   return element;
 };
 
+// Buttons that stay pressed, or a list where so many words would fill the screen.
+const LETTERS = 400;
+
+const buttons = (label, names, show) => {
+  const all = names.map((name, index) => {
+    const button = make("button", { type: "button", ariaPressed: String(index === 0) }, name);
+    button.addEventListener("click", () => {
+      for (const other of all) other.ariaPressed = String(other === button);
+      show(index);
+    });
+    return button;
+  });
+  return make("div", { className: "bar", role: "group", ariaLabel: label }, ...all);
+};
+
+const list = (label, names, show) => {
+  const select = make("select", {}, ...names.map((name) => make("option", {}, name)));
+  select.addEventListener("change", () => show(select.selectedIndex));
+  return make("label", { className: "bar" }, label, select);
+};
+
 for (const choice of document.querySelectorAll(".choice")) {
   const views = [...choice.querySelectorAll(":scope > .view")];
   if (views.length < 2) continue;
-  const bar = make("div", { className: "bar" });
-  bar.setAttribute("role", "group");
-  bar.setAttribute("aria-label", choice.dataset.label);
-  const pick = (chosen) => {
-    views.forEach((view, index) => {
-      view.hidden = index !== chosen;
-      bar.children[index].setAttribute("aria-pressed", String(index === chosen));
-    });
-  };
-  views.forEach((view, index) => {
-    const button = make("button", { type: "button" }, view.dataset.name);
-    button.addEventListener("click", () => pick(index));
-    bar.append(button);
-  });
-  choice.prepend(bar);
-  pick(0);
+  const names = views.map((view) => view.dataset.name);
+  const show = (chosen) => views.forEach((view, index) => { view.hidden = index !== chosen; });
+  const control = names.join("").length > LETTERS ? list : buttons;
+  choice.prepend(control(choice.dataset.label, names, show));
+  show(0);
 }
 
 // Numbers sort by the value behind them, from high to low first; all else by its text.

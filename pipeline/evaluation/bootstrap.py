@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+BLOCK = 8_000_000
+"""Counts of draws that are multiplied at a time: 64 MB."""
+
 
 class Bootstrap(NamedTuple):
     """Number of resamplings, share of them in an interval, and the seed."""
@@ -54,17 +57,20 @@ def bootstrap_means(values: Array, samples: int, seed: int) -> Array:
         `[samples, columns]`; NaN where a draw has met no value of a column.
     """
     counts = _counts(len(values), samples, seed)
-    present = np.isfinite(values)
+    known = np.isfinite(values)
+    filled, present = np.where(known, values, 0.0), known.astype(np.float64)
+    blocks = np.array_split(counts, -(-counts.size // BLOCK))
     with np.errstate(invalid="ignore"):
-        means: Array = (counts @ np.where(present, values, 0.0)) / (counts @ present.astype(float))
-    return means
+        means = [(block @ filled) / (block @ present) for block in map(np.float64, blocks)]
+    return np.vstack(means)
 
 
 @lru_cache(maxsize=2)
-def _counts(items: int, samples: int, seed: int) -> Array:
+def _counts(items: int, samples: int, seed: int) -> NDArray[np.uint8]:
     """How often each item is drawn, `[samples, items]`: made once for all metrics of a set."""
     rng = np.random.default_rng(seed)
-    counts = np.empty((samples, items))
+    # A byte each: of 256 items or more none is drawn 256 times, and fewer cannot be.
+    counts = np.empty((samples, items), np.uint8)
     for draw in counts:  # several times as fast as `rng.multinomial`
         draw[:] = np.bincount(rng.integers(items, size=items), minlength=items)
     return counts

@@ -14,6 +14,8 @@ from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.files import concatenate
 
+pytest_plugins = ["chromium"]
+
 SUBSETS = {split: [f"{split}-clean"] for split in SPLITS}
 
 

@@ -36,7 +36,7 @@ def content(run: Run, site: Site) -> dict[str, Any]:
         "licences": run.inputs.licences or corpus_in_words(run.config.get("corpora", {})),
         "licence_texts": dict(licence_texts(run.config.get("corpora", {}))),
         "config_text": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
-        "versions": package_versions(),
+        "versions": site.table("versions", version_table(package_versions())),
         **{name: table and site.table(name, table) for name, table in tables.items()},
     }
 
@@ -123,6 +123,12 @@ def weights_table(weights: dict[str, Path]) -> Table | None:
         for name, path in there.items()
     ]
     return Table("Weights files", "model", ["size (MB)", "SHA-256"], rows) if rows else None
+
+
+def version_table(versions: dict[str, str]) -> Table:
+    """Packages as installed when the report is made."""
+    rows = [Row(name, [Cell(version)]) for name, version in versions.items()]
+    return Table("As installed when the report was made", "package", ["version"], rows)
 
 
 def undefined_table(scores: pd.DataFrame) -> Table | None:

@@ -1,0 +1,37 @@
+"""The report of a real run, in a browser."""
+
+import re
+
+import pandas as pd
+
+
+def test_a_run_s_report_can_be_read_and_heard(finished, visit):
+    page = visit(finished / "report/index.html")
+    page.wait_for_selector(".plot.scatter .point")
+    players = page.locator("audio")
+    assert players.count() > 30
+    lengths = players.evaluate_all(
+        """all => Promise.all(all.map(audio => new Promise(resolve => {
+          audio.addEventListener('canplaythrough', () => resolve(audio.duration));
+          audio.addEventListener('error', () => resolve(0));
+          audio.preload = 'auto'; audio.load();
+        })))"""
+    )
+    assert all(length > 0.4 for length in lengths)
+    assert page.locator("#provenance pre").first.inner_text().startswith("snakemake")
+
+
+def test_numbers_of_a_run_s_report_are_those_of_its_scores(finished, visit):
+    page = visit(finished / "report/index.html")
+    summary = pd.read_csv(finished / "scores/summary.csv").set_index(["system", "metric"])
+    means = [
+        f"{summary.loc[(f'conv_tasnet/{trained}/{tested}', 'si_sdri'), 'mean']:.2f}"
+        for trained in ("noisy", "denoised-conv_tasnet")
+        for tested in ("clean", "noisy", "denoised-conv_tasnet")
+    ]
+    cells = page.locator("#matrix .view:visible table").first.locator("td").all_inner_texts()
+    assert [text.split()[0].replace("−", "-") for text in cells] == means
+    [added] = set(re.findall(r"at (\d+) ms of added latency", page.locator(".answer").inner_text()))
+    latency = pd.read_csv(finished / "estimates/latency.csv")
+    denoising = latency.loc[latency["stage"] == "denoise", "latency_ms"]
+    assert abs(float(added) - denoising.median()) <= 0.5

@@ -31,7 +31,8 @@ def test_numbers_of_a_run_s_report_are_those_of_its_scores(finished, visit):
     ]
     cells = page.locator("#matrix .view:visible table").first.locator("td").all_inner_texts()
     assert [text.split()[0].replace("−", "-") for text in cells] == means
-    [added] = set(re.findall(r"at (\d+) ms of added latency", page.locator(".answer").inner_text()))
+    answer = page.locator(".answer").inner_text()
+    [added] = set(re.findall(r"at ([\d.]+) ms of added latency", answer))
     latency = pd.read_csv(finished / "estimates/latency.csv")
     denoising = latency.loc[latency["stage"] == "denoise", "latency_ms"]
     assert abs(float(added) - denoising.median()) <= 0.5

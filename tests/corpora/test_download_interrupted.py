@@ -43,8 +43,9 @@ def beside(parts, fetched, served, tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *map(str, arguments)], stderr=subprocess.DEVNULL
         )
-        while served.sent.total() < 200_000:
-            time.sleep(0.01)
+        arrived = fetched.folder / "downloads/test-clean.tar.part"
+        while served.sent.total() < 200_000 or not (arrived.exists() and arrived.stat().st_size):
+            time.sleep(0.01)  # what is sent may still be on its way
         process.hasten = lambda: setattr(slow, "slow", 0.0)
         return process
 

@@ -30,13 +30,14 @@ def test_estimates_are_aligned_levelled_and_scored(shown):
     example = made["examples"][1]
     row = run.mixtures.loc[example.pick.mixture_id]
     scores = run.scores[run.scores["mixture_id"] == example.pick.mixture_id]
-    for number, shelf in enumerate(example.shelves[1:], 1):
+    _, *speakers = example.players.values()
+    for number, players in enumerate(speakers, 1):
         reference, _ = audio.read(row[f"s{number}_path"])
-        for player in shelf.players:
+        for player in players:
             sound, rate = audio.read(folder / f"{player.stem}.flac")
             assert rate == RATE and len(sound) == len(reference)
             assert abs(np.corrcoef(sound, reference)[0, 1]) > 0.9
-        estimate = shelf.players[1].track
+        estimate = players[1].track
         assert np.std(estimate.samples) == pytest.approx(np.std(reference), rel=0.01)
         mine = scores[(scores["system"] == run.main) & (scores["source"] == f"s{number}")]
         values = mine.set_index("metric")["value"]
@@ -47,7 +48,7 @@ def test_estimates_are_aligned_levelled_and_scored(shown):
 def test_what_is_heard_and_what_was_removed(shown):
     *_, made = shown
     example = made["examples"][0]
-    mixture, denoised, removed = (player.track for player in example.shelves[0].players)
+    mixture, denoised, removed = (player.track for player in next(iter(example.players.values())))
     np.testing.assert_allclose(removed.samples, mixture.samples - denoised.samples)
     assert denoised.name == "denoised by conv_tasnet" and denoised.headline.startswith("SI-SDRi")
     assert not removed.headline and not removed.scores
@@ -58,7 +59,7 @@ def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
 
     _, folder, made = shown
     for example in made["examples"]:
-        players = [player for shelf in example.shelves for player in shelf.players]
+        players = [player for group in example.players.values() for player in group]
         sounds = [audio.read_at(folder / f"{p.stem}.flac", RATE) for p in players]
         measured = [loudness(sound, RATE) for sound in sounds]
         assert max(measured) - min(measured) < 0.3

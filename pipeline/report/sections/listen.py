@@ -1,7 +1,8 @@
 """Examples to listen to: mixtures picked by rule, all their signals in step with each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.report.listen.pictures import (
     time_ticks,
 )
 from pipeline.report.listen.purity import noise_below
-from pipeline.report.listen.tracks import Estimates, Group, Recording, Track, in_words
+from pipeline.report.listen.tracks import Estimates, Recording, Track, in_words
 from pipeline.report.mixture_facts import input_snr
 from pipeline.report.names import counted, full_label, number
 from pipeline.report.picks import RANDOM, Pick, picks, shown_systems
@@ -47,22 +48,14 @@ class Player:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Players below one heading."""
-
-    title: str
-    players: list[Player]
-
-
-@dataclass(frozen=True)
 class Example:
-    """A mixture: why it was picked, what it is, its players and their axes."""
+    """A mixture: why it was picked, what it is, its players by heading, and their axes."""
 
     pick: Pick
     reason: str
     facts: str
     seconds: float
-    shelves: list[Shelf]
+    players: dict[str, list[Player]]
     times: Sequence[Tick]
     frequencies: Sequence[Tick]
 
@@ -101,7 +94,7 @@ def _example(site: Site, folder: str, one: Pick, recording: Recording) -> Exampl
         one.reason[0].upper() + one.reason[1:],
         _facts(one, recording, seconds),
         seconds,
-        list(_shelves(site, folder, recording)),
+        _players(site, folder, recording),
         time_ticks(seconds),
         frequency_ticks(recording.sample_rate),
     )
@@ -119,7 +112,7 @@ def _facts(one: Pick, recording: Recording, seconds: float) -> str:
     return ", ".join(filter(None, facts))
 
 
-def _shelves(site: Site, folder: str, recording: Recording) -> Iterator[Shelf]:
+def _players(site: Site, folder: str, recording: Recording) -> dict[str, list[Player]]:
     """Write the sounds and pictures of an example; they are the mixture's in scale."""
     groups, rate = recording.groups(), recording.sample_rate
     tracks = [track for group in groups for track in group.tracks]
@@ -133,13 +126,8 @@ def _shelves(site: Site, folder: str, recording: Recording) -> Iterator[Shelf]:
         save(draw(track.samples, scale), path.with_suffix(".webp"))
         heard = f"{number(own.loudness, 1)} LUFS" if np.isfinite(own.loudness) else ""
         players.append(Player(place, track, site.href(path), heard))
-    yield from _dealt(groups, players)
-
-
-def _dealt(groups: Sequence[Group], players: Sequence[Player]) -> Iterator[Shelf]:
     remaining = iter(players)
-    for group in groups:
-        yield Shelf(group.title, [next(remaining) for _ in group.tracks])
+    return {group.title: list(islice(remaining, len(group.tracks))) for group in groups}
 
 
 def _span(decibels: Sequence[float]) -> str:

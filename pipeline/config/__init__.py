@@ -1,0 +1,114 @@
+"""The typed configuration: one model a section, unknown keys refused, errors of one line."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
+from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
+from pipeline.config.mixtures import Mixtures
+from pipeline.config.models import Denoiser, Inference, Machine, Separator, Training
+from pipeline.config.section import SPLITS, Counts, Name, Section, Split
+from pipeline.errors import PipelineError
+from pipeline.problems import describe_problems
+
+__all__ = [
+    "SPLITS",
+    "Config",
+    "Corpora",
+    "Counts",
+    "DemoCorpus",
+    "DownloadCorpus",
+    "Inference",
+    "Machine",
+    "Measure",
+    "Metric",
+    "Mixtures",
+    "Section",
+    "SpeechRecognition",
+    "Split",
+    "Training",
+    "load_config",
+]
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    seed: int = Field(default=0, ge=0)
+    sample_rate: Literal[8000, 16000] = 8000
+    shards: PositiveInt = 2
+    machine: Machine = Machine()
+    corpora: Corpora = Corpora()
+    mixtures: Mixtures = Mixtures()
+    training: Training = Training()
+    denoisers: dict[Name, Denoiser] = Field(min_length=1)
+    separators: dict[Name, Separator] = Field(min_length=1)
+    inference: Inference = Inference()
+    evaluation: Evaluation = Evaluation()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _enough_for_shards(self) -> "Config":
+        fewest = min(self.mixtures.counts.model_dump().values())
+        counted = self.mixtures.kind == "drawn" and self.mixtures.hours is None
+        if counted and self.shards > fewest:
+            raise ValueError(f"shards: {self.shards} is more than the {fewest} mixtures of a split")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_exist(self) -> "Config":
+        allowed = self.conditions
+        for name, separator in self.separators.items():
+            for condition in separator.conditions:
+                if condition not in allowed:
+                    raise ValueError(
+                        f"separators.{name}.conditions: '{condition}' is not one of"
+                        f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _transcripts_fit(self) -> "Config":
+        asr, given = self.evaluation.asr, self.mixtures
+        whole = given.mode == "max" and given.join_silence is None
+        if asr and asr.reference == "transcript" and not whole:
+            raise ValueError(
+                "evaluation.asr.reference: transcript is of whole utterances; set mixtures.mode to"
+                " max and leave mixtures.join_silence out, or choose recognised"
+            )
+        return self
+
+    @property
+    def conditions(self) -> list[str]:
+        """Every mixture a separator can hear: clean, noisy, and one a denoiser."""
+        return ["clean", "noisy", *(f"denoised-{name}" for name in self.denoisers)]
+
+    def training_of(self, role: Literal["denoisers", "separators"], name: str) -> Training:
+        """The training settings of one model: the shared ones with its own laid over them."""
+        own = getattr(self, role)[name].training
+        return Training(**(self.training.model_dump() | own))
+
+
+def load_config(values: dict[str, Any]) -> Config:
+    """Check a nested dictionary (what `config.yaml` holds) and type it.
+
+    Raises:
+        PipelineError: one line that names the key, what is wrong and what is allowed.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise PipelineError(_one_line(error)) from error
+    for role in ("denoisers", "separators"):
+        for name in getattr(config, role):
+            try:
+                config.training_of(role, name)
+            except ValidationError as error:
+                raise PipelineError(_one_line(error, f"{role}.{name}.training.")) from error
+    return config
+
+
+def _one_line(error: ValidationError, prefix: str = "") -> str:
+    model = Training if prefix else Config
+    return "config: " + "; ".join(describe_problems(error, model, prefix))

@@ -1,0 +1,50 @@
+"""The section `mixtures`: how mixtures are made."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from pipeline.config.corpora import Subsets
+from pipeline.config.section import Counts, Distinct, Range, Section, Speed
+
+
+class Hours(Section):
+    """Hours of mixtures for each split."""
+
+    train: PositiveFloat
+    dev: PositiveFloat
+    test: PositiveFloat
+
+
+class LibriMix(Section):
+    """LibriMix's metadata: the folder of `libri<n>mix_<subset>.csv`; without one it is fetched."""
+
+    metadata: str | None = None
+    subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
+
+
+class Mixtures(Section):
+    """How mixtures are made. Levels in LUFS or dBFS, SNR in dB, lengths in seconds, peak of 1.0.
+
+    `kind: drawn` draws them, `kind: librimix` takes LibriMix's own. Only drawn mixtures look at
+    the keys below `librimix`. What is drawn for the train split alone: `noise_speeds`.
+    """
+
+    kind: Literal["drawn", "librimix"] = "drawn"
+    num_speakers: PositiveInt = 3
+    mode: Literal["min", "max"] = "min"
+    mix_single: bool = False
+    librimix: LibriMix = LibriMix()
+    counts: Counts = Counts(train=400, dev=40, test=40)
+    hours: Hours | None = None
+    min_seconds: PositiveFloat = 3.0
+    join_silence: float | None = Field(default=None, ge=0)
+    speech_lufs: Range = (-33.0, -25.0)
+    speech_rms: Range | None = None
+    exclude_noises: list[str] = Field(default=[])
+    noise_speeds: Annotated[list[Speed], Distinct] = Field(default=[1.0], min_length=1)
+    noise_rule: Literal["wham", "librimix"] = "wham"
+    noise_snr: Range = (-6.0, 3.0)
+    noise_snr_levels: list[float] | None = Field(default=None, min_length=1)
+    noise_lufs: Range = (-38.0, -30.0)
+    peak: float = Field(default=0.9, gt=0, le=1)

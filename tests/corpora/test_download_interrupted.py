@@ -18,9 +18,11 @@ from pipeline.files import read_manifest
 
 TAR = "/test-clean.tar.gz"
 
+# Jobs in the background of a shell ignore SIGINT, and so would what they start.
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pipeline.config import DownloadCorpus
 from pipeline.corpora import download, held, remote
 held.SPARE, remote.BLOCK = 0, 1 << 16

@@ -73,6 +73,11 @@ def system_labels(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def model_label(role: str, name: str) -> str:
+    """A trained model's name in words: its role, `denoiser` or `separator`, and its own name."""
+    return f"{role} {name.replace('/', ', ')}"
+
+
 def condition_label(condition: str) -> str:
     """A condition's name in words."""
     if condition.startswith(DENOISED):

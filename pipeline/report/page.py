@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -108,8 +108,7 @@ def _templates(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    globals_: dict[str, Any] = {"figure": site.inline}
-    environment.globals |= globals_
+    environment.globals["figure"] = site.inline
     return environment
 
 

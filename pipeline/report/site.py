@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pipeline.files import write_manifest
+from pipeline.files import replacing, write_manifest
 from pipeline.report.style import inline_svg
 from pipeline.report.tables import Table, frame
 
@@ -36,6 +36,12 @@ class Site:
     def href(self, path: Path) -> str:
         """How the page names a file of the folder."""
         return path.relative_to(self.root).as_posix()
+
+    def copy(self, source: Path, name: str) -> str:
+        """Copy a file to the assets; return how the page names it."""
+        with replacing(self.asset(name)) as temporary:
+            shutil.copyfile(source, temporary)
+        return self.href(self.asset(name))
 
     def table(self, name: str, table: Table) -> Table:
         """Write a table's values as CSV; return the table with the link to them."""

@@ -46,6 +46,8 @@ REPORT_SOURCES = sorted(
     for path in Path(workflow.basedir, "pipeline/report").rglob("*.*")
     if path.suffix in (".py", ".html", ".css", ".js")
 )
+# Facts of the run, kept as it starts; undeclared, since they are new at every start.
+RUN_FACTS = "results/logs/run.json"
 GPU = 0 if cfg.machine.device == "cpu" else 1
 
 
@@ -79,7 +81,7 @@ def record_start():
     """Keep beside the logs what the run is, for the report."""
     from pipeline.provenance import record_run
 
-    record_run(Path("results/logs/run.json"), workflow.dag, Path(workflow.basedir))
+    record_run(Path(RUN_FACTS), workflow.dag, Path(workflow.basedir))
 
 
 def drawn_mixtures(wildcards):

@@ -79,6 +79,6 @@ rule report:
         separators=TRAINED_SEPARATORS,
         systems=SYSTEMS,
         benchmarks="results/benchmarks",
-        run="results/logs/run.json",
+        run=RUN_FACTS,
     script:
         "../scripts/report.py"

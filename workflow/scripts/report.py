@@ -8,6 +8,7 @@ with job(snakemake.log[0]):
     from pipeline.config import load_config
     from pipeline.corpora.catalogue import licences
     from pipeline.report.inputs import ReportInputs
+    from pipeline.report.names import model_label
     from pipeline.report.page import write_report
     from pipeline.report.parcel import write_single_file, write_zip
 
@@ -16,8 +17,8 @@ with job(snakemake.log[0]):
     def named(names, paths):
         return dict(zip(names, map(Path, paths), strict=True))
 
-    models = [f"denoiser {name}" for name in params.denoisers]
-    models += ["separator " + name.replace("/", ", ") for name in params.separators]
+    models = [model_label("denoiser", name) for name in params.denoisers]
+    models += [model_label("separator", name) for name in params.separators]
     single = (
         "mixtures",
         "scores",

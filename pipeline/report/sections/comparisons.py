@@ -1,8 +1,6 @@
 """Paired differences between systems: in tables, and mixture by mixture."""
 
-import shutil
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,6 @@ import pandas as pd
 import plotly
 
 from pipeline.evaluation.systems import is_oracle, separator_of, system, without_denoiser
-from pipeline.files import replacing
 from pipeline.report.figures.differences import Difference, draw_differences
 from pipeline.report.mixture_facts import fact_texts, mixture_facts
 from pipeline.report.names import metric_of, metrics_in, system_label, system_labels
@@ -31,8 +28,6 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     draw_differences(drawn, site.figure("differences"))
     if run.comparisons.empty:
         return None
-    script = site.asset("plotly.min.js")
-    copy_plotly(script)
     first = comparison_table(
         bearing, "Paired differences" + ", on the question" * bool(len(others))
     )
@@ -42,7 +37,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "others": site.table("comparisons-others", rest) if len(others) else None,
         "drawn": len(drawn),
         "explorer": explorer(run),
-        "plotly": site.href(script),
+        "plotly": plotly_script(site),
     }
 
 
@@ -172,8 +167,7 @@ def _chosen(run: Run) -> list[int]:
     return [run.systems.index(name) for name in pair]
 
 
-def copy_plotly(path: Path) -> None:
-    """Write the script that draws the plots, as the package `plotly` brings it."""
-    source = files(plotly) / "package_data" / "plotly.min.js"
-    with as_file(source) as script, replacing(path) as temporary:
-        shutil.copyfile(script, temporary)
+def plotly_script(site: Site) -> str:
+    """Copy the script that draws the plots, as the package `plotly` brings it, to the site."""
+    with as_file(files(plotly) / "package_data" / "plotly.min.js") as script:
+        return site.copy(script, script.name)

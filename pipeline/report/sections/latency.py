@@ -10,7 +10,7 @@ from pipeline.evaluation.systems import DENOISED, separator_of, system, without_
 from pipeline.models import look_ahead
 from pipeline.report.figures.latency import draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
-from pipeline.report.names import counted, metric_of, number, system_label
+from pipeline.report.names import counted, metric_of, model_label, number, system_label
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
@@ -118,7 +118,7 @@ def network_table(run: Run) -> Table:
 
 def _model(stage: str, model: str) -> str:
     """The name under which a timed network's card is found."""
-    return f"denoiser {model}" if stage == "denoise" else "separator " + model.replace("/", ", ")
+    return model_label("denoiser" if stage == "denoise" else "separator", model)
 
 
 def _ahead(run: Run, models: list[str]) -> Cell:

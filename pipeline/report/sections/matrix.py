@@ -109,11 +109,12 @@ def gap_table(run: Run, metric: str) -> Table | None:
     share is of means over mixtures, its interval from the same resampled mixtures for all three.
     None without an oracle.
     """
+    oracles = _oracles(run)
+    if not oracles:
+        return None
     cells = run.means(metric)
     names = cells["mean"].reindex(run.realistic)
     order = names.sort_values(ascending=metric_of(metric).low_is_good).index
-    if not _oracles(run):
-        return None
     none, whole = plain(0.0), plain(100.0)
     if metric in IMPROVEMENTS.values():  # zero by definition
         floor = Row("unprocessed mixture", [plain(0.0), none], "floor")
@@ -124,7 +125,7 @@ def gap_table(run: Run, metric: str) -> Table | None:
         "system",
         [metric_of(metric).title, "gap closed (%)"],
         [
-            *(_row(cells, name, metric, "ceiling", whole) for name in _oracles(run)),
+            *(_row(cells, name, metric, "ceiling", whole) for name in oracles),
             *(_row(cells, name, metric, "", _share(run, name, metric)) for name in order),
             floor,
         ],

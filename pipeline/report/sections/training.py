@@ -1,8 +1,6 @@
 """How each model came to be: its curves, and a recording as it sounded early and late."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -87,8 +85,10 @@ def samples(run: Run, site: Site, histories: dict[str, pd.DataFrame]) -> Iterato
     for number, (name, history) in enumerate(histories.items(), 1):
         taken = {path.stem: path for path in sorted(run.inputs.samples[name].glob("*.flac"))}
         if "mixture" in taken:
-            folder = f"training-{number}"
-            clips = {stem: _copied(path, site, folder) for stem, path in taken.items()}
+            clips = {
+                stem: site.copy(path, f"training-{number}/{path.name}")
+                for stem, path in taken.items()
+            }
             sources = [stem.split("_")[1] for stem in clips if stem.startswith("reference_")]
             heard = condition_label(_facts(run, name).get("condition", "noisy"))
             given = Clip(f"what it hears: {heard}", clips["mixture"])
@@ -106,11 +106,3 @@ def _source(history: pd.DataFrame, clips: dict[str, str], source: str, several: 
         for kind, label in labels.items()
         if f"{kind}_{source}" in clips
     ]
-
-
-def _copied(path: Path, site: Site, folder: str) -> str:
-    """Copy a file to the assets; return its address."""
-    copy = site.asset(f"{folder}/{path.name}")
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, copy)
-    return site.href(copy)

@@ -126,8 +126,9 @@ const startComparisons = (root) => {
   };
   const showPair = () => {
     list(picked());
-    root.querySelector(".words").textContent = inWords(picked());
-    return Promise.all([comparisonPlots.histogram(histogram, picked()), showMixture()]);
+    const now = picked(); // the list may have let go of a mixture that is not in it
+    root.querySelector(".words").textContent = inWords(now);
+    return Promise.all([comparisonPlots.histogram(histogram, now), showMixture()]);
   };
 
   const fill = (menu, texts) =>

@@ -12,11 +12,11 @@ from pipeline.provenance import cpu_name
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
-def open_device(machine: Machine) -> torch.device:
+def open_device(machine: Machine, devices: int = 1) -> torch.device:
     """Pick the device (`auto`, `cpu`, `cuda`), pin CPU threads, and keep freed memory.
 
     Raises:
-        PipelineError: `cuda` is asked for and there is no GPU.
+        PipelineError: `cuda` is asked for and there is no GPU, or there are fewer than `devices`.
     """
     torch.set_num_threads(machine.threads)
     keep_memory()
@@ -27,6 +27,11 @@ def open_device(machine: Machine) -> torch.device:
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count() < devices:
+        raise PipelineError(
+            f"training.devices: {devices} GPUs are asked for and {torch.cuda.device_count()} seen;"
+            " lower it, or let the job see more"
+        )
     return torch.device(name)
 
 

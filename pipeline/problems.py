@@ -19,7 +19,7 @@ def describe_problems(
     """
     for problem in error.errors():
         parts = [str(part) for part in problem["loc"] if part != "[key]"]
-        key = prefix + ".".join(parts)
+        key = (prefix + ".".join(parts)).rstrip(".")
         given = shorten(repr(problem["input"]), 60)
         if problem["type"] == "extra_forbidden":
             yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"

@@ -26,6 +26,7 @@ class Training(Section):
 
     `data: dynamic` draws fresh mixtures, `mixtures.counts.train` of them an epoch, each speaker
     at a speed drawn from `speech_speed`; `rendered` goes through the rendered train split.
+    `devices` share every batch of `batch_size`.
     """
 
     data: Literal["rendered", "dynamic"] = "rendered"
@@ -40,6 +41,15 @@ class Training(Section):
     stop_patience: PositiveInt = 12
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
+    devices: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _batch_is_shared(self) -> "Training":
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"batch_size: {self.batch_size} is not a multiple of devices: {self.devices}"
+            )
+        return self
 
 
 class Network(Section):

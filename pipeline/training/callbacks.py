@@ -1,4 +1,4 @@
-"""What happens beside the training steps: saved state, history, samples to hear and see."""
+"""What happens beside the training steps: schedule, limit, history, samples to hear and see."""
 
 import math
 import shutil
@@ -13,31 +13,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline import audio
-from pipeline.files import replacing, write_manifest
+from pipeline.files import write_manifest
 from pipeline.training.losses import aligned
 from pipeline.training.module import DEV_SCORE
-
-
-class SaveState(pl.Callback):
-    """Save all that a killed training needs to go on, every `seconds`, atomically.
-
-    Saves fall between the steps of an epoch, never on its last: what follows there (dev
-    score, learning rate, early stopping) is then done once, by whoever continues.
-    """
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        self.path, self.seconds, self.saved = path, seconds, time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Save if it is time to."""
-        last = index + 1 >= trainer.num_training_batches or trainer.should_stop
-        if last or time.monotonic() - self.saved < self.seconds:
-            return
-        with replacing(self.path) as temporary:
-            trainer.save_checkpoint(temporary, weights_only=False)
-        self.saved = time.monotonic()
+from pipeline.training.saving import SkipNonFinite
 
 
 class StepLimit(pl.Callback):
@@ -87,12 +66,13 @@ class Plateau(pl.Callback):
 
 
 class History(pl.Callback):
-    """One row an epoch: losses, dev score, learning rate and training seconds so far.
+    """One row an epoch: losses, dev score, learning rate, and seconds and skipped steps so far.
 
     `resumed_at` holds the steps at which an earlier attempt was taken up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, skips: SkipNonFinite) -> None:
+        self.skips = skips
         self.rows: list[dict[str, float]] = []
         self.resumed_at: list[int] = []
         self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
@@ -107,9 +87,9 @@ class History(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Add up the loss of the epoch."""
-        self.loss_sum += float(outputs["loss"])
-        self.steps += 1
-        self.seconds = time.monotonic() - self.started
+        if self.skips.kept:
+            self.loss_sum += self.skips.loss
+            self.steps += 1
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Close the epoch's row."""
@@ -118,18 +98,20 @@ class History(pl.Callback):
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self.started, 2),
-            "train_loss": self.loss_sum / max(self.steps, 1),
+            "train_loss": self.loss_sum / self.steps if self.steps else math.nan,
             "dev_loss": float(metrics["dev_loss"]),
             DEV_SCORE: float(metrics[DEV_SCORE]),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "skipped_steps": self.skips.skipped,
         }
         self.rows.append(row)
         self.loss_sum, self.steps = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
-        kept = ("rows", "resumed_at", "loss_sum", "steps", "seconds")
-        return {key: vars(self)[key] for key in kept}
+        kept = ("rows", "resumed_at", "loss_sum", "steps")
+        seconds = time.monotonic() - self.started
+        return {key: vars(self)[key] for key in kept} | {"seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue an earlier attempt's history."""
@@ -163,7 +145,7 @@ class Samples(pl.Callback):
         loader: int = 0,
     ) -> None:
         """Write estimates, and with the first epoch the mixture and the references too."""
-        if index >= self.recordings:
+        if index >= self.recordings or not trainer.is_global_zero:
             return
         inputs, targets, _ = batch
         given = {"mixture": inputs[0]} | numbered("reference", targets[0])
@@ -178,6 +160,8 @@ class Samples(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Keep the estimates if the epoch is the first, or better than all before."""
+        if not trainer.is_global_zero:
+            return
         if trainer.current_epoch == 0:
             self._keep(numbered("first", self.estimates))
         score = float(trainer.callback_metrics[DEV_SCORE])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,10 @@ from pipeline.mixtures.names import source_names
 
 @dataclass(frozen=True)
 class Examples:
-    """A table with the columns `input_path`, `noisy_path`, `target_<k>_path` and `length`."""
+    """A table with the columns `input_path`, `noisy_path`, `target_<k>_path` and `length`.
+
+    Its other columns are numbers that the manifest knows of each mixture.
+    """
 
     table: pd.DataFrame
     num_sources: int
@@ -30,8 +33,13 @@ class Examples:
         return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
 
     def content(self) -> Iterator[bytes]:
-        """What is heard, for a fingerprint: ids, lengths, and the audio of the first item."""
-        yield self.table[["mixture_id", "length"]].to_csv(index=False).encode()
+        """What is heard, for a fingerprint, wherever the files lie.
+
+        Ids, all numbers (gains, levels, loudness tell one mixture from another), and the audio of
+        the first item, which tells one denoiser from another.
+        """
+        numbers = self.table.select_dtypes("number")
+        yield numbers.assign(mixture_id=self.table["mixture_id"]).to_csv(index=False).encode()
         for column in ("input_path", *self.targets):
             yield Path(self.table[column].iloc[0]).read_bytes()
 
@@ -39,7 +47,7 @@ class Examples:
 def denoiser_examples(mixtures: Path, sample_rate: int) -> Examples:
     """`mix_both` in, `mix_clean` out."""
     table = read_manifest(mixtures)
-    chosen = table[["mixture_id", "length"]].assign(
+    chosen = _described(table).assign(
         input_path=table["mix_both_path"],
         noisy_path=table["mix_both_path"],
         target_1_path=table["mix_clean_path"],
@@ -53,12 +61,16 @@ def separator_examples(
     """The mixture of a condition in, the clean sources out."""
     table = read_manifest(mixtures)
     names = source_names(table)
-    chosen = table[["mixture_id", "length"]].assign(
+    chosen = _described(table).assign(
         input_path=condition_paths(table, condition, denoised),
         noisy_path=table["mix_both_path"],
         **{f"target_{name[1:]}_path": table[f"{name}_path"] for name in names},
     )
     return Examples(chosen, len(names), sample_rate)
+
+
+def _described(table: pd.DataFrame) -> pd.DataFrame:
+    return table.select_dtypes("number").assign(mixture_id=table["mixture_id"])
 
 
 def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) -> pd.Series:
@@ -128,14 +140,28 @@ class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         return stacked[0], stacked[1:-1], stacked[-1]
 
 
+class Share(NamedTuple):
+    """The part of every batch that one of several devices hears."""
+
+    rank: int = 0
+    ranks: int = 1
+
+
+WHOLE = Share()
+
+
 class EpochSampler(Sampler[Any]):
     """Order of the items: a permutation drawn from (seed, epoch) alone.
 
-    A resumed training gives the `epoch` it is in and the `first` item it has not seen.
+    A resumed training gives the `epoch` it is in and the `first` item it has not seen. Of several
+    devices each is given every so-manieth item, so that together they have the batches of one; for
+    all to have as many, the last items of an epoch are made up with its first ones.
     """
 
-    def __init__(self, size: int, seed: int, epoch: int = 0, first: int = 0) -> None:
-        self.size, self.seed, self.epoch, self.first = size, seed, epoch, first
+    def __init__(
+        self, size: int, seed: int, epoch: int = 0, first: int = 0, share: Share = WHOLE
+    ) -> None:
+        self.size, self.seed, self.epoch, self.first, self.share = size, seed, epoch, first, share
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning as an epoch begins."""
@@ -146,11 +172,13 @@ class EpochSampler(Sampler[Any]):
         return np.random.default_rng([self.seed, self.epoch]).permutation(self.size).tolist()
 
     def __len__(self) -> int:
-        return self.size
+        return -(-self.size // self.share.ranks)
 
     def __iter__(self) -> Iterator[Any]:
         first, self.first = self.first, 0
-        yield from self.order()[first:]
+        order = self.order()
+        made_up = order + order[: -self.size % self.share.ranks]
+        yield from made_up[first + self.share.rank :: self.share.ranks]
 
 
 def segment_starts(length: int, samples: int) -> list[int]:

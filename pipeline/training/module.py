@@ -1,16 +1,21 @@
 """A network with its loss, optimiser and dev score, as Lightning runs it."""
 
+import signal
+from typing import Any
+
 import pytorch_lightning as pl
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config import Training
-from pipeline.training.data import EpochSampler, Examples, Recordings, Segments
+from pipeline.errors import PipelineError
+from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
 from pipeline.training.losses import LOSSES, best_neg_si_sdr
 
 DEV_SCORE = "dev_si_sdri"
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # a training saves its state on these
 
 
 class Trainee(pl.LightningModule):
@@ -36,7 +41,7 @@ class Trainee(pl.LightningModule):
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
         loss = self.loss(self.network(self._denoised(inputs)).float(), targets)
-        self.log("train_loss", loss, prog_bar=True)
+        self.latest_loss = loss.detach()
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
@@ -45,8 +50,8 @@ class Trainee(pl.LightningModule):
         estimates = self.network(inputs).float()
         before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = best_neg_si_sdr(estimates, targets)
-        self.log("dev_loss", self.loss(estimates, targets), batch_size=1)
-        self.log(DEV_SCORE, (before - after).mean(), prog_bar=True, batch_size=1)
+        scores = {"dev_loss": self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
+        self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
         return estimates
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -62,7 +67,10 @@ class Trainee(pl.LightningModule):
 
 
 class TrainingData(pl.LightningDataModule):
-    """Segments of train, rendered or fresh, that a resumed training goes on with; whole dev."""
+    """Segments of train, rendered or fresh, that a resumed training goes on with; whole dev.
+
+    Where several devices train, each has its part of every batch, and of dev.
+    """
 
     def __init__(
         self, train: Examples | Fresh, dev: Examples, settings: Training, seed: int, workers: int
@@ -80,17 +88,38 @@ class TrainingData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches from the step that the trainer is at, which is 0 unless it resumes."""
         assert self.trainer is not None  # only a trainer asks
-        size, batch = len(self.segments), self.settings.batch_size
+        size, batch, ranks = len(self.segments), self.settings.batch_size, self.trainer.world_size
         epoch, step = divmod(self.trainer.global_step, -(-size // batch))
-        return DataLoader(
+        share = Share(self.trainer.global_rank, ranks)
+        return self._loader(
             self.segments,
-            batch_size=batch,
-            sampler=self.sampler(size, self.seed, epoch, step * batch),
-            num_workers=self.workers,
+            batch_size=batch // ranks,
+            sampler=self.sampler(size, self.seed, epoch, step * batch, share),
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> DataLoader:
-        """Recordings one at a time, since their lengths differ."""
-        return DataLoader(self.dev, batch_size=1, num_workers=self.workers)
+        """Recordings one at a time, since their lengths differ.
+
+        Raises:
+            PipelineError: a device would have none.
+        """
+        assert self.trainer is not None
+        ranks = self.trainer.world_size
+        if ranks > len(self.dev):
+            raise PipelineError(
+                f"training.devices: {ranks} is more than the {len(self.dev)} dev recordings; lower"
+                " it, or raise mixtures.counts.dev"
+            )
+        share = range(self.trainer.global_rank, len(self.dev), ranks)
+        return self._loader(self.dev, batch_size=1, sampler=share)
+
+    def _loader(self, data: Dataset, **options: Any) -> DataLoader:
+        return DataLoader(data, num_workers=self.workers, worker_init_fn=_leave_signals, **options)
+
+
+def _leave_signals(worker: int) -> None:
+    """Signals go to all processes of a job; a worker ends when its training does."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)

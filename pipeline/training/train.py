@@ -2,33 +2,34 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import (
-    EarlyStopping,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from pipeline.config import Machine, Training
 from pipeline.devices import describe, open_device
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, write_json
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.weights import load_network, save_weights, start_from
-from pipeline.training.callbacks import History, Plateau, Samples, SaveState, StepLimit
+from pipeline.provenance import sha256
+from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
+from pipeline.training.ranks import in_ranks
+from pipeline.training.saving import Best, SaveState, SkipNonFinite
+from pipeline.training.state import State
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -59,19 +60,45 @@ def train(
     history: Path,
     state: Path,
     licences: Sequence[str] = (),
+    devices: int = 1,
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
 
     The weights file repeats the `licences` of the corpora. Excerpts of a dev recording are kept
-    in the folder `samples` beside it.
+    in the folder `samples` beside it. A training that has ended before, by the same code on the
+    same data, is not done again: its weights are written once more.
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
-            does not fit, or the device is not there.
+            does not fit, the devices are not there or short of memory, the loss stays NaN or
+            infinite, or a signal (`STOPS`) asked to stop.
     """
-    device = open_device(machine)
+    open_device(machine, devices)
+    kept = State(state)
+    with kept.alone():
+        facts = asdict(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
+        if kept.restore(facts, weights, history):
+            logging.info("%s: this training has ended before; its weights are taken", state)
+            return
+        kept.claim(facts)
+        in_ranks(devices, _fit, job, machine, train, dev, weights, history, kept, licences, devices)
+        kept.finish(facts, weights, history)
+
+
+def _fit(
+    job: Job,
+    machine: Machine,
+    train: Examples | Fresh,
+    dev: Examples,
+    weights: Path,
+    history: Path,
+    state: State,
+    licences: Sequence[str],
+    devices: int,
+) -> None:
+    """What each process of a training does; the first writes."""
+    device = open_device(machine, devices)
     settings = Training(**job.training)
-    _claim_state(state, asdict(job) | {"data": fingerprint(train, dev)})
     front = _front(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
@@ -79,24 +106,58 @@ def train(
         network.compile()
         if front is not None:
             front.compile()
-    curve = History()
-    samples = Samples(train.sample_rate, weights.parent / "samples")
-    trainer = _trainer(settings, machine, curve, samples, state)
-    last = state / "last.ckpt"
-    if last.exists():
-        logging.info("resuming from %s", last)
-    trainer.fit(
-        Trainee(network, job.role, settings, front),
-        TrainingData(train, dev, settings, job.seed, machine.loader_workers),
-        ckpt_path=last if last.exists() else None,
-        weights_only=True,
+    skips = SkipNonFinite()
+    curve = History(skips)
+    last = state.newest()
+    trainer = pl.Trainer(
+        **_hardware(settings, device, devices),
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        num_sanity_val_steps=0,
+        logger=_logger(state, last),
+        callbacks=[
+            curve,
+            Best(state.best, DEV_SCORE),
+            EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
+            Plateau(settings.plateau_patience),
+            Samples(train.sample_rate, weights.parent / "samples"),
+            TQDMProgressBar(refresh_rate=10),
+            skips,
+            *_optional(settings),
+            SaveState(state, machine.save_seconds, skips),
+        ],
+        enable_model_summary=False,
+        log_every_n_steps=10,
     )
-    _load_best(network, state)
-    card = _card(job, train, curve, _parameters(network), describe(device))
-    card.training["licences"] = list(licences)
-    save_weights(weights, network, card)
-    curve.write(history)
-    last.unlink(missing_ok=True)  # finished: a later run of this job starts afresh
+    trainee = Trainee(network, job.role, settings, front)
+    data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
+    with memory_in_words(settings):
+        trainer.fit(trainee, data, ckpt_path=last, weights_only=True)
+    if trainer.is_global_zero:
+        _load_best(network, state.best)
+        card = _card(job, train, curve, _parameters(network), describe(device), devices)
+        card.training["licences"] = list(licences)
+        save_weights(weights, network, card)
+        curve.write(history)
+
+
+@contextmanager
+def memory_in_words(settings: Training) -> Iterator[None]:
+    """Say what to lower where memory runs out.
+
+    Raises:
+        PipelineError: in place of what torch and NumPy raise.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        ours = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not ours and "can't allocate memory" not in str(error):
+            raise
+        raise PipelineError(
+            "out of memory in training: lower training.batch_size"
+            f" ({settings.batch_size}) or training.segment_seconds ({settings.segment_seconds:g})"
+        ) from error
 
 
 def fingerprint(*sets: Examples | Fresh) -> str:
@@ -127,69 +188,59 @@ def _parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def _trainer(
-    settings: Training, machine: Machine, curve: History, samples: Samples, state: Path
-) -> pl.Trainer:
-    gpu = open_device(machine).type == "cuda"
-    return pl.Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=1,
-        max_epochs=settings.epochs,
-        precision=PRECISIONS[settings.precision] if gpu else "32-true",
-        gradient_clip_val=settings.gradient_clip,
-        num_sanity_val_steps=0,
-        logger=TensorBoardLogger(state, name="", version="tensorboard"),
-        callbacks=_callbacks(settings, machine, curve, samples, state),
-        enable_model_summary=False,
-        log_every_n_steps=10,
+def _hardware(settings: Training, device: torch.device, devices: int) -> dict[str, Any]:
+    """What the trainer is told of where it runs; a batch is one whatever shares it."""
+    gpu = device.type == "cuda"
+    together = DDPStrategy(
+        process_group_backend="nccl" if gpu else "gloo",
+        find_unused_parameters=True,  # the last block's way on is not used
     )
+    return {
+        "accelerator": "gpu" if gpu else "cpu",
+        "devices": devices,
+        "strategy": together if devices > 1 else "auto",
+        "precision": PRECISIONS[settings.precision] if gpu else "32-true",
+        "use_distributed_sampler": False,
+        # Not the cluster's, which would expect a task for each device and requeue the job.
+        "plugins": [LightningEnvironment()],
+    }
 
 
-def _callbacks(
-    settings: Training, machine: Machine, curve: History, samples: Samples, state: Path
-) -> list[pl.Callback]:
-    # Not save_weights_only: that would leave out the averaged weights, the ones that were scored.
-    best = ModelCheckpoint(
-        state, filename="best", monitor=DEV_SCORE, mode="max", enable_version_counter=False
-    )
-    callbacks = [
-        curve,
-        best,
-        EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
-        Plateau(settings.plateau_patience),
-        samples,
-        TQDMProgressBar(refresh_rate=10),
-    ]
+def _logger(state: State, last: Path | None) -> TensorBoardLogger:
+    """Curves that go on from the state, without what was drawn beyond it."""
+    step = None
+    if last is not None:
+        step = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+        logging.info("resuming from %s, step %d", last, step)
+    return TensorBoardLogger(state.folder, name="", version="tensorboard", purge_step=step)
+
+
+def _optional(settings: Training) -> Iterator[pl.Callback]:
     if settings.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+        yield EMAWeightAveraging(decay=settings.ema_decay)
     if settings.max_steps:
-        callbacks.append(StepLimit(settings.max_steps))
-    # Last: what it saves must hold what the others have done in this step.
-    return [*callbacks, SaveState(state / "last.ckpt", machine.save_seconds)]
+        yield StepLimit(settings.max_steps)
 
 
-def _claim_state(state: Path, facts: dict[str, Any]) -> None:
-    """Refuse to go on from the state of another configuration."""
-    claim = state / "job.json"
-    if (state / "last.ckpt").exists() and claim.exists():
-        earlier = read_json(claim)
-        differing = sorted(key for key in facts if facts[key] != earlier.get(key))
-        if differing:
-            raise PipelineError(
-                f"{state}: holds an unfinished training of another configuration (differs in"
-                f" {', '.join(differing)}); restore that, or delete the folder to start afresh"
-            )
-    write_json(claim, facts)
+def _init_content(job: Job) -> str | None:
+    """Hash of the weights to start from, where they are a file."""
+    source = Path(job.init_from or "")
+    return sha256(source) if source.is_file() else None
 
 
-def _load_best(network: nn.Module, state: Path) -> None:
-    checkpoint = torch.load(state / "best.ckpt", map_location="cpu", weights_only=True)
+def _load_best(network: nn.Module, best: Path) -> None:
+    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
     trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     network.load_state_dict(trained)
 
 
 def _card(
-    job: Job, examples: Examples | Fresh, curve: History, parameters: int, device: str
+    job: Job,
+    examples: Examples | Fresh,
+    curve: History,
+    parameters: int,
+    device: str,
+    devices: int,
 ) -> Card:
     best, last = max(curve.rows, key=lambda row: row[DEV_SCORE]), curve.rows[-1]
     logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
@@ -205,7 +256,9 @@ def _card(
         "steps": last["step"],
         "seconds": last["seconds"],
         "resumed_at": curve.resumed_at,
+        "skipped_steps": last["skipped_steps"],
         "device": device,
+        "devices": devices,
         "threads": torch.get_num_threads(),
     }
     arguments = parse_arguments(job.model, job.arguments).model_dump()

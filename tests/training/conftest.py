@@ -71,11 +71,11 @@ class Attempt:
         if mixtures:
             self.examples[0] = fresh_for_separator(*corpora, FRESH, "noisy", front, RATE)
 
-    def arguments(self, **machine) -> tuple:
+    def arguments(self, devices=1, **machine) -> tuple:
         """What `train` is called with."""
         options = {"device": "cpu", "save_seconds": 1e6} | machine
         files = self.weights, self.curve, self.state
-        return self.job, Machine(**options), *self.examples, *files, ["Corpus: CC BY 4.0"]
+        return self.job, Machine(**options), *self.examples, *files, ["Corpus: CC BY 4.0"], devices
 
     def run(self, **machine) -> "Attempt":
         train(*self.arguments(**machine))

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline.errors import PipelineError
 from pipeline.models.weights import read_card
-from pipeline.training.callbacks import SaveState
+from pipeline.training.module import STOPS, Trainee
+from pipeline.training.saving import SaveState
 from pipeline.training.train import train
 
 SETTINGS = {  # epochs have 6 steps
@@ -20,20 +22,22 @@ SETTINGS = {  # epochs have 6 steps
     "averaged": {"ema_decay": 0.9},
     "limited": {"max_steps": 8},
     "dynamic": {"data": "dynamic"},
+    "one step an epoch": {"batch_size": 22, "epochs": 5},
     "still": {"gradient_clip": 1e-30, "epochs": 9, "stop_patience": 4, "plateau_patience": 1},
 }
 
 
 def train_until_killed(step, arguments):
     """In a process of its own: SIGKILL right after the state of `step` is saved."""
-    save = SaveState.on_train_batch_end
+    multiprocessing.set_start_method("fork", force=True)  # as it is where the workflow trains
+    save = SaveState.on_train_batch_start
 
     def save_and_die(self, trainer, *others):
         save(self, trainer, *others)
         if trainer.global_step == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    SaveState.on_train_batch_end = save_and_die
+    SaveState.on_train_batch_start = save_and_die
     train(*arguments)
 
 
@@ -50,6 +54,9 @@ def kill():
         process.join(120)
         assert process.exitcode == -signal.SIGKILL
         assert not attempt.weights.exists()
+        for path in (attempt.state / "tensorboard").glob("events*"):
+            # They are read in the order of their names, which have seconds in them.
+            path.rename(path.with_name(path.name.replace("tfevents.", "tfevents.0")))
 
     return run
 
@@ -72,8 +79,13 @@ def uninterrupted(attempt, tmp_path_factory):
     [
         ("plain", 2, 0),
         ("plain", 2, 2),
+        ("plain", 5, 0),  # before the last step of an epoch
+        ("plain", 12, 0),  # between two epochs
         ("plain", 15, 0),
         ("plain", 10, 2),
+        ("averaged", 11, 0),
+        ("one step an epoch", 1, 0),
+        ("one step an epoch", 3, 2),
         ("averaged", 3, 2),
         ("averaged", 10, 0),
         ("limited", 7, 0),
@@ -94,11 +106,24 @@ def test_resumed_training_ends_as_if_never_killed(
     histories = [run.history.drop(columns="seconds") for run in (resumed, whole)]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
     assert resumed.history["seconds"].is_monotonic_increasing
-    found, expected = load_file(resumed.weights), load_file(whole.weights)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[n], expected[n]) for n in expected)
+    assert equal(resumed, whole)
     assert facts(resumed) == facts(whole) | {"resumed_at": [step]}
     assert samples(resumed) == samples(whole)
+    for tag in ("train_loss", "dev_loss", "dev_si_sdri"):
+        assert curve(resumed, tag) == curve(whole, tag)
+
+
+def equal(one, other):
+    one, other = load_file(one.weights), load_file(other.weights)
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def curve(attempt, tag):
+    """Steps and values of a TensorBoard curve."""
+    events = EventAccumulator(str(attempt.state / "tensorboard")).Reload()
+    if tag not in events.Tags()["scalars"]:  # fewer steps than between two points
+        return []
+    return [(event.step, event.value) for event in events.Scalars(tag)]
 
 
 def facts(attempt):
@@ -117,16 +142,84 @@ def test_training_killed_twice(attempt, kill, uninterrupted, tmp_path):
     kill(resumed, 4)
     kill(resumed, 5)
     kill(resumed, 13)
-    found, expected = load_file(resumed.run().weights), load_file(uninterrupted("plain").weights)
-    assert all(torch.equal(found[n], expected[n]) for n in expected)
+    assert equal(resumed.run(), uninterrupted("plain"))
     assert read_card(resumed.weights).training["resumed_at"] == [4, 5, 13]
     assert samples(resumed) == samples(uninterrupted("plain"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("step, saved", [(1, 1), (6, 5), (9, 9)])
+def test_a_signal_stops_at_the_next_step(
+    attempt, uninterrupted, tmp_path, monkeypatch, number, step, saved
+):
+    stopped, step_of = attempt(tmp_path), Trainee.training_step
+
+    def signalled(module, *batch):
+        if module.trainer.global_step == step - 1:
+            os.kill(os.getpid(), number)
+        return step_of(module, *batch)
+
+    handlers = [signal.getsignal(n) for n in STOPS]
+    with monkeypatch.context() as patch, pytest.raises(PipelineError) as error:
+        patch.setattr(Trainee, "training_step", signalled)
+        stopped.run()
+    assert str(error.value) == (
+        f"stopped by {number.name}; its state is saved: run the same command again to go on"
+    )
+    assert [signal.getsignal(n) for n in STOPS] == handlers
+    # A step that ends an epoch is done again, with all that follows it.
+    assert torch.load(stopped.state / "last.ckpt", weights_only=True)["global_step"] == saved
+    assert equal(stopped.run(), uninterrupted("plain"))
+
+
+@pytest.mark.parametrize("damage", [0, 0.5, "flip"])
+def test_a_damaged_state_gives_way_to_the_one_before(
+    attempt, kill, uninterrupted, tmp_path, caplog, damage
+):
+    resumed = attempt(tmp_path)
+    kill(resumed, 9)
+    last = resumed.state / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    if damage == "flip":
+        content[::1000] = bytes(byte ^ 1 for byte in content[::1000])
+        last.write_bytes(content)
+    else:
+        last.write_bytes(content[: int(damage * len(content))])
+    assert equal(resumed.run(), uninterrupted("plain"))
+    assert f"{last}: damaged, so the training goes on from an earlier state" in caplog.text
+    assert read_card(resumed.weights).training["resumed_at"] == [8]
+
+
+def test_damaged_states_make_the_training_begin_again(
+    attempt, kill, uninterrupted, tmp_path, caplog
+):
+    resumed = attempt(tmp_path)
+    kill(resumed, 9)
+    for name in ("last", "previous"):
+        (resumed.state / f"{name}.ckpt").write_bytes(b"torn")
+    assert equal(resumed.run(), uninterrupted("plain"))
+    assert read_card(resumed.weights).training["resumed_at"] == []
+
+
+def test_two_states_are_kept_at_most(attempt, kill, tmp_path):
+    killed = attempt(tmp_path)
+    kill(killed, 10)
+    kept = sorted(path.name for path in killed.state.glob("*ckpt*"))
+    assert kept == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+    steps = [
+        torch.load(killed.state / f"{name}.ckpt", weights_only=True)["global_step"]
+        for name in ("previous", "last")
+    ]
+    assert steps == [9, 10]
 
 
 def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):
     first = attempt(tmp_path)
     kill(first, 1)
-    changes = {"seed": {"seed": 8}, "arguments, init_from": {"arguments": {}, "init_from": "x"}}
+    changes = {
+        "seed": {"seed": 8},
+        "arguments.H, init_from": {"arguments": first.job.arguments | {"H": 8}, "init_from": "x"},
+    }
     for keys, change in changes.items():
         other = attempt(tmp_path)
         other.job = replace(other.job, **change)
@@ -139,6 +232,6 @@ def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):
         other.run()
     other = attempt(tmp_path, learning_rate=0.02)
     other.examples.reverse()
-    with pytest.raises(PipelineError, match=r"differs in data, training\)"):
+    with pytest.raises(PipelineError, match=r"differs in data, training.learning_rate\)"):
         other.run()
     assert first.run().weights.exists()  # what was refused has not spoilt the state

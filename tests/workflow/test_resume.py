@@ -86,4 +86,4 @@ def test_an_unfinished_training_of_another_configuration_is_refused(finished, tm
     )
     done = workspace.run(TARGET, *other)
     assert done.returncode != 0
-    assert "unfinished training of another configuration (differs in training)" in done.stderr
+    assert "training of another configuration (differs in training.epochs)" in done.stderr

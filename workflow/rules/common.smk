@@ -180,6 +180,7 @@ def training_job(role, name, condition):
     """What decides the weights of one model: a change here, and only here, trains it again."""
     network, dynamic = getattr(cfg, f"{role}s")[name], is_dynamic(f"{role}s", name)
     training = cfg.training_of(f"{role}s", name).model_dump(mode="json")
+    del training["devices"]  # they share the same batches
     if not dynamic:
         del training["speech_speed"]
     return {
@@ -192,6 +193,20 @@ def training_job(role, name, condition):
         "mixtures": fresh_mixtures() if dynamic else None,
         "seed": cfg.seed,
     }
+
+
+def devices_of(wildcards):
+    """How many devices train one model together."""
+    role = "denoisers" if hasattr(wildcards, "denoiser") else "separators"
+    return cfg.training_of(role, getattr(wildcards, role[:-1])).devices
+
+
+def training_threads(wildcards):
+    return cfg.machine.threads * devices_of(wildcards)
+
+
+def training_gpus(wildcards):
+    return GPU * devices_of(wildcards)
 
 
 def denoiser_job(wildcards):

@@ -20,9 +20,9 @@ rule train_denoiser:
     priority: 10
     conda:
         "../../envs/models.yaml"
-    threads: cfg.machine.threads
+    threads: training_threads
     resources:
-        gpu=GPU,
+        gpu=training_gpus,
     params:
         job=denoiser_job,
         sample_rate=cfg.sample_rate,
@@ -47,9 +47,9 @@ rule train_separator:
         "<benchmarks>/train_separator/{separator}_{condition}.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: cfg.machine.threads
+    threads: training_threads
     resources:
-        gpu=GPU,
+        gpu=training_gpus,
     params:
         job=separator_job,
         sample_rate=cfg.sample_rate,

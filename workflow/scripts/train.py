@@ -42,4 +42,5 @@ with job(snakemake.log[0]):
         Path(snakemake.output.history),
         weights.parent / "state",
         licences(config),
+        config.training_of(f"{wanted.role}s", snakemake.wildcards[wanted.role]).devices,
     )

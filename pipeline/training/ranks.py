@@ -1,0 +1,115 @@
+"""Several processes that train one network, one a device."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from logging.handlers import QueueHandler, QueueListener
+from multiprocessing.connection import wait
+from threading import Thread
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.training.module import STOPS
+
+
+def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function(*arguments)`, in `ranks` processes that find each other where it is several.
+
+    Each has its number in `LOCAL_RANK`. Their log is this process', and so are its signals.
+
+    Raises:
+        PipelineError: of any of them; the others are ended.
+    """
+    if ranks == 1:
+        return function(*arguments)
+    context = multiprocessing.get_context("spawn")
+    log, errors = context.Queue(), context.SimpleQueue()
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    place |= {"NODE_RANK": "0", "WORLD_SIZE": str(ranks)}
+    method = multiprocessing.get_start_method()
+    processes = [
+        context.Process(
+            target=_run,
+            args=(place | {"LOCAL_RANK": str(k)}, method, log, errors, function, arguments),
+        )
+        for k in range(ranks)
+    ]
+    listener = QueueListener(log, *logging.getLogger().handlers)
+    before = {n: signal.signal(n, lambda *_: _tell(processes)) for n in STOPS}
+    listener.start()
+    try:
+        for process in processes:
+            process.start()
+        _attend(processes, errors)
+    finally:
+        for process in processes:
+            if process.pid:
+                process.kill()
+                process.join()
+        listener.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(
+    place: dict[str, str],
+    method: str,
+    log: Any,
+    errors: Any,
+    function: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> None:
+    """What one process does."""
+    os.environ |= place
+    multiprocessing.set_start_method(method, force=True)  # of workers that load data
+    Thread(target=_end_with_parent, daemon=True).start()
+    root = logging.getLogger()
+    root.addHandler(QueueHandler(log))
+    root.setLevel(logging.INFO if place["LOCAL_RANK"] == "0" else logging.ERROR)
+    try:
+        function(*arguments)
+    except PipelineError as error:
+        errors.put(str(error))
+        raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _attend(processes: list[Any], errors: Any) -> None:
+    """Wait for all to end well, or for the first that does not."""
+    running = list(processes)
+    while running:
+        ready = wait([process.sentinel for process in running])
+        for ended in [process for process in running if process.sentinel in ready]:
+            running.remove(ended)
+            ended.join()
+            if ended.exitcode == 0:
+                continue
+            if not errors.empty():
+                raise PipelineError(errors.get())
+            rank, code = processes.index(ended), ended.exitcode
+            why = f"killed by {signal.Signals(-code).name}" if code < 0 else "failed, see above"
+            raise PipelineError(
+                f"process {rank} of {len(processes)} that train together was {why};"
+                " run the same command again to go on from the last saved state"
+            )
+
+
+def _tell(processes: list[Any]) -> None:
+    for process in processes:
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGTERM)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,93 @@
+"""Two processes that train together do what one does."""
+
+import os
+import signal
+import time
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.errors import PipelineError
+from pipeline.models.card import read_card
+from pipeline.training.data import EpochSampler, Share
+from pipeline.training.dynamic import FreshSampler
+from pipeline.training.ranks import in_ranks
+
+EVEN = {"batch_size": 2, "epochs": 2}  # 22 pieces: 11 whole batches
+
+
+@pytest.mark.parametrize("sampler", [EpochSampler, FreshSampler])
+@pytest.mark.parametrize("size, batch, ranks", [(24, 4, 2), (22, 4, 2), (21, 6, 3), (7, 4, 4)])
+def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
+    one = list(sampler(size, 3, 5))
+    shares = [list(sampler(size, 3, 5, 0, Share(k, ranks))) for k in range(ranks)]
+    assert all(len(share) == len(sampler(size, 3, 5, 0, Share(0, ranks))) for share in shares)
+    part = batch // ranks
+    for number, start in enumerate(range(0, size, batch)):
+        whole = one[start : start + batch]
+        parts = [share[number * part : (number + 1) * part] for share in shares]
+        together = sorted(item for items in parts for item in items)
+        made_up = one[: -len(whole) % ranks]
+        assert together == sorted(whole + made_up)
+
+
+def test_devices_go_on_where_one_would():
+    whole = [list(EpochSampler(24, 3, 5, 0, Share(k, 2))) for k in range(2)]
+    resumed = [list(EpochSampler(24, 3, 5, 8, Share(k, 2))) for k in range(2)]
+    assert resumed == [items[4:] for items in whole]
+
+
+@pytest.mark.parametrize("data", ["rendered", "dynamic"])
+def test_two_devices_give_the_loss_curve_of_one(attempt, tmp_path, data):
+    one = attempt(tmp_path / "one", data=data, **EVEN).run()
+    two = attempt(tmp_path / "two", data=data, **EVEN).run(devices=2)
+    curves = [run.history.drop(columns="seconds") for run in (one, two)]
+    pd.testing.assert_frame_equal(*curves, rtol=1e-3, atol=1e-3)
+    found, expected = load_file(two.weights), load_file(one.weights)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-2, atol=1e-3)
+    assert read_card(two.weights).training["devices"] == 2
+
+
+def test_a_training_of_two_devices_stops_at_a_signal_and_goes_on(attempt, tmp_path):
+    whole = attempt(tmp_path / "whole", **EVEN).run(devices=2)
+    stopped = attempt(tmp_path / "stopped", **EVEN)
+    watch = stopped.state / "last.ckpt"
+    child = os.fork()
+    if child == 0:
+        while not watch.exists():
+            time.sleep(0.01)
+        os.kill(os.getppid(), signal.SIGTERM)
+        os._exit(0)
+    with pytest.raises(PipelineError, match=r"stopped by SIGTERM; its state is saved"):
+        stopped.run(devices=2, save_seconds=0)
+    os.waitpid(child, 0)
+    stopped.run(devices=2)
+    curves = [run.history.drop(columns="seconds") for run in (whole, stopped)]
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
+
+
+def die_of(rank, cause):
+    if os.environ["LOCAL_RANK"] == str(rank):
+        if cause == "signal":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise PipelineError(cause)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    "cause, line",
+    [("the disk is full", "the disk is full"), ("signal", "process 1 of 2 .* killed by SIGKILL")],
+)
+def test_one_process_that_fails_ends_all(cause, line):
+    begin = time.monotonic()
+    with pytest.raises(PipelineError, match=line):
+        in_ranks(2, die_of, 1, cause)
+    assert time.monotonic() - begin < 50
+
+
+def test_more_devices_than_dev_recordings_are_refused(attempt, tmp_path):
+    with pytest.raises(PipelineError, match="4 is more than the 2 dev recordings; lower it"):
+        attempt(tmp_path, batch_size=4).run(devices=4)

@@ -5,8 +5,10 @@ import io
 import os
 import struct
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import soundfile as sf
@@ -19,6 +21,8 @@ from pipeline.files import replacing
 Samples = NDArray[np.float32]
 UNKNOWN_SIZE = 0xFFFFFFFF  # bytes in the header of a WAV that was piped out
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
+RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
+AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
 
@@ -37,12 +41,8 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         PipelineError: the file is missing, empty, not audio or a WAV cut short.
     """
-    try:
-        header = sf.info(str(path))
-    except (sf.LibsndfileError, TypeError) as error:
-        raise PipelineError(_unreadable(path, error)) from error
-    _check_length(path, header.frames)
-    return AudioInfo(header.samplerate, header.frames, header.channels)
+    with _opened(path) as file:
+        return _facts(file)
 
 
 def read(
@@ -70,23 +70,18 @@ def read_with_info(
     Raises:
         PipelineError: missing, unreadable, truncated or empty file, or NaN samples.
     """
-    try:
-        with sf.SoundFile(str(path)) as file:
-            held = file.frames
-            header = AudioInfo(file.samplerate, held, file.channels)
-            _check_length(path, held)
-            wanted = held - start if samples < 0 else samples
-            if start:
-                file.seek(min(start, held))
-            data = file.read(max(wanted, 0), dtype="float32", always_2d=True)
-    except (sf.LibsndfileError, TypeError) as error:
-        raise PipelineError(_unreadable(path, error)) from error
-    if len(data) < max(wanted if exact else min(wanted, held - start), 1):
+    with _opened(path) as file:
+        header, held = _facts(file), file.frames
+        wanted = held - start if samples < 0 else samples
+        if start:
+            file.seek(min(start, held))
+        parts = [np.ascontiguousarray(part[:, 0]) for part in _parts(file, wanted, "float32")]
+    first = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    if len(first) < max(wanted if exact else min(wanted, held - start), 1):
         raise PipelineError(
-            f"{path}: ends at sample {start + len(data)}, more are expected;"
+            f"{path}: ends at sample {start + len(first)}, more are expected;"
             " fetch or make the file again"
         )
-    first = np.ascontiguousarray(data[:, 0])
     if not np.isfinite(first).all():
         raise PipelineError(f"{path}: holds NaN or infinite samples; mend or remove the file")
     return first, header
@@ -154,6 +149,7 @@ def check_flac(path: Path | str) -> None:
     Raises:
         PipelineError: unreadable, without an MD5, or another sound than was encoded.
     """
+    _check_file(path)
     with Path(path).open("rb") as file:
         head = file.read(FLAC_HEAD)
     if head[:4] != b"fLaC" or len(head) < FLAC_HEAD:
@@ -161,13 +157,12 @@ def check_flac(path: Path | str) -> None:
     expected, bits = head[26:42], ((head[20] & 1) << 4 | head[21] >> 4) + 1
     if not any(expected):
         raise PipelineError(f"{path}: carries no MD5 of its sound; encode it again")
-    try:
-        samples, _ = sf.read(str(path), dtype="int32", always_2d=True)
-    except (sf.LibsndfileError, TypeError) as error:
-        raise PipelineError(_unreadable(path, error)) from error
-    width = (bits + 7) // 8
-    raw = (samples >> (32 - bits)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width]
-    if hashlib.md5(raw.tobytes(), usedforsecurity=False).digest() != expected:
+    width, found = (bits + 7) // 8, hashlib.md5(usedforsecurity=False)
+    with _opened(path) as sound:
+        for part in _parts(sound, sound.frames, "int32"):
+            steps = (part >> (32 - bits)).astype("<i4").view(np.uint8)
+            found.update(steps.reshape(-1, 4)[:, :width].tobytes())
+    if found.digest() != expected:
         raise PipelineError(
             f"{path}: its sound is not what was encoded (MD5 differs);"
             " fetch the file again or remove it"
@@ -180,8 +175,42 @@ def to_16_bit(samples: Samples) -> NDArray[np.int16]:
     return (scaled.astype(np.int32) >> 16).astype("<i2")
 
 
-def _check_length(path: Path | str, samples: int) -> None:
+@contextmanager
+def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
+    """A file with a header that can be true; what libsndfile finds wrong with it, in words."""
+    _check_file(path)
+    try:
+        with sf.SoundFile(str(path)) as file:
+            _check_header(path, file.frames, file.samplerate)
+            yield file
+    except (sf.LibsndfileError, TypeError) as error:
+        raise PipelineError(_unreadable(path, str(error))) from error
+
+
+def _check_file(path: Path | str) -> None:
+    if not Path(path).is_file():  # one would wait at a pipe for ever
+        raise PipelineError(_unreadable(path, "not a file"))
+
+
+def _facts(file: sf.SoundFile) -> AudioInfo:
+    return AudioInfo(file.samplerate, file.frames, file.channels)
+
+
+def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) -> Iterator[Any]:
+    """`[time, channels]`, `wanted` samples in all: memory follows the file, not its header."""
+    most = max(1, AT_ONCE // file.channels)
+    while wanted > 0 and len(part := file.read(min(wanted, most), dtype, always_2d=True)):
+        wanted -= len(part)
+        yield part
+
+
+def _check_header(path: Path | str, samples: int, rate: int) -> None:
     """Refuse an empty file, one of unknown length, and a WAV cut short, which libsndfile reads."""
+    if rate not in RATES:
+        raise PipelineError(
+            f"{path}: its header says {rate} Hz, which no recording has;"
+            " fetch the file again or remove it"
+        )
     if samples <= 0:
         raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
     if samples == UNKNOWN_LENGTH:
@@ -202,10 +231,10 @@ def _check_length(path: Path | str, samples: int) -> None:
             file.seek(size + size % 2, os.SEEK_CUR)
 
 
-def _unreadable(path: Path | str, error: Exception) -> str:
+def _unreadable(path: Path | str, error: str) -> str:
     if not Path(path).exists():
         return f"{path}: no such file; check the path, or run the stage that makes it again"
     if not os.access(path, os.R_OK):
         return f"{path}: may not be read; check its permissions"
-    reason = str(error).split(": ")[-1].strip().rstrip(".")
+    reason = error.split(": ")[-1].strip().rstrip(".")
     return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,6 +14,12 @@ import pandas as pd
 from pipeline.errors import PipelineError
 
 SEVERAL = "|"  # between the paths of one cell
+# What a manifest cannot hold: that, a line break that CSV leaves bare, bytes that are not UTF-8.
+UNFIT = re.compile(r"[|\r\ud800-\udfff]")
+# Columns that stay text where every cell of them looks like a number.
+TEXT = {"speaker", "utterance", "chapter", "mixture_id", "noise", "subset", "transcript", "path"}
+TEXT |= {"system", "model", "tested"}
+TEXT_ENDS = ("_speaker", "_utterance", "_path")
 
 
 @contextmanager
@@ -54,7 +61,8 @@ def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFram
     results folder can be moved as a whole. A cell may hold several paths, with `|` between.
 
     Raises:
-        PipelineError: a path, or that of the folder, has a `|` of its own.
+        PipelineError: a path, or that of the folder, has a `|` of its own, a carriage return or
+            bytes that are not UTF-8.
     """
     folder = Path(path).resolve().parent
     _check_name(folder)
@@ -71,12 +79,11 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
     """Read a CSV manifest; path columns come back as absolute paths.
 
     Raises:
-        PipelineError: the manifest is missing or empty.
+        PipelineError: the manifest is missing, empty or no table.
     """
-    text = {"speaker": str, "utterance": str, "chapter": str, "mixture_id": str, "noise": str}
     try:
         head = pd.read_csv(path, nrows=0).columns
-        text |= {c: str for c in head if c.endswith(("_speaker", "_utterance"))}
+        text = {c: str for c in head if c in TEXT or c.endswith(TEXT_ENDS)}
         # "NA" is a speaker's or country's name before it is a missing value.
         table = pd.read_csv(
             path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip"
@@ -85,6 +92,8 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
         raise PipelineError(f"{path}: no such manifest; run the stage that makes it") from error
     except pd.errors.EmptyDataError as error:
         raise PipelineError(f"{path}: is empty; delete it and run again") from error
+    except ValueError as error:
+        raise PipelineError(f"{path}: is not a manifest; delete it and run again") from error
     folder = Path(path).resolve().parent
     for column in _path_columns(table):
         table[column] = [_absolute(value, str(folder)) for value in table[column]]
@@ -136,8 +145,8 @@ def _relative(value: Any, folder: Path) -> Any:
 
 
 def _check_name(path: Path) -> None:
-    if SEVERAL in str(path):
-        raise PipelineError(f"{path}: has a {SEVERAL} in its name; rename that file or folder")
+    if found := UNFIT.search(str(path)):
+        raise PipelineError(f"{path}: has a {found[0]} in its name; rename that file or folder")
 
 
 @lru_cache(maxsize=100_000)

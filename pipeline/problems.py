@@ -18,9 +18,9 @@ def describe_problems(
         prefix: the key under which the section stands, with a trailing dot.
     """
     for problem in error.errors():
-        parts = [str(part) for part in problem["loc"] if part != "[key]"]
+        parts = [str(part) or "''" for part in problem["loc"] if part != "[key]"]
         key = (prefix + ".".join(parts)).rstrip(".")
-        given = shorten(repr(problem["input"]), 60)
+        given = shown(problem["input"])
         if problem["type"] == "extra_forbidden":
             yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
         elif problem["type"] == "missing":
@@ -37,6 +37,14 @@ def describe_problems(
             yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
         else:
             yield f"{key}: {problem['msg']}, not {given}"
+
+
+def shown(value: Any) -> str:
+    """A value as a phrase shows it, shortened."""
+    try:
+        return shorten(repr(value), 60)
+    except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
+        return f"{type(value).__name__} too long to show"
 
 
 def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:

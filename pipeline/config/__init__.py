@@ -9,7 +9,7 @@ from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, Spee
 from pipeline.config.mixtures import Mixtures
 from pipeline.config.models import Denoiser, Inference, Machine, Separator, Training
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_few
 from pipeline.problems import describe_problems
 
 __all__ = [
@@ -111,4 +111,4 @@ def load_config(values: dict[str, Any]) -> Config:
 
 def _one_line(error: ValidationError, prefix: str = "") -> str:
     model = Training if prefix else Config
-    return "config: " + "; ".join(describe_problems(error, model, prefix))
+    return "config: " + first_few(list(describe_problems(error, model, prefix)))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from pipeline.config.corpora import Subsets
-from pipeline.config.section import Counts, Distinct, Range, Section, Speed
+from pipeline.config.section import Counts, Distinct, InputPath, Range, Section, Speed
 
 
 class Hours(Section):
@@ -19,7 +19,7 @@ class Hours(Section):
 class LibriMix(Section):
     """LibriMix's metadata: the folder of `libri<n>mix_<subset>.csv`; without one it is fetched."""
 
-    metadata: str | None = None
+    metadata: InputPath | None = None
     subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
 
 

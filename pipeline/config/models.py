@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.config.section import Distinct, Section, Speeds
+from pipeline.config.section import Distinct, InputPath, Section, Speeds
 
 
 class Machine(Section):
@@ -57,7 +57,7 @@ class Network(Section):
 
     model: str
     arguments: dict[str, Any] = Field(default={})
-    init_from: str | None = None
+    init_from: InputPath | None = None
     training: dict[str, Any] = Field(default={})
 
 

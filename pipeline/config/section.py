@@ -1,5 +1,6 @@
 """What every section of the configuration is made from."""
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -12,6 +13,8 @@ from pydantic import (
     StringConstraints,
 )
 
+from pipeline.problems import shown
+
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
@@ -19,7 +22,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
 def _pair(value: Any) -> Any:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise ValueError(f"must be two numbers, [low, high], not {value!r}")
+        raise ValueError(f"must be two numbers, [low, high], not {shown(value)}")
     return value
 
 
@@ -36,8 +39,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _as_it_stands(path: str) -> str:
+    """Refuse what Snakemake replaces in an input's name, where there is no way to quote it."""
+    if found := re.search("[{}]|<[a-z][a-z0-9_]*>", path):
+        raise ValueError(f"holds {found[0]}, which Snakemake replaces; rename that file or folder")
+    return path
+
+
 Distinct = AfterValidator(_distinct)
 Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
+InputPath = Annotated[str, AfterValidator(_as_it_stands)]
 Speed = Annotated[float, Field(ge=0.1, lt=10)]
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
 

@@ -1,13 +1,16 @@
 """What is taken out of archives from elsewhere, and that nothing of it leaves its folder."""
 
+import errno
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -25,6 +28,8 @@ MOST_NOTE = 1 << 24  # bytes of a text beside the corpus
 MOST_SWELLING = 100  # times its size that an archive of sound may unpack to
 # Other systems' separators, what no manifest or log can hold, and bytes that are not UTF-8.
 UNSAFE = re.compile(r"[\\:|\x00-\x1f\ud800-\udfff]")
+# What a disk says of a name that is too long, or that is both a file and a folder.
+UNWRITABLE = {errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 WINDOW = 1 << 24  # bytes of neighbouring zip members that are fetched with one request
 
 
@@ -183,10 +188,12 @@ def damage() -> Iterator[None]:
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError) as error:
         raise Corrupt(f"damaged archive ({error})") from error
     except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise Corrupt(f"holds a name that cannot be written ({error.strerror})") from error
         if error.errno is not None:  # of the disk; gzip and bz2 have no class of their own
             raise
         raise Corrupt(f"damaged archive ({error})") from error
-    except (NotImplementedError, UnicodeDecodeError) as error:
+    except (RuntimeError, ValueError, OverflowError, struct.error) as error:
         raise Corrupt(f"an archive of an unknown kind ({error})") from error
 
 
@@ -203,7 +210,7 @@ def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:
 def _ends(archive: zipfile.ZipFile) -> dict[int, int]:
     """Where each member ends, by where it begins: at the next one, or at the directory."""
     begins = sorted(info.header_offset for info in archive.infolist())
-    return dict(zip(begins, [*begins[1:], archive.start_dir], strict=True))
+    return dict(pairwise([*begins, archive.start_dir]))
 
 
 def _neighbours(

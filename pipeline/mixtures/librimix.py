@@ -1,5 +1,6 @@
 """LibriMix's own mixtures: its metadata read as a plan, and rendered as its script does."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
@@ -19,6 +20,7 @@ from pipeline.mixtures.names import Signal, mix
 RATE = 16000  # Hz of LibriSpeech and of LibriMix's noise, where its gains and starts count
 SEAM = RATE // 2 + 1  # samples in which a short noise fades into its repeat
 SPLIT_OF = {folder: split for split, folder in NOISE_FOLDERS.items()}
+LONGEST_NAME = 200  # bytes of a mixture's, to which an ending is added
 READERS = 4  # headers read at once
 
 Mode = Literal["min", "max"]
@@ -131,9 +133,22 @@ def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
     missing = [column for column in types if column not in table]
     if missing:
         raise PipelineError(f"{path}: has no column {missing[0]}; give LibriMix's own metadata")
+    if table.empty:
+        raise PipelineError(f"{path}: holds no mixtures; fetch it again")
+    unfit = next((name for name in table["mixture_ID"] if not _names_a_file(name)), None)
+    if unfit is not None:
+        raise PipelineError(f"{path}: mixture_ID {unfit!r} cannot name a file; change it")
     named = [speed_named(Path(noise).stem)[1] for noise in table["noise_path"]]
     starts, speeds = table.get("noise_start", 0), table.get("noise_speed", named)
     return table.assign(noise_start=starts, noise_speed=speeds)
+
+
+def _names_a_file(name: str) -> bool:
+    """Whether a mixture's files can have this name, in a folder of ours and nowhere else."""
+    return (
+        len(name.encode()) <= LONGEST_NAME
+        and re.fullmatch(r"[^\W_][^/|\x00-\x1f]*", name) is not None
+    )
 
 
 def _check_present(

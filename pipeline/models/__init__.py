@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pipeline.config import Config, Section
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_few
 from pipeline.problems import describe_problems
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> 
         return section(**arguments)
     except ValidationError as error:
         problems = describe_problems(error, section, f"{prefix}arguments.")
-        raise PipelineError("; ".join(problems)) from error
+        raise PipelineError(first_few(list(problems))) from error
 
 
 def check_networks(config: Config) -> None:

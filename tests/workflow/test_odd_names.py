@@ -1,0 +1,70 @@
+"""Names that are hard to quote, through every rule: folders, speakers, noises, weights."""
+
+import pytest
+import yaml
+from workspace import SMOKE
+
+from pipeline.config import SPLITS
+from pipeline.files import read_manifest
+from pipeline.models import build, parse_arguments
+from pipeline.models.card import Card
+from pipeline.models.weights import save_weights
+
+# Composed and decomposed accents, and what shells, Snakemake, CSV, HTML and URLs read otherwise.
+ODD = 'it\'s "a" `b` $HOME;&#? 100%20 *[z]\\ <B>&amp; \u00e9 e\u0301 音'
+ODDER = f"{ODD} {{x}} {{{{y}}}} <b>"  # what Snakemake replaces in the names of inputs
+SPEAKERS = ["-rf", "O'Brien {x}", "\u00e9 <i>", "%s $(id)"]
+SUBSETS = {split: [f"{split} {ODDER}"] for split in SPLITS}
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    """Where the run and its corpora lie, with an odd name of its own."""
+    (tmp_path / ODDER).mkdir()
+    return tmp_path / ODDER
+
+
+@pytest.fixture
+def config(corpus, tmp_path):
+    """A whole small run in which every name that a user can choose is odd."""
+    fill(corpus)
+    local = {"speech": str(corpus.speech), "noise": str(corpus.noise), "subsets": SUBSETS}
+    values = {
+        "corpora": {"kind": "local", "local": local},
+        "mixtures": {"counts": {"train": 4, "dev": 2, "test": 2}, "min_seconds": 0.5},
+        "training": {"epochs": 1, "segment_seconds": 0.5},
+        "denoisers": {"conv_tasnet": {"init_from": weights(tmp_path).name}},
+        "evaluation": {"metrics": ["si_sdr", "stoi"], "bootstrap_samples": 100},
+        "report": {"title": f"</title><script>alert(1)</script> {ODDER}", "examples": 1},
+    }
+    path = tmp_path / f"{ODDER}.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return SMOKE, path
+
+
+def fill(corpus):
+    for split in SPLITS:
+        for speaker in (f"{name} {split}" for name in SPEAKERS):
+            (chapter := corpus.speech / SUBSETS[split][0] / speaker / ODDER).mkdir(parents=True)
+            for n in range(2):
+                made = corpus.speak(split, speaker, n)
+                made.rename(chapter / f"{speaker}-{ODDER}-{n}.flac")
+        made = corpus.hiss(split, "plain")
+        made.rename(made.with_name(f"-{ODDER}.wav"))
+
+
+def weights(folder):
+    """Weights to start from, of the smoke configuration's denoiser."""
+    path = folder / f"{ODD}.safetensors"
+    smoke = yaml.safe_load(SMOKE.read_text(encoding="utf-8"))
+    arguments = smoke["denoisers"]["conv_tasnet"]["arguments"]
+    arguments = parse_arguments("conv_tasnet", arguments).model_dump()
+    card = Card("conv_tasnet", arguments, 1, 8000)
+    save_weights(path, build("conv_tasnet", arguments, 1, 8000), card)
+    return path
+
+
+def test_a_run_with_odd_names_ends_in_a_report(workspace, config):
+    workspace.succeed(config=config)
+    table = read_manifest(workspace / "mixtures/test/mixtures.csv")
+    assert set(table["noise"]) == {f"-{ODDER}"}

@@ -1,11 +1,11 @@
 """What a weights file says of itself, readable without torch."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import PipelineError
 
@@ -42,4 +42,9 @@ def read_card(path: Path | str) -> Card:
         ) from error
     if metadata.get("format") != FORMAT:
         raise PipelineError(f"{path}: not a weights file of this project; train the model here")
-    return Card(**json.loads(metadata["card"]))
+    try:
+        return TypeAdapter(Card).validate_json(metadata.get("card", ""))
+    except ValidationError as error:
+        raise PipelineError(
+            f"{path}: damaged weights (its card cannot be read); delete it and train again"
+        ) from error

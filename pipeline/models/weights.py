@@ -28,7 +28,7 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     """Build the network of a weights file, `[batch, time]` to `[batch, sources, time]`.
 
     Raises:
-        PipelineError: the file is for another number of sources or sample rate.
+        PipelineError: the file is for another number of sources or sample rate, or is damaged.
     """
     card = read_card(path)
     if card.sample_rate != sample_rate:
@@ -41,8 +41,15 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
             f"{path}: gives {card.num_sources} signals, asked for {num_sources};"
             " use a model trained for that number of speakers"
         )
+    parse_arguments(card.model, card.arguments, f"{path}: ")
     network = build(card.model, card.arguments, card.num_sources, card.sample_rate)
-    network.load_state_dict(load_file(str(path)))
+    try:
+        network.load_state_dict(_tensors(path))
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{path}: damaged weights (not the tensors its card tells of);"
+            " delete it and train again"
+        ) from error
     return network.eval()
 
 
@@ -101,7 +108,22 @@ def _ours(
     _check_rate(source, card.sample_rate, sample_rate)
     found, wanted = (parse_arguments(model, a).model_dump() for a in (card.arguments, arguments))
     _check_arguments(source, found, wanted)
-    return load_file(source)
+    return _tensors(source)
+
+
+def _tensors(path: Path | str) -> dict[str, torch.Tensor]:
+    """The tensors of one of our files, the card of which has been read."""
+    state = load_file(str(path))
+    _check_finite(str(path), state)
+    return state
+
+
+def _check_finite(source: str, state: dict[str, torch.Tensor]) -> None:
+    bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if bad:
+        raise PipelineError(
+            f"{source}: holds NaN or infinite weights ({bad[0]}); use or train others"
+        )
 
 
 def _asteroid(source: str, network: nn.Module, sample_rate: int) -> dict[str, torch.Tensor]:
@@ -111,14 +133,18 @@ def _asteroid(source: str, network: nn.Module, sample_rate: int) -> dict[str, to
     try:
         with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
             content = torch.load(cached_download(source), map_location="cpu", weights_only=True)
-        state, arguments = content["state_dict"], content["model_args"]
+        state, arguments = dict(content["state_dict"]), dict(content["model_args"])
+        rate = int(arguments.get("sample_rate", sample_rate))
+        _check_finite(f"init_from: {source}", state)
+    except PipelineError:
+        raise
     except Exception as error:  # network, hub, pickle and key errors all mean the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PipelineError(
             f"init_from: {source} is neither a .safetensors file nor a readable asteroid"
             f" checkpoint ({reason}); check the path or the hub name"
         ) from error
-    _check_rate(source, int(arguments.get("sample_rate", sample_rate)), sample_rate)
+    _check_rate(source, rate, sample_rate)
     _check_arguments(source, arguments, getattr(network, "get_model_args", dict)())
     return state
 

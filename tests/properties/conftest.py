@@ -13,7 +13,7 @@ PATIENCE = 60  # s after which a single example counts as a hang, and ends the p
 
 SLOW_IS_FINE = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("few", max_examples=100, derandomize=True, database=None, **SLOW_IS_FINE)
-settings.register_profile("fuzz", max_examples=3000, database=None, **SLOW_IS_FINE)
+settings.register_profile("fuzz", max_examples=1000, database=None, **SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 

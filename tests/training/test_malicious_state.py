@@ -1,0 +1,29 @@
+"""A training's state is read as data: what it holds besides is not run."""
+
+import os
+import pickle
+from contextlib import suppress
+
+import pytest
+import torch
+
+
+class Malice:
+    """Its unpickling makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_code_in_a_state_is_not_run(attempt, tmp_path, name, write):
+    training, made = attempt(tmp_path, epochs=1), tmp_path / "made"
+    training.state.mkdir()
+    write({"state_dict": Malice(str(made)), "epoch": Malice(str(made))}, training.state / name)
+    with suppress(Exception):  # whether it is refused or trained afresh is tested elsewhere
+        training.run()
+    assert not made.exists()

@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
+.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report fuzz pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -30,6 +30,12 @@ mini: .venv/installed
 	$(SNAKEMAKE) all --configfile workflow/presets/mini.yaml --directory results/mini \
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'
 	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
+
+# Properties of everything that reads files, with new examples for so long; recordings of one's own
+# to damage: make fuzz MINUTES=60 FUZZ_SEEDS=/data/LibriSpeech
+MINUTES ?= 10
+fuzz: .venv/installed
+	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
 # Against LibriMix's own script: make bench-librimix LIBRIMIX=/src/LibriMix \
 #   SPEECH=/data/LibriSpeech/train-clean-100 NOISE=/data/wham_noise/tr

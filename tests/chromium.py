@@ -44,3 +44,14 @@ def visit(browser):
         context.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def lengths_of_players(page):
+    """Load the sound of every player; their lengths in s, 0 where one cannot be played."""
+    return page.locator("audio").evaluate_all(
+        """all => Promise.all(all.map(audio => new Promise(resolve => {
+          audio.addEventListener('canplaythrough', () => resolve(audio.duration));
+          audio.addEventListener('error', () => resolve(0));
+          audio.preload = 'auto'; audio.load();
+        })))"""
+    )

@@ -1,4 +1,5 @@
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -146,6 +147,45 @@ def test_a_flac_from_a_pipe_is_refused(tmp_path, function):
     content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # STREAMINFO's number of samples
     (tmp_path / "a.flac").write_bytes(content)
     assert refused(function, tmp_path / "a.flac").startswith("its header gives no length")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_a_header_that_claims_too_much_takes_no_memory(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    audio.write(path, NOISE, RATE, format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[21:26] = bytes([content[21] | 0x0F, 255, 255, 255, 255])  # 2**36 - 1 samples, 256 GiB
+    path.write_bytes(content)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, before[1]))
+    try:
+        assert refused(audio.read, path)
+        assert refused(audio.check_flac, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_refused(tmp_path, rate):
+    audio.write(tmp_path / "a.wav", NOISE, rate)
+    for function in (audio.info, audio.read):
+        message = refused(function, tmp_path / "a.wav")
+        assert message.startswith(f"its header says {rate} Hz, which no recording has")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    for function in (audio.info, audio.read, audio.check_flac):
+        assert refused(function, tmp_path / "a.wav").startswith("cannot be read as audio (not a f")
+
+
+def test_several_parts_are_joined(tmp_path, monkeypatch):
+    audio.write(tmp_path / "a.flac", np.stack([NOISE, -NOISE], axis=1), RATE, format="FLAC")
+    whole, _ = audio.read(tmp_path / "a.flac")
+    monkeypatch.setattr(audio, "AT_ONCE", 1000)
+    assert np.array_equal(audio.read(tmp_path / "a.flac")[0], whole)
+    assert np.array_equal(audio.read(tmp_path / "a.flac", 700, 1600)[0], whole[700:2300])
+    audio.check_flac(tmp_path / "a.flac")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -145,6 +145,8 @@ def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
         ("denoisers.small.training", [1], "must hold keys and their values, not [1]"),
         ("denoisers.small.training.epochs", "many", "Input should be a valid integer"),
         ("denoisers.small.training.batch_size", None, "Input should be a valid integer, not None"),
+        ("denoisers.small.init_from", "a/{b}.safetensors", "holds {, which Snakemake replaces;"),
+        ("mixtures.librimix.metadata", "a/<b>", "holds <b>, which Snakemake replaces; rename"),
         ("separators.small.conditions", NONE, "missing; add it to the configuration"),
         ("separators.small.conditions", [], "is empty; give at least one"),
         ("separators.small.conditions", "clean", "must be a list, such as [a, b], not 'clean'"),
@@ -171,7 +173,8 @@ def test_a_speed_is_one_that_can_be_played(key, speed, cause):
 @pytest.mark.parametrize("role", ["denoisers", "separators"])
 def test_a_bad_name_is_refused(role, name):
     values = with_value(role, {name: SMALLEST[role]["small"]})
-    assert refused(values) == f"{role}.{name}: a name holds only a-z, 0-9 and _"
+    shown = name or "''"
+    assert refused(values) == f"{role}.{shown}: a name holds only a-z, 0-9 and _"
 
 
 def test_a_condition_needs_its_denoiser():

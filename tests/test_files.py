@@ -52,14 +52,23 @@ def test_json_keeps_every_letter(tmp_path):
     assert "ключ" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
-def test_a_path_that_would_be_read_as_two_is_refused(tmp_path):
-    for path, culprit in [(tmp_path, tmp_path / "a|b.wav"), (tmp_path / "c|d", tmp_path / "c|d")]:
-        table = pd.DataFrame({"path": [tmp_path / "a|b.wav"]})
+@pytest.mark.parametrize("letter, shown", [("|", "|"), ("\r", r"\r"), ("\udce9", r"\udce9")])
+def test_a_path_that_a_manifest_cannot_hold_is_refused(tmp_path, letter, shown):
+    file, folder = tmp_path / f"a{letter}b.wav", tmp_path / f"c{letter}d"
+    for path, culprit in [(tmp_path, file), (folder, folder)]:
         path.mkdir(exist_ok=True)
         with pytest.raises(PipelineError) as error:
-            write_manifest(path / "m.csv", table)
-        assert str(error.value) == f"{culprit}: has a | in its name; rename that file or folder"
+            write_manifest(path / "m.csv", pd.DataFrame({"path": [file]}))
+        named = str(culprit).replace(letter, shown)
+        assert str(error.value) == f"{named}: has a {shown} in its name; rename that file or folder"
         assert not (path / "m.csv").exists()
+
+
+@pytest.mark.parametrize("content", [b"\x80", b'a,b\n"1', b"a,b\n1,2,3,4\n1,2\n1,2,3,4,5\n"])
+def test_what_is_no_manifest_is_refused(tmp_path, content):
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(PipelineError, match=r"m\.csv: is not a manifest; delete it and run again"):
+        read_manifest(tmp_path / "m.csv")
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path):
@@ -72,7 +81,8 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "column", ["speaker", "utterance", "mixture_id", "noise", "source_1_speaker", "s1_utterance"]
+    "column",
+    ["speaker", "utterance", "mixture_id", "noise", "source_1_speaker", "s1_utterance", "model"],
 )
 def test_names_of_digits_stay_text(tmp_path, column):
     write_manifest(tmp_path / "m.csv", pd.DataFrame({column: ["0012", "7"]}))

@@ -249,6 +249,8 @@ def test_exported_metadata_gives_the_same_plan(bench, settings, tmp_path):
             {"source_2_path": "a/b/c/d.flac"},
             r"1 files are not .*: a/b/c/d\.flac; add their subsets",
         ),
+        ({"mixture_ID": "../x"}, r"mixture_ID '\.\./x' cannot name a file; change it"),
+        ({"mixture_ID": "x" * 201}, r"cannot name a file; change it"),
         ({"mixture_ID": "same"}, r"mixture same stands twice"),
         ({"source_4_path": "a"}, r"have 4 speakers, mixtures\.num_speakers is 3; change"),
         ({"noise_gain": "loud"}, r"is not LibriMix's CSV \(.*loud.*\); fetch it again"),

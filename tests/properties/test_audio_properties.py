@@ -49,7 +49,7 @@ SEEDS = [
     ("MP3", "MPEG_LAYER_III", 1),
 ]
 # `make fuzz` may be given recordings to begin with, too.
-RECORDINGS = sorted(Path(os.environ.get("FUZZ_SEEDS", "/nowhere")).rglob("*.flac"))[:20]
+RECORDINGS = sorted(Path(os.environ.get("FUZZ_SEEDS") or "/nowhere").rglob("*.flac"))[:20]
 files = st.sampled_from([encoded(*s) for s in SEEDS] + [p.read_bytes() for p in RECORDINGS])
 # Extremes of the fields of headers: sizes, rates, channels, bits.
 numbers = st.sampled_from([0, 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1])

@@ -1,7 +1,10 @@
 """Names that are hard to quote, through every rule: folders, speakers, noises, weights."""
 
+import shutil
+
 import pytest
 import yaml
+from chromium import lengths_of_players
 from workspace import SMOKE
 
 from pipeline.config import SPLITS
@@ -64,7 +67,39 @@ def weights(folder):
     return path
 
 
-def test_a_run_with_odd_names_ends_in_a_report(workspace, config):
+def test_a_run_with_odd_names_ends_in_a_report(workspace, config, visit):
     workspace.succeed(config=config)
+    table = read_manifest(workspace / "mixtures/test/mixtures.csv")
+    assert set(table["noise"]) == {f"-{ODDER}"}
+    assert {name.removesuffix(" test") for name in table["source_1_speaker"]} <= set(SPEAKERS)
+    for name in ("report/index.html", "report.html"):
+        page = visit(workspace / name)
+        page.wait_for_selector(".plot.scatter .point")
+        assert page.title().startswith("</title><script>alert(1)</script> it's")
+        lengths = lengths_of_players(page)
+        assert len(lengths) > 10 and min(lengths) > 0.4
+    links = page_links(visit(workspace / "report/index.html"))
+    assert len(links) > 10 and all((workspace / "report" / link).is_file() for link in links)
+    assert_metadata_comes_back(workspace, config)
+
+
+def page_links(page):
+    """Files that the page loads or links to."""
+    found = page.eval_on_selector_all(
+        "[src], [href]", "all => all.map(e => e.getAttribute('src') || e.getAttribute('href'))"
+    )
+    return [link for link in found if not link.startswith(("#", "data:"))]
+
+
+def assert_metadata_comes_back(workspace, config):
+    """The same mixtures again, read from LibriMix's metadata in a folder with an odd name."""
+    (given := workspace.folder / ODD).mkdir()
+    for split in SPLITS:
+        [metadata] = (workspace / "mixtures").rglob(f"plan/libri3mix_{split}.csv")
+        shutil.copy(metadata, given)
+    again = workspace.folder / "librimix.yaml"
+    librimix = {"metadata": ODD, "subsets": {split: [split] for split in SPLITS}}
+    again.write_text(yaml.safe_dump({"mixtures": {"kind": "librimix", "librimix": librimix}}))
+    workspace.succeed("mixtures", config=(*config, again))
     table = read_manifest(workspace / "mixtures/test/mixtures.csv")
     assert set(table["noise"]) == {f"-{ODDER}"}

@@ -44,8 +44,9 @@ def record_run(path: Path, dag: Any, repository: Path) -> None:
         dag: Snakemake's graph of jobs.
         repository: folder of the Snakefile.
     """
+    command = shlex.join(["snakemake", *sys.argv[1:]])
     facts = {
-        "command": shlex.join(["snakemake", *sys.argv[1:]]),
+        "command": command.encode(errors="backslashreplace").decode(),  # a name may not be UTF-8
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_revision(repository),
         "machine": machine(),

@@ -39,6 +39,13 @@ def test_a_run_is_recorded(tmp_path, monkeypatch):
     assert facts["edges"] == [["mix", "score"], ["score", "all"]]
 
 
+def test_a_command_with_names_that_are_not_utf_8_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/x/snakemake", "caf\udce9"])
+    record_run(tmp_path / "run.json", graph([], []), tmp_path)
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["command"] == r"snakemake 'caf\udce9'"
+
+
 def test_another_snakemake_leaves_the_graph_out(tmp_path, caplog):
     record_run(tmp_path / "run.json", SimpleNamespace(), tmp_path)
     facts = json.loads((tmp_path / "run.json").read_text())

@@ -16,7 +16,7 @@ from pipeline.models.weights import save_weights
 # Composed and decomposed accents, and what shells, Snakemake, CSV, HTML and URLs read otherwise.
 ODD = 'it\'s "a" `b` $HOME;&#? 100%20 *[z]\\ <B>&amp; \u00e9 e\u0301 音'
 ODDER = f"{ODD} {{x}} {{{{y}}}} <b>"  # what Snakemake replaces in the names of inputs
-SPEAKERS = ["-rf", "O'Brien {x}", "\u00e9 <i>", "%s $(id)"]
+SPEAKERS = ["-rf", "O'Brien {x}", "\u00e9 <i>", "%s $(id)\n2"]
 SUBSETS = {split: [f"{split} {ODDER}"] for split in SPLITS}
 
 

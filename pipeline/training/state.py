@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replacing, write_json
@@ -22,6 +24,13 @@ CODE = ("audio.py", "mixtures/*.py", "models/*.py", "training/*.py")
 LIBRARIES = ("asteroid", "pytorch-lightning", "torch")
 
 Facts = dict[str, Any]
+
+
+class Saved(NamedTuple):
+    """A state to go on from, and the training step it was saved before."""
+
+    path: Path
+    step: int
 
 
 class State:
@@ -64,11 +73,12 @@ class State:
                 )
         write_json(self._job, facts)
 
-    def newest(self) -> Path | None:
+    def newest(self) -> Saved | None:
         """The last state, or the one before if that is damaged; None where a training begins."""
         for path in self._states():
-            if is_whole(path):
-                return path
+            step = step_of(path)
+            if step is not None:
+                return Saved(path, step)
             logging.warning("%s: damaged, so the training goes on from an earlier state", path)
         return None
 
@@ -117,13 +127,15 @@ class State:
         return [path for path in (self.last, self.previous) if path.exists()]
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a saved state is all there: it is a ZIP archive, whose files have checksums."""
+def step_of(path: Path) -> int | None:
+    """Training steps of a saved state, if it is all there: a ZIP archive with checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError):
-        return False
+            if archive.testzip() is not None:
+                return None
+        return int(torch.load(path, "cpu", weights_only=True, mmap=True)["global_step"])
+    except Exception:  # ZIP, pickle and its content each have errors of their own
+        return None
 
 
 def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:

@@ -29,7 +29,7 @@ from pipeline.training.dynamic import Fresh
 from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
 from pipeline.training.ranks import in_ranks
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
-from pipeline.training.state import State
+from pipeline.training.state import Saved, State
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -108,13 +108,15 @@ def _fit(
             front.compile()
     skips = SkipNonFinite()
     curve = History(skips)
-    last = state.newest()
+    saved = state.newest()
+    if saved:
+        logging.info("resuming from %s, step %d", *saved)
     trainer = pl.Trainer(
         **_hardware(settings, device, devices),
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
-        logger=_logger(state, last),
+        logger=_logger(state, saved),
         callbacks=[
             curve,
             Best(state.best, DEV_SCORE),
@@ -132,7 +134,7 @@ def _fit(
     trainee = Trainee(network, job.role, settings, front)
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     with memory_in_words(settings):
-        trainer.fit(trainee, data, ckpt_path=last, weights_only=True)
+        trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
         _load_best(network, state.best)
         card = _card(job, train, curve, _parameters(network), describe(device), devices)
@@ -206,12 +208,9 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
     }
 
 
-def _logger(state: State, last: Path | None) -> TensorBoardLogger:
+def _logger(state: State, saved: Saved | None) -> TensorBoardLogger:
     """Curves that go on from the state, without what was drawn beyond it."""
-    step = None
-    if last is not None:
-        step = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
-        logging.info("resuming from %s, step %d", last, step)
+    step = saved.step if saved else None
     return TensorBoardLogger(state.folder, name="", version="tensorboard", purge_step=step)
 
 

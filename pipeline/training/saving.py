@@ -1,5 +1,6 @@
 """What lets a training survive: saved state, an orderly stop, steps that are left out."""
 
+import logging
 import math
 import signal
 import time
@@ -47,6 +48,8 @@ class SkipNonFinite(pl.Callback):
         optimizer.zero_grad()  # to None, and the optimiser passes over what has no gradient
         self.skipped += 1
         self.in_a_row += 1
+        step = trainer.global_step + 1
+        logging.warning("step %d left out: its loss or gradients are NaN or infinite", step)
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
@@ -68,6 +71,7 @@ class SaveState(pl.Callback):
         self.state, self.seconds, self.skips = state, seconds, skips
         self.saved = time.monotonic()
         self.asked: signal.Signals | None = None
+        self.generators: dict[str, torch.Tensor] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Listen to signals, in place of the trainer, which stops only as an epoch ends."""
@@ -79,6 +83,7 @@ class SaveState(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:
         """Save if it is time to, and stop if there is cause to."""
+        self._restore_generators()
         # By this the trainer numbers the points of curves, one too many where it resumes.
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
         due = index + 1 >= trainer.num_training_batches or self._late
@@ -105,6 +110,24 @@ class SaveState(pl.Callback):
         """Leave signals to whom they were."""
         for number, handler in getattr(self, "before", {}).items():
             signal.signal(number, handler)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random numbers to come, saved with the training's state."""
+        if not torch.cuda.is_available():
+            return {"cpu": torch.get_rng_state()}
+        return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Kept until the first step: what comes before it draws numbers too."""
+        self.generators = state_dict
+
+    def _restore_generators(self) -> None:
+        if self.generators is None:
+            return
+        torch.set_rng_state(self.generators["cpu"])
+        if "cuda" in self.generators and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.generators["cuda"])
+        self.generators = None
 
     @property
     def _stopping(self) -> bool:

@@ -61,6 +61,17 @@ def test_numbers_are_those_of_the_histories_and_cards(tree):
         assert (texts["resumed at step"], texts["device"]) == ("70", "CPU of the test")
 
 
+def test_steps_left_out_and_several_devices_are_said(tree):
+    run = Run(tree.inputs)
+    assert len(table_of(run).notes) == 1
+    run.cards[SEPARATOR].training.update(skipped_steps=3, devices=2)
+    table = table_of(run)
+    assert table.notes[1].endswith(f"NaN or infinite: {SEPARATOR} 3.")
+    devices = {row.heading: row.cells[-1].text for row in table.rows}
+    assert devices.pop(SEPARATOR) == "2 × CPU of the test"
+    assert set(devices.values()) == {"CPU of the test"}
+
+
 def test_page_and_csv_have_the_same_numbers(tree, text):
     written = pd.read_csv(tree.index.parent / "tables/training.csv")
     for value in written["dev SI-SDRi (dB)"]:

@@ -172,6 +172,25 @@ def test_a_signal_stops_at_the_next_step(
     assert equal(stopped.run(), uninterrupted("plain"))
 
 
+def test_random_numbers_go_on_too(attempt, tmp_path, monkeypatch):
+    step_of = Trainee.training_step
+
+    def dropped_out(module, batch, index):
+        if module.trainer.global_step == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        inputs, targets = batch
+        return step_of(module, (torch.nn.functional.dropout(inputs, 0.2), targets), index)
+
+    monkeypatch.setattr(Trainee, "training_step", dropped_out)
+    stop = None
+    whole = attempt(tmp_path / "whole").run()
+    stop, stopped = 8, attempt(tmp_path / "stopped")
+    with pytest.raises(PipelineError, match="stopped by SIGTERM"):
+        stopped.run()
+    stop = None
+    assert equal(stopped.run(), whole)
+
+
 @pytest.mark.parametrize("damage", [0, 0.5, "flip"])
 def test_a_damaged_state_gives_way_to_the_one_before(
     attempt, kill, uninterrupted, tmp_path, caplog, damage

@@ -36,13 +36,18 @@ def spoil(monkeypatch, steps, way="NaN loss"):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_steps_that_are_not_finite_are_left_out_and_counted(attempt, tmp_path, monkeypatch, way):
+def test_steps_that_are_not_finite_are_left_out_and_counted(
+    attempt, tmp_path, monkeypatch, caplog, way
+):
     spoil(monkeypatch, {2, 3, 7}, way)
     spoilt = attempt(tmp_path, epochs=2).run()
     assert spoilt.history["skipped_steps"].tolist() == [2, 3]
     assert spoilt.history["step"].tolist() == [6, 12]
     assert spoilt.history.notna().all(axis=None)
     assert read_card(spoilt.weights).training["skipped_steps"] == 3
+    assert [r.message.split(":")[0] for r in caplog.records if "left out" in r.message] == [
+        f"step {k} left out" for k in (3, 4, 8)
+    ]
 
 
 def test_a_step_left_out_changes_no_weight_and_no_momentum(attempt, tmp_path, monkeypatch):

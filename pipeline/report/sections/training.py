@@ -53,10 +53,14 @@ def training_table(run: Run, histories: dict[str, pd.DataFrame]) -> Table:
     columns = ["epochs", "steps", "minutes", "segments/s", "best epoch", "dev loss there"]
     columns += ["dev SI-SDRi (dB)", "parameters", "resumed at step", "device"]
     rows = [_trained(name, history, _facts(run, name)) for name, history in histories.items()]
-    note = (
+    notes = [
         "Segments/s: training segments heard per second, the scoring of dev included in the time."
-    )
-    return Table("Training of each model", "model", columns, rows, [note])
+    ]
+    skipped = {name: _facts(run, name).get("skipped_steps") for name in histories}
+    if any(skipped.values()):
+        counts = ", ".join(f"{name} {count}" for name, count in skipped.items() if count)
+        notes.append(f"Steps left out, their loss or gradients NaN or infinite: {counts}.")
+    return Table("Training of each model", "model", columns, rows, notes)
 
 
 def _trained(name: str, history: pd.DataFrame, facts: dict[str, Any]) -> Row:
@@ -75,9 +79,14 @@ def _trained(name: str, history: pd.DataFrame, facts: dict[str, Any]) -> Row:
         ),
         Cell(f"{parameters:,}".replace(",", " "), value=parameters) if parameters else Cell("–"),
         Cell(", ".join(map(str, facts.get("resumed_at", []))) or "–"),
-        Cell(str(facts.get("device", "–")), kind="words"),
+        Cell(_device(facts), kind="words"),
     ]
     return Row(name, cells)
+
+
+def _device(facts: dict[str, Any]) -> str:
+    several = f"{facts['devices']} × " if facts.get("devices", 1) > 1 else ""
+    return several + str(facts.get("device", "–"))
 
 
 def samples(run: Run, site: Site, histories: dict[str, pd.DataFrame]) -> Iterator[Model]:

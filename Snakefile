@@ -28,12 +28,18 @@ onstart:
     record_start()
 
 
+# Targets, and what takes seconds: on a cluster these run where Snakemake does.
 localrules:
     all,
     corpora,
     mixtures,
     denoisers,
     separators,
+    gather_corpus,
+    gather_mixtures,
+    gather_denoised,
+    gather_separated,
+    collect_latency,
 
 
 rule all:

@@ -14,14 +14,16 @@ Done = subprocess.CompletedProcess[str]
 class Workspace:
     """A working folder and the command that runs the workflow in it."""
 
+    where: tuple[str, ...] = ("--cores", "2")
+
     def __init__(self, folder: Path, snakefile: Path = ROOT / "Snakefile") -> None:
         self.folder, self.snakefile = folder, snakefile
 
     def command(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> list[str]:
         """The command line: targets and options, configuration files from base to top."""
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
-        where = ["--directory", str(self.folder), "--configfile", *map(str, config)]
-        return [*snakemake, *arguments, "--cores", "2", *where]
+        files = ["--directory", str(self.folder), "--configfile", *map(str, config)]
+        return [*snakemake, *arguments, *self.where, *files]
 
     def run(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> Done:
         return subprocess.run(

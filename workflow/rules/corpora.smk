@@ -54,7 +54,7 @@ rule demo_corpus:
         "<benchmarks>/demo_corpus/demo_corpus.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: workflow.cores
+    threads: 4
     params:
         demo=cfg.corpora.demo.model_dump(mode="json"),
         seed=cfg.seed,

@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test lint format mini bench-librimix bench-loader bench-scale bench-report fuzz pictures lock clean
+.PHONY: demo test test-slurm fuzz lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -12,6 +12,13 @@ demo: .venv/installed
 
 test: lint
 	$(BIN)/pytest
+
+# Faults too, on a SLURM cluster of four nodes that is started here, as root, and stopped again.
+SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
+test-slurm: .venv/installed
+	dpkg --status $(SLURM_PACKAGES) >/dev/null 2>&1 || \
+		{ apt-get update && apt-get install --yes $(SLURM_PACKAGES); }
+	$(BIN)/pytest -m "" tests/slurm
 
 lint: .venv/installed
 	$(BIN)/ruff check .

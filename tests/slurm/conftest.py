@@ -18,11 +18,14 @@ LAB = {
     "status-checks: 20": "status-checks: 3",
 }
 
+# One separator on clean and one on denoised mixtures: six systems instead of nine.
+FEWER = {"separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}}}
+
 
 def set_profile(folder: Path, changes: dict[str, str]) -> Path:
     """A copy of the profile in which some lines read otherwise."""
     text = (PROFILE / "profile.v9+.yaml").read_text(encoding="utf-8")
-    for line, changed in changes.items():
+    for line, changed in changes.items():  # in order: one may change what an earlier one wrote
         assert text.count(line) == 1, line
         text = text.replace(line, changed)
     folder.mkdir(parents=True)

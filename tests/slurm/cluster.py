@@ -137,8 +137,11 @@ class Cluster:
         run("slurmctld")
         wait_until(lambda: succeeds("scontrol", "ping"), 30)
 
-    def stop_controller(self) -> None:
+    def restart_controller(self, after: float) -> None:
+        """Leave the cluster without its controller for some seconds."""
         stop_daemon("slurmctld")
+        time.sleep(after)
+        self.start_controller()
 
     def start_node(self, node: str) -> None:
         """Start a node, or one that broke."""
@@ -148,8 +151,9 @@ class Cluster:
             run("scontrol", "update", f"nodename={node}", "state=resume")
             wait_until(lambda: self.states()[node] == "idle", 60)
 
-    def cancel(self, job: str) -> None:
-        run("scancel", job)
+    def cancel(self, jobs: str) -> None:
+        """Cancel a job by its number, or several by an option of `scancel`."""
+        run("scancel", jobs)
 
     def end_limit(self, job: str) -> None:
         """The job's time is over, which SLURM looks for twice a minute."""

@@ -1,64 +1,11 @@
-"""The cluster, the profile as a lab sets it, and runs on both."""
+"""The cluster, runs to disturb on it, and one that is left alone."""
 
 import os
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from cluster import ACCOUNT, Cluster, missing
-from workspace import ROOT, Done, Workspace
-
-PROFILE = ROOT / "workflow/profiles/slurm"
-LAB = {
-    'partition = "main"': 'partition = "cpu"',
-    'account = ""': f'account = "{ACCOUNT}"',
-    # Sooner than on a real cluster, where asking often is a burden.
-    "status-checks: 20": "status-checks: 3",
-}
-
-# One separator on clean and one on denoised mixtures: six systems instead of nine.
-FEWER = {"separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}}}
-
-
-def set_profile(folder: Path, changes: dict[str, str]) -> Path:
-    """A copy of the profile in which some lines read otherwise."""
-    text = (PROFILE / "profile.v9+.yaml").read_text(encoding="utf-8")
-    for line, changed in changes.items():  # in order: one may change what an earlier one wrote
-        assert text.count(line) == 1, line
-        text = text.replace(line, changed)
-    folder.mkdir(parents=True)
-    (folder / "profile.v9+.yaml").write_text(text, encoding="utf-8")
-    return folder
-
-
-class ClusterRun(Workspace):
-    """A working folder and the command that runs the workflow in it on the cluster."""
-
-    def __init__(self, folder: Path, changes: dict[str, str] | None = None) -> None:
-        super().__init__(folder)
-        profile = set_profile(folder / "profile", LAB | (changes or {}))
-        self.where = ("--workflow-profile", str(profile))
-        self.printed = folder / "printed.txt"
-
-    def start(self, *arguments: str, **config: tuple[Path, ...]) -> None:
-        """Start the command and return."""
-        with self.printed.open("w") as file:
-            self.process = subprocess.Popen(
-                self.command(*arguments, **config), stdout=file, stderr=file, start_new_session=True
-            )
-
-    def finish(self) -> Done:
-        """Wait for the command that was started."""
-        code = self.process.wait(1200)
-        return Done(self.process.args, code, self.printed.read_text(encoding="utf-8"), "")
-
-    def wait(self, ready: Callable[[], object]) -> None:
-        """Wait for something to happen while the command runs."""
-        while not ready():
-            assert self.process.poll() is None, self.printed.read_text(encoding="utf-8")
-            time.sleep(0.2)
+from cluster import Cluster, missing
+from disturbed import Disturbed, Undisturbed
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +21,33 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """A finished run on this machine alone, its training long enough for faults to meet it."""
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed"), epochs=40)
+
+
+@pytest.fixture
+def disturbed(cluster, undisturbed, tmp_path):
+    """`disturbed(changes, whole)`: a run to be disturbed, with changes of the profile.
+
+    It has to end as `whole` did, by default as `undisturbed`.
+    """
+    begun: list[Disturbed] = []
+
+    def make(changes: dict[str, str] | None = None, whole: Undisturbed = undisturbed) -> Disturbed:
+        begun.append(Disturbed(whole, tmp_path / "run", changes or {}))
+        return begun[-1]
+
+    yield make
+    for run in begun:
+        run.kill()
+
+
+@pytest.fixture
+def trainings(cluster):
+    """`trainings()`: SLURM's records of the trainings submitted since the test began."""
+    earlier = len(cluster.jobs("train_"))
+    return lambda: cluster.jobs("train_")[earlier:]

@@ -2,7 +2,8 @@
 
 import pytest
 from cluster import ACCOUNT, run
-from conftest import ClusterRun
+from disturbed import SCORES
+from on_cluster import ClusterRun
 from workspace import SMOKE
 
 pytestmark = pytest.mark.slurm
@@ -43,3 +44,11 @@ def test_sacct_serves_as_well(cluster, tmp_path):
     changes = {"status-command: squeue": "status-command: sacct"}
     run = ClusterRun(tmp_path / "run", changes)
     run.succeed("results/corpora/scan/speech.csv")
+
+
+def test_a_controller_that_is_away_for_a_while_disturbs_nothing(cluster, disturbed, trainings):
+    run = disturbed()
+    run.begin()
+    cluster.restart_controller(after=45)
+    run.ends_well(SCORES)
+    assert [job["JobState"] for job in trainings()] == ["COMPLETED"]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import PROFILE, set_profile
+from on_cluster import PROFILE, set_profile
 from workspace import ROOT, Workspace
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 from cluster import ACCOUNT
-from conftest import FEWER, ClusterRun
+from on_cluster import FEWER, ClusterRun
 from workspace import SMOKE
 
 GPU_RULES = {"train_denoiser", "train_separator", "denoise", "separate"}

@@ -58,6 +58,11 @@ def test_without_gpus_none_is_asked_for(dry):
     assert not any("gpu=1" in line for line in resources.values())
 
 
+def test_a_training_on_two_devices_asks_for_two_gpus(dry):
+    resources = dry({}, "--config", "training={devices: 2}")
+    assert "gpu=2" in resources["train_separator"] and "gpu=1" in resources["separate"]
+
+
 def test_no_rule_has_retries_of_its_own():
     for path in ROOT.glob("workflow/rules/*.smk"):
         assert "retries:" not in path.read_text(encoding="utf-8"), path

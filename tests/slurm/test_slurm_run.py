@@ -92,6 +92,11 @@ def test_one_task_sees_both_gpus_of_a_job(cluster, tmp_path):
     assert (job["TresPerJob"], job["NumCPUs"], job["NumTasks"]) == ("gres:gpu:2", "2", "1")
 
 
+def test_lightning_does_not_take_slurm_into_its_own_hands(run):
+    log = (run / "logs/training/separator_small_clean.log").read_text(encoding="utf-8")
+    assert "best epoch" in log and "auto-requeueing" not in log
+
+
 def test_without_gpus_none_is_asked_for(cluster, run):
     earlier = len(cluster.jobs("denoise_"))
     again = ("--forcerun", "denoise", "--allowed-rules", "denoise")

@@ -42,12 +42,6 @@ localrules:
     collect_latency,
 
 
-rule all:
-    default_target: True
-    input:
-        "results/report/index.html",
-
-
 rule corpora:
     input:
         "results/corpora/speech.csv",
@@ -70,3 +64,13 @@ rule separators:
             "results/models/separators/{name}/model.safetensors",
             name=TRAINED_SEPARATORS,
         ),
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+        # Asked for by name, so that what is lost of them is made again below a finished report.
+        rules.corpora.input,
+        rules.mixtures.input,
+        rules.report.input,

@@ -4,22 +4,31 @@ import errno
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipeline.errors import PipelineError
+from pipeline.processes import end_with_snakemake
+from pipeline.receipts import close_receipt, distrust, find_damages, open_receipt
 
 # Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, and a resumed
 # training goes on at the item it was at.
 UNTRUE_WARNINGS = ("pkg_resources is deprecated", ".*your dataloader is not resumable")
+# Where all jobs keep logs and receipts, from the working folder.
+LOGS = Path("results/logs")
 
 
 @contextmanager
-def job(log: str | Path) -> Iterator[None]:
-    """Log to `log` and standard error; turn a cause the user can mend into one line and exit 1."""
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
+def job(snakemake: Any) -> Iterator[None]:
+    """Log to the job's log and standard error; turn a cause the user can mend into one line.
+
+    Args:
+        snakemake: what Snakemake hands a script; its log, inputs and outputs are looked at.
+    """
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -29,25 +38,59 @@ def job(log: str | Path) -> Iterator[None]:
     logging.captureWarnings(True)
     for message in UNTRUE_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+    end_with_snakemake()
     try:
+        receipt = open_receipt(log, snakemake.output)
+        refuse_damaged(snakemake.input)
         yield
-    except PipelineError as error:
-        _fail(str(error))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _fail(f"{error.filename or Path.cwd()}: the disk is full; free some space, run again")
-        if error.errno in (errno.EACCES, errno.EROFS):
-            _fail(f"{error.filename}: {error.strerror}; check its permissions")
-        _surprise(error)
+        close_receipt(receipt)
     except Exception as error:
-        _surprise(error)
+        _fail(error, snakemake.input)
 
 
-def _surprise(error: Exception) -> NoReturn:
-    logging.exception("an error of the program, please report it")
-    sys.exit(f"error: {type(error).__name__}: {error}")
+def refuse_damaged(inputs: Iterable[str]) -> None:
+    """Stop at an input that is cut short: it would be read as if that were all of it.
+
+    Raises:
+        PipelineError: names it.
+    """
+    for damage in find_damages(LOGS, inputs):
+        raise PipelineError(f"{damage}: damaged; run the same command again")
 
 
-def _fail(message: str) -> NoReturn:
-    logging.error(message)
+def one_line(error: PipelineError) -> str:
+    """What an error says, also where a loader's worker hands it on, at the end of its trace."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}: "
+    return str(error).splitlines()[-1].removeprefix(kind)
+
+
+def cause_of(error: OSError) -> str | None:
+    """The line for a full disk or a lack of permission, else None."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or Path.cwd()}: the disk is full; free some space, run again"
+    if error.errno in (errno.EACCES, errno.EROFS):
+        return f"{error.filename}: {error.strerror}; check its permissions"
+    return None
+
+
+def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
+    """Log the cause and exit 1; what is damaged below is a cause before what comes of it."""
+    try:
+        refuse_damaged(inputs)
+    except PipelineError as damage:
+        error = damage
+    if isinstance(error, PipelineError):
+        logging.error(_with_cure(one_line(error)))
+    elif isinstance(error, OSError) and (cause := cause_of(error)):
+        logging.error(cause)
+    else:
+        logging.exception("an error of the program, please report it", exc_info=error)
+        sys.exit(f"error: {type(error).__name__}: {error}")
     sys.exit(1)
+
+
+def _with_cure(line: str) -> str:
+    """The line of an error, with another cure where the file is one of a folder of ours."""
+    folder = distrust(LOGS, line)
+    fault = line.split("; ")[0]
+    return f"{fault}; run the same command again, which makes {folder} again" if folder else line

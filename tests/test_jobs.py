@@ -4,24 +4,32 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeline.files import read_json
+
+LOG = "results/logs/stage/job.log"
+OUTPUT = "results/stage/table.csv"
+
 
 @pytest.fixture
 def run(tmp_path):
     """Run statements as a job of the workflow does: exit code, lines of log and of stderr."""
 
-    def call(*statements):
+    def call(*statements, inputs=(), outputs=(), log=LOG):
         lines = [
             "import logging, os, warnings, errno",
+            "from pathlib import Path",
+            "from types import SimpleNamespace",
             "from pipeline.jobs import job",
             "from pipeline.errors import PipelineError",
             "from pipeline.files import write_text",
-            f"with job({str(tmp_path / 'logs/new/job.log')!r}):",
+            f"given = SimpleNamespace(log=[{log!r}], input={inputs!r}, output={outputs!r})",
+            "with job(given):",
             *(f"    {statement}" for statement in statements),
         ]
         command = [sys.executable, "-c", "\n".join(lines)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
-        log = (tmp_path / "logs/new/job.log").read_text().splitlines()
-        return SimpleNamespace(code=done.returncode, log=log, err=done.stderr.splitlines())
+        lines = (tmp_path / log).read_text().splitlines()
+        return SimpleNamespace(code=done.returncode, log=lines, err=done.stderr.splitlines())
 
     return call
 
@@ -77,3 +85,46 @@ def test_a_surprise_leaves_its_trace(run, statement):
 def test_an_earlier_log_is_kept(run):
     run("logging.info('first')")
     assert [line.split()[-1] for line in run("logging.info('second')").log] == ["first", "second"]
+
+
+def test_an_input_cut_short_is_not_read(run, tmp_path):
+    run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
+    (tmp_path / OUTPUT).write_text("id")
+    job = run("logging.info('read')", inputs=(OUTPUT,), log="results/logs/next.log")
+    line = f"{OUTPUT}: 2 of 9 bytes are there: damaged; run the same command again"
+    assert_one_line(job, line)
+
+
+def test_an_input_cut_short_meanwhile_is_the_cause_of_what_comes_of_it(run, tmp_path):
+    run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
+    statements = (f"write_text({OUTPUT!r}, 'id')", "{}['length']")
+    job = run(*statements, inputs=(OUTPUT,), log="results/logs/next.log")
+    line = f"{OUTPUT}: 2 of 9 bytes are there: damaged; run the same command again"
+    assert_one_line(job, line)
+
+
+def test_a_damaged_file_of_ours_is_made_again(run, tmp_path):
+    shard = "results/mixtures/train/1-of-2"
+    wav = f"{shard}/s1/a.wav"
+    run(f"write_text({wav!r}, 'RIFF')", outputs=(shard,))
+    path = tmp_path.resolve() / wav
+    job = run(
+        f"raise PipelineError('{path}: truncated; fetch the file again or remove it')",
+        log="results/logs/next.log",
+    )
+    assert_one_line(
+        job, f"{path}: truncated; run the same command again, which makes {shard} again"
+    )
+    assert read_json(tmp_path / "results/logs/stage/job.outputs.json") == {shard: None}
+
+
+def test_a_damaged_file_of_the_user_is_left_to_the_user(run, tmp_path):
+    run("write_text('results/mixtures/1-of-2/a.wav', 'RIFF')", outputs=("results/mixtures/1-of-2",))
+    line = "/data/a.wav: truncated; fetch the file again or remove it"
+    assert_one_line(run(f"raise PipelineError({line!r})", log="results/logs/next.log"), line)
+
+
+def test_an_error_out_of_a_loader_s_worker_is_one_line(run):
+    trace = "Caught PipelineError in DataLoader worker process 0.\\nOriginal Traceback:\\n"
+    error = f"{trace}pipeline.errors.PipelineError: a.wav: is empty"
+    assert_one_line(run(f"raise PipelineError('{error}')"), "a.wav: is empty")

@@ -8,7 +8,9 @@ from pipeline.config import SPLITS, load_config
 from pipeline.corpora.catalogue import check_download, librimix_parts
 from pipeline.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
+from pipeline.jobs import LOGS, cause_of
 from pipeline.models import check_networks
+from pipeline.recovery import is_dry_run, recover
 
 try:
     cfg = load_config(config)
@@ -23,6 +25,12 @@ if not os.access(Path.cwd(), os.W_OK):
     sys.exit(
         f"error: {Path.cwd()}: cannot be written; choose a folder with --directory"
     )
+if workflow.is_main_process:
+    try:
+        for line in recover(Path(".snakemake"), LOGS, is_dry_run(sys.argv[1:])):
+            logger.warning(line)
+    except OSError as error:
+        sys.exit(f"error: {cause_of(error) or error}")
 
 # "<separator>/<condition>" for every separator that is trained.
 TRAINED_SEPARATORS = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.evaluation.aggregate import combine, compare, summarise
     from pipeline.evaluation.answer import answer
     from pipeline.evaluation.bootstrap import Bootstrap

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.inference.latency import collect_latency
 
     denoised = zip(snakemake.params.denoisers, snakemake.input.denoised, strict=True)

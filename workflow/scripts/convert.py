@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.corpora.convert import convert_shard
 
     convert_shard(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.config import DemoCorpus
     from pipeline.corpora.demo import make_demo_corpus
 

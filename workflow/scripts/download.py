@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.config import load_config
     from pipeline.corpora.catalogue import load_catalogue
     from pipeline.corpora.download import download_part

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.files import concatenate
     from pipeline.mixtures.metadata import write_metadata
 

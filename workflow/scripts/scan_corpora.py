@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.config import Corpora, load_config
     from pipeline.corpora.roots import corpus_roots
     from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech

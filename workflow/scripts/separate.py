@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.config import Inference, load_config
     from pipeline.inference.run import Setting, separate_shard
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.jobs import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from pipeline.config import Mixtures, load_config
     from pipeline.corpora.catalogue import licences
     from pipeline.training.data import denoiser_examples, separator_examples

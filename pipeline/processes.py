@@ -1,0 +1,41 @@
+"""Snakemake's processes: whether one is still there, and jobs that end with theirs."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def is_snakemake(process: psutil.Process) -> bool:
+    """Whether a process is there and is a Snakemake: `python -m snakemake …` or its script."""
+    try:
+        # What waits to be reaped has an empty command line, or none.
+        command = process.cmdline()
+    except psutil.Error:
+        return False
+    return any(Path(word).name == "snakemake" for word in command[:5])
+
+
+def end_with_snakemake() -> None:
+    """End this process soon after one of the Snakemakes above it has gone.
+
+    Jobs outlive a main process that is killed, and would write beside those of the next run.
+    They get SIGTERM, which a training takes as the order to save its state.
+    """
+    above = [process for process in psutil.Process().parents() if is_snakemake(process)]
+    threading.Thread(target=_watch, args=(above,), daemon=True).start()
+
+
+def _watch(above: list[psutil.Process]) -> None:
+    while all(process.is_running() and is_snakemake(process) for process in above):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    logging.error("the Snakemake that started this job is gone; run the same command again")
+    for child in psutil.Process().children(recursive=True):
+        child.terminate()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,227 @@
+"""Faults at random moments of a small run, each followed by the same command again.
+
+    python tests/chaos.py --faults 25 --seed 1
+
+Ends well where every run that was struck ended as the one that was left alone, no finished
+training was done twice, and every failure said its cause in a line. Prints a table of the faults.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import psutil
+import yaml
+from faults import KINDS, Fault, Scene
+from safetensors.torch import load_file
+from workspace import SMOKE, Workspace
+
+from pipeline.config import SPLITS
+
+CONFIG = {
+    "shards": 2,
+    "machine": {"save_seconds": 0.5, "loader_workers": 1},
+    "mixtures": {"counts": {"train": 24}},
+    "training": {"epochs": 6},
+    "separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}},
+}
+MOMENTS = (1, 25)  # seconds into a command, where an untouched run takes a minute
+LIMIT = 600  # seconds that a command may take
+# What tells a person why a run stopped: lines of ours, and of Snakemake.
+CAUSE = re.compile(
+    r"^(\S+ \S+ ERROR |error: )(?P<ours>.+)$"
+    r"|^.*(?P<killed>died with <Signals\.\w+: \d+>).*$"
+    r"|^Error: (?P<locked>Directory cannot be locked).*$",
+    re.MULTILINE,
+)
+TRACE = "Traceback (most recent call last)"
+ESTIMATES = "estimates/**/estimates.csv"
+FITTED = "INFO best epoch"  # a training went to its end, or was at its end
+# What a run ends in, beside the weights and curves of its models.
+TABLES = [
+    "corpora/speech.csv",
+    "corpora/noise.csv",
+    *[f"mixtures/{split}/mixtures.csv" for split in SPLITS],
+    *[f"scores/{name}.csv" for name in ("scores", "summary", "comparisons")],
+]
+
+
+@dataclass
+class Chaos:
+    """Runs in folders of their own below `base`, struck one after the other."""
+
+    base: Path
+    rng: random.Random
+    kinds: list[str]
+    struck: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """Make a corpus of files, and a run that is left alone."""
+        source = Workspace(self.base / "corpus")
+        source.succeed("results/corpora/demo")
+        demo = source / "corpora/demo"
+        self.corpus = sorted([*demo.rglob("*.flac"), *demo.rglob("*.wav")])
+        subsets = {split: [f"{split}-demo"] for split in SPLITS}
+        local = {"speech": str(demo / "LibriSpeech"), "noise": str(demo / "wham_noise")}
+        corpora = {"kind": "local", "local": local | {"subsets": subsets}}
+        self.config = self.base / "chaos.yaml"
+        self.config.write_text(yaml.safe_dump(CONFIG | {"corpora": corpora}), encoding="utf-8")
+        began = time.monotonic()
+        self.untouched = Workspace(self.base / "untouched")
+        self.untouched.succeed(config=(SMOKE, self.config))
+        self.pace = (time.monotonic() - began) / 60
+        print(f"An untouched run took {60 * self.pace:.0f} s.\n", flush=True)
+        print("| | kind | second | hit | ended | said |\n|---|---|---|---|---|---|", flush=True)
+
+    def attack(self, faults: int) -> None:
+        """Strike runs until there were as many faults; each goes on until it is done."""
+        self.left: list[str] = []
+        number, summary = 0, []
+        while self.struck < faults:
+            number, before, commands = number + 1, self.struck, 1
+            run = Workspace(self.base / f"run-{number}")
+            while not self.done_after_a_command(run, faults):
+                commands += 1
+            for problem in differences(self.untouched, run):
+                self.problems.append(f"run {number}: {problem}")
+            shutil.rmtree(run.folder)
+            summary.append(f"run {number}: {self.struck - before} faults, {commands} commands")
+        print("", *summary, *self.problems, sep="\n", flush=True)
+
+    def done_after_a_command(self, run: Workspace, faults: int) -> bool:
+        """Run the command once, struck as long as there are faults to do."""
+        finished = [str(Path(file).parent) for file in made(run, "models/**/model.safetensors")]
+        began = time.time()
+        with (self.base / "output.txt").open("w+", errors="replace") as output:
+            process = psutil.Popen(
+                run.command(config=(SMOKE, self.config)),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            struck = self.strike(process, run) if self.struck < faults else None
+            code = process.wait(LIMIT)
+            output.seek(0)
+            text = output.read()
+        fault, second = struck or (None, 0)
+        said = cause(text)
+        if fault:
+            fault.undo()
+            self.struck += 1
+            ended = "done" if code == 0 else code
+            row = (self.struck, fault.kind, f"{second:.0f}", fault.hit, ended, said)
+            print(
+                "|", " | ".join(map(str, row)).replace(str(run.folder) + "/", ""), "|", flush=True
+            )
+        self.judge(fault, code, text, [m for m in finished if fitted(run, m) > began])
+        return code == 0 and fault is None
+
+    def strike(self, process: psutil.Popen, run: Workspace) -> tuple[Fault, float] | None:
+        """Wait for a moment, then do what comes next; None where the run was faster."""
+        began = time.monotonic()
+        moment = self.rng.uniform(*MOMENTS) * self.pace
+        scene = Scene(process, run.folder, self.corpus, self.rng)
+        self.left = self.left or self.rng.sample(self.kinds, len(self.kinds))
+        while process.poll() is None:
+            time.sleep(0.05)
+            if (second := time.monotonic() - began) < moment:
+                continue
+            for kind in self.left:
+                if fault := scene.strike(kind):
+                    self.left.remove(kind)
+                    return fault, second
+        return None
+
+    def judge(self, fault: Fault | None, code: int, text: str, again: list[str]) -> None:
+        """Note what should not have been."""
+        where = f"fault {self.struck}{'' if fault else ', the command after'}"
+        if code and not cause(text) and not (fault and fault.kind == "main process"):
+            self.problems.append(f"{where}: said no cause: {text[-3000:]}")
+        if TRACE in text:
+            self.problems.append(f"{where}: a trace: {text[text.index(TRACE) - 500 :][:4000]}")
+        self.problems += [f"{where}: {model} was trained again" for model in again]
+        _, alive = psutil.wait_procs(fault.tree if fault else [], timeout=10)
+        self.problems += [f"{where}: {process} lives on" for process in alive]
+
+
+def cause(text: str) -> str:
+    """The first line that says why a run stopped."""
+    found = CAUSE.search(text)
+    return next(filter(None, found.groupdict().values()), "") if found else ""
+
+
+def made(run: Workspace, pattern: str) -> list[str]:
+    """Files of a run."""
+    return sorted(str(path.relative_to(run / "")) for path in (run / "").glob(pattern))
+
+
+def fitted(run: Workspace, model: str) -> float:
+    """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
+    name = model.removeprefix("models/")
+    log = run / "logs/training" / f"{name.replace('s/', '_', 1).replace('/', '_')}.log"
+    ended = log.exists() and FITTED in log.read_text(encoding="utf-8")
+    return log.stat().st_mtime if ended else 0
+
+
+def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
+    """Names of weights, curves, manifests and scores that are not the same."""
+    for name in made(expected, "models/**/model.safetensors"):
+        tensors, others = load_file(expected / name), load_file(found / name)
+        if any(not tensors[key].equal(others[key]) for key in tensors):
+            yield f"{name}: other weights"
+    for name in [*TABLES, *made(expected, "models/**/history.csv"), *made(expected, ESTIMATES)]:
+        tables = [
+            pd.read_csv(run / name).drop(columns="seconds", errors="ignore")
+            for run in (expected, found)
+        ]
+        if not tables[0].equals(tables[1]):
+            yield f"{name}: another table"
+
+
+@contextmanager
+def small_disk(megabytes: int = 200) -> Iterator[tuple[Path, bool]]:
+    """A folder, and whether it is a disk of its own, which takes the right to mount."""
+    with TemporaryDirectory() as name:
+        size = f"size={megabytes}m"
+        mounted = (
+            os.geteuid() == 0
+            and not subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", size, "tmpfs", name], capture_output=True
+            ).returncode
+        )
+        try:
+            yield Path(name), mounted
+        finally:
+            if mounted:
+                subprocess.run(["umount", "--lazy", name], check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with small_disk() as (base, mounted):
+        kinds = [kind for kind in KINDS if mounted or kind != "full disk"]
+        if not mounted:
+            print("No disk can be mounted here: none is filled.")
+        chaos = Chaos(base, random.Random(given.seed), kinds)
+        chaos.prepare()
+        chaos.attack(given.faults)
+    sys.exit(f"{len(chaos.problems)} problems" if chaos.problems else 0)
+
+
+if __name__ == "__main__":
+    main()

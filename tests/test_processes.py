@@ -1,0 +1,77 @@
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from pipeline.processes import is_snakemake
+
+# A stand-in for Snakemake, of its name: all that is looked at of another process.
+PARENT = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+time.sleep(60)
+"""
+# A job with a process of its own; what is printed tells how they are called and how it ended.
+JOB = """
+import os, signal, subprocess, sys, time
+from pipeline.processes import end_with_snakemake
+helper = subprocess.Popen(["sleep", "60"])
+def end(number, frame):
+    print("SIGTERM", flush=True)
+    helper.wait()
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+end_with_snakemake()
+print(os.getpid(), helper.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def parent(tmp_path):
+    """Start the stand-in under a name, with a job; return it and the job's processes."""
+    started = []
+
+    def start(name):
+        script = tmp_path / name
+        script.write_text(PARENT)
+        command = [sys.executable, str(script), JOB]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        family = [psutil.Process(int(number)) for number in process.stdout.readline().split()]
+        started.extend([psutil.Process(process.pid), *family])
+        return process, family
+
+    yield start
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
+def test_a_job_ends_with_its_snakemake(parent):
+    process, family = parent("snakemake")
+    process.kill()
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert process.stdout.read() == "SIGTERM\n"
+
+
+def test_a_job_outlives_what_is_no_snakemake(parent):
+    process, family = parent("nohup")
+    process.kill()
+    time.sleep(2)
+    assert all(member.is_running() for member in family)
+
+
+def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):
+    process, _ = parent("snakemake")
+    seen = psutil.Process(process.pid)
+    assert is_snakemake(seen)
+    process.kill()
+    while seen.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert not is_snakemake(seen)
+    process.wait()
+    assert not is_snakemake(seen)

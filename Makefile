@@ -1,10 +1,12 @@
 # One target a habit. `make demo` and `make test` need only Python >= 3.11 and a C compiler.
 PYTHON ?= python3
 CORES ?= all
+FAULTS ?= 25
+SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm fuzz lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -60,6 +62,10 @@ bench-scale: .venv/installed
 # The report of 3000 mixtures and 12 systems, from the results of a finished demo.
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py results
+
+# A small run killed, starved and damaged at random moments: the table of docs/reliability.md.
+chaos: .venv/installed
+	$(BIN)/python tests/chaos.py --faults $(FAULTS) --seed $(SEED)
 
 # The README's pictures, from a finished run's report: make pictures RESULTS=results
 pictures: .venv/installed

@@ -55,7 +55,7 @@ def refuse_damaged(inputs: Iterable[str]) -> None:
         PipelineError: names it.
     """
     for damage in find_damages(LOGS, inputs):
-        raise PipelineError(f"{damage}: damaged; run the same command again")
+        raise PipelineError(f"{damage}; run the same command again")
 
 
 def one_line(error: PipelineError) -> str:

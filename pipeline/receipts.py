@@ -103,7 +103,7 @@ def _fault(output: Path, made: Sizes) -> str | None:
     if not output.exists():
         return None  # Snakemake sees that by itself
     if made is None:
-        return "was not finished"
+        return "was left unfinished or found damaged"
     for name, size in made.items() if isinstance(made, dict) else [("", made)]:
         path = output / name
         held = path.stat().st_size if path.exists() else 0

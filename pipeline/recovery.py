@@ -38,7 +38,7 @@ def recover(folder: Path, logs: Path, dry: bool) -> Iterator[str]:
     for damage in find_damages(logs):
         if not dry:
             discard(damage.output)
-        yield f"{damage}: damaged, {'would be' if dry else 'is'} made again where it is needed"
+        yield f"{damage}; {'would be' if dry else 'is'} removed, and made again where it is needed"
 
 
 def unlock(locks: Path, runs: Path) -> bool:

@@ -25,17 +25,11 @@ import psutil
 import yaml
 from faults import KINDS, Fault, Scene
 from safetensors.torch import load_file
-from workspace import SMOKE, Workspace
+from workspace import ROOT, Workspace
 
 from pipeline.config import SPLITS
 
-CONFIG = {
-    "shards": 2,
-    "machine": {"save_seconds": 0.5, "loader_workers": 1},
-    "mixtures": {"counts": {"train": 24}},
-    "training": {"epochs": 6},
-    "separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}},
-}
+CONFIG = ROOT / "tests/chaos.yaml"
 MOMENTS = (1, 25)  # seconds into a command, where an untouched run takes a minute
 LIMIT = 600  # seconds that a command may take
 # What tells a person why a run stopped: lines of ours, and of Snakemake.
@@ -70,17 +64,18 @@ class Chaos:
     def prepare(self) -> None:
         """Make a corpus of files, and a run that is left alone."""
         source = Workspace(self.base / "corpus")
-        source.succeed("results/corpora/demo")
+        source.succeed("results/corpora/demo", config=(CONFIG,))
         demo = source / "corpora/demo"
         self.corpus = sorted([*demo.rglob("*.flac"), *demo.rglob("*.wav")])
         subsets = {split: [f"{split}-demo"] for split in SPLITS}
         local = {"speech": str(demo / "LibriSpeech"), "noise": str(demo / "wham_noise")}
         corpora = {"kind": "local", "local": local | {"subsets": subsets}}
-        self.config = self.base / "chaos.yaml"
-        self.config.write_text(yaml.safe_dump(CONFIG | {"corpora": corpora}), encoding="utf-8")
+        overlay = self.base / "corpus.yaml"
+        overlay.write_text(yaml.safe_dump({"corpora": corpora}), encoding="utf-8")
+        self.config = (CONFIG, overlay)
         began = time.monotonic()
         self.untouched = Workspace(self.base / "untouched")
-        self.untouched.succeed(config=(SMOKE, self.config))
+        self.untouched.succeed(config=self.config)
         self.pace = (time.monotonic() - began) / 60
         print(f"An untouched run took {60 * self.pace:.0f} s.\n", flush=True)
         print("| | kind | second | hit | ended | said |\n|---|---|---|---|---|---|", flush=True)
@@ -106,7 +101,7 @@ class Chaos:
         began = time.time()
         with (self.base / "output.txt").open("w+", errors="replace") as output:
             process = psutil.Popen(
-                run.command(config=(SMOKE, self.config)),
+                run.command(config=self.config),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -72,7 +72,7 @@ def test_what_a_killed_job_left_was_not_finished():
     open_receipt("results/logs/job.log", [TABLE])
     assert damages() == []
     write(TABLE)
-    assert damages() == [f"{TABLE}: was not finished"]
+    assert damages() == [f"{TABLE}: was left unfinished or found damaged"]
 
 
 def test_only_what_is_asked_for():
@@ -122,7 +122,7 @@ def test_distrust_is_of_the_folder_that_a_message_begins_with(tmp_path):
     assert distrust(LOGS, f"model.safetensors: gives NaN for {path}") is None
     assert distrust(LOGS, f"{tmp_path.resolve()}/{SHARD}0/a.wav: truncated") is None
     assert distrust(LOGS, f"{path}: truncated") == Path(SHARD)
-    assert damages() == [f"{SHARD}: was not finished"]
+    assert damages() == [f"{SHARD}: was left unfinished or found damaged"]
 
 
 def test_a_thousand_receipts_are_read_in_a_moment():

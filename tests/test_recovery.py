@@ -60,7 +60,7 @@ def said(dry=False):
     return list(recover(FOLDER, LOGS, dry))
 
 
-DAMAGED = f"{TABLE}: 1 of 3 bytes are there: damaged, is made again where it is needed"
+DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and made again where it is needed"
 
 
 def test_what_is_damaged_is_removed():
@@ -70,7 +70,7 @@ def test_what_is_damaged_is_removed():
 
 
 def test_a_dry_run_only_says_it(other):
-    assert said(dry=True) == [DAMAGED.replace("is made", "would be made")]
+    assert said(dry=True) == [DAMAGED.replace("is removed", "would be removed")]
     assert TABLE.exists() and not FOLDER.exists()
 
 

@@ -66,11 +66,10 @@ def _infer(
     run, device = _runner(weights, len(names), setting)
     estimates: list[dict[str, Any]] = []
     latencies: list[dict[str, Any]] = []
-    for mixture_id, path in tqdm(
-        zip(table["mixture_id"], inputs, strict=True), out.name, len(table), disable=None
-    ):
+    items = zip(table["mixture_id"], inputs, table["length"], strict=True)
+    for mixture_id, path, samples in tqdm(items, out.name, len(table), disable=None):
         began = time.perf_counter()
-        mixture = audio.read_at(path, setting.sample_rate)
+        mixture = audio.read_at(path, setting.sample_rate, samples=samples)
         read = time.perf_counter() - began
         if not latencies:
             _warm_up(run, mixture, setting.inference.warmup)

@@ -135,7 +135,8 @@ class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = self.rows[index]
         columns = ["input_path", *self.examples.targets, "noisy_path"]
-        signals = [audio.read_at(row[c], self.examples.sample_rate) for c in columns]
+        rate, samples = self.examples.sample_rate, int(row["length"])
+        signals = [audio.read_at(row[c], rate, samples=samples) for c in columns]
         stacked = torch.from_numpy(np.stack(signals))
         return stacked[0], stacked[1:-1], stacked[-1]
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 WEIGHTS = "models/denoisers/conv_tasnet/model.safetensors"
+SCORES = "scores/scores.csv"
 LONGER = (
     "--config",
     "denoisers={conv_tasnet: {training: {epochs: 40}}}",
@@ -52,7 +53,6 @@ def test_a_shard_killed_in_rendering_is_made_again(finished, tmp_path):
     shard = killed / "mixtures/train/1-of-1"
     kill_once(killed, lambda: len(list(shard.glob("s1/*.wav"))) > 5, *target)
     assert len(list(shard.glob("s1/*.wav"))) < 150 and not (shard / "index.csv").exists()
-    killed.succeed("--unlock")
     killed.succeed(*target)
     made = wavs(killed / "mixtures/train")
     assert len(made) == 6 * 150 and made == wavs(whole / "mixtures/train")
@@ -63,7 +63,6 @@ def test_killed_and_run_again_ends_at_the_same_weights(finished, tmp_path):
     whole, killed = finished.copy(tmp_path / "whole"), finished.copy(tmp_path / "killed")
     whole.succeed(TARGET, *LONGER)
     kill_once_saved(killed)
-    killed.succeed("--unlock")
     assert "resuming from" in killed.succeed(TARGET, *LONGER)
 
     expected, resumed = load_file(whole / WEIGHTS), load_file(killed / WEIGHTS)
@@ -78,7 +77,6 @@ def test_killed_and_run_again_ends_at_the_same_weights(finished, tmp_path):
 def test_an_unfinished_training_of_another_configuration_is_refused(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
     kill_once_saved(workspace)
-    workspace.succeed("--unlock")
     other = (
         "--config",
         "denoisers={conv_tasnet: {training: {epochs: 9}}}",
@@ -87,3 +85,34 @@ def test_an_unfinished_training_of_another_configuration_is_refused(finished, tm
     done = workspace.run(TARGET, *other)
     assert done.returncode != 0
     assert "training of another configuration (differs in training.epochs)" in done.stderr
+
+
+def test_what_was_damaged_is_made_again(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "run")
+    whole = {name: (finished / name).read_bytes() for name in ("mixtures/dev/mixtures.csv", SCORES)}
+    (workspace / "mixtures/dev/1-of-1/index.csv").write_text("mixture_id")
+    (workspace / SCORES).write_bytes(b"")
+    said = workspace.succeed("results/mixtures/dev/mixtures.csv")
+    assert workspace.jobs(f"results/{SCORES}") == {"aggregate": 1}  # dev is as it was
+    workspace.succeed(f"results/{SCORES}")
+    assert "results/mixtures/dev/1-of-1: 10 of " in said
+    assert f"results/{SCORES}: 0 of {len(whole[SCORES])} bytes are there; is removed" in said
+    assert {name: (workspace / name).read_bytes() for name in whole} == whole
+
+
+def test_a_wav_cut_short_is_made_again(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "run")
+    [*_, wav] = sorted((workspace / "mixtures/test/1-of-1/s1").iterdir())
+    whole = wav.read_bytes()
+    wav.write_bytes(whole[:1000])
+    shutil.rmtree(workspace / "scores/signal/mixture")  # nothing else would read it again
+    (workspace / SCORES).unlink()
+    done = workspace.run(f"results/{SCORES}")
+    assert done.returncode != 0
+    part = "results/mixtures/test/1-of-1"
+    assert f"s1/{wav.name}: truncated, 956 of" in done.stderr
+    assert f"run the same command again, which makes {part} again" in done.stderr
+    assert f"{part}: was left unfinished or found damaged; is removed" in workspace.succeed(
+        "mixtures"
+    )
+    assert wav.read_bytes() == whole

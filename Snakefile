@@ -50,7 +50,11 @@ rule corpora:
 
 rule mixtures:
     input:
-        expand("results/mixtures/{split}/mixtures.csv", split=SPLITS),
+        expand(
+            "results/mixtures/{split}/{made}",
+            split=SPLITS,
+            made=["mixtures.csv", "metadata"],
+        ),
 
 
 rule denoisers:

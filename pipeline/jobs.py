@@ -64,8 +64,12 @@ def one_line(error: PipelineError) -> str:
     return str(error).splitlines()[-1].removeprefix(kind)
 
 
-def cause_of(error: OSError) -> str | None:
-    """The line for a full disk or a lack of permission, else None."""
+def cause_of(error: Exception) -> str | None:
+    """The line for what a machine may do to any job, else None."""
+    if str(error).startswith("DataLoader worker"):
+        return "a process of this job was killed, perhaps for want of memory; run again"
+    if not isinstance(error, OSError):
+        return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or Path.cwd()}: the disk is full; free some space, run again"
     if error.errno in (errno.EACCES, errno.EROFS):
@@ -81,7 +85,7 @@ def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
         error = damage
     if isinstance(error, PipelineError):
         logging.error(_with_cure(one_line(error)))
-    elif isinstance(error, OSError) and (cause := cause_of(error)):
+    elif cause := cause_of(error):
         logging.error(cause)
     else:
         logging.exception("an error of the program, please report it", exc_info=error)

@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import pandas as pd
 import psutil
+import torch
 import yaml
 from faults import KINDS, Fault, Scene
 from safetensors.torch import load_file
@@ -40,15 +41,18 @@ CAUSE = re.compile(
     re.MULTILINE,
 )
 TRACE = "Traceback (most recent call last)"
-ESTIMATES = "estimates/**/estimates.csv"
 FITTED = "INFO best epoch"  # a training went to its end, or was at its end
-# What a run ends in, beside the weights and curves of its models.
-TABLES = [
-    "corpora/speech.csv",
-    "corpora/noise.csv",
-    *[f"mixtures/{split}/mixtures.csv" for split in SPLITS],
-    *[f"scores/{name}.csv" for name in ("scores", "summary", "comparisons")],
-]
+# What a run ends in: what the target `all` asks for.
+WEIGHTS = "models/**/model.safetensors"
+TABLES = (
+    "corpora/*.csv",
+    "mixtures/*/mixtures.csv",
+    "mixtures/*/metadata/**/*.csv",
+    "models/**/history.csv",
+    "estimates/denoised/*/test/estimates.csv",
+    "estimates/separated/*/*/*/estimates.csv",
+    "scores/*.csv",
+)
 
 
 @dataclass
@@ -97,9 +101,9 @@ class Chaos:
 
     def done_after_a_command(self, run: Workspace, faults: int) -> bool:
         """Run the command once, struck as long as there are faults to do."""
-        finished = [str(Path(file).parent) for file in made(run, "models/**/model.safetensors")]
+        finished = [str(Path(file).parent) for file in made(run, WEIGHTS)]
         began = time.time()
-        with (self.base / "output.txt").open("w+", errors="replace") as output:
+        with TemporaryFile("w+", errors="replace") as output:  # elsewhere: its disk may be full
             process = psutil.Popen(
                 run.command(config=self.config),
                 stdout=output,
@@ -157,9 +161,10 @@ def cause(text: str) -> str:
     return next(filter(None, found.groupdict().values()), "") if found else ""
 
 
-def made(run: Workspace, pattern: str) -> list[str]:
+def made(run: Workspace, *patterns: str) -> list[str]:
     """Files of a run."""
-    return sorted(str(path.relative_to(run / "")) for path in (run / "").glob(pattern))
+    found = (path for pattern in patterns for path in (run / "").glob(pattern))
+    return sorted(str(path.relative_to(run / "")) for path in found)
 
 
 def fitted(run: Workspace, model: str) -> float:
@@ -172,17 +177,23 @@ def fitted(run: Workspace, model: str) -> float:
 
 def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
     """Names of weights, curves, manifests and scores that are not the same."""
-    for name in made(expected, "models/**/model.safetensors"):
-        tensors, others = load_file(expected / name), load_file(found / name)
-        if any(not tensors[key].equal(others[key]) for key in tensors):
+    for name in made(expected, WEIGHTS, *TABLES):
+        if not (found / name).exists():
+            yield f"{name}: missing"
+        elif name.endswith(".csv"):
+            if not curve(expected / name).equals(curve(found / name)):
+                yield f"{name}: another table"
+        elif not same(load_file(expected / name), load_file(found / name)):
             yield f"{name}: other weights"
-    for name in [*TABLES, *made(expected, "models/**/history.csv"), *made(expected, ESTIMATES)]:
-        tables = [
-            pd.read_csv(run / name).drop(columns="seconds", errors="ignore")
-            for run in (expected, found)
-        ]
-        if not tables[0].equals(tables[1]):
-            yield f"{name}: another table"
+
+
+def curve(path: Path) -> pd.DataFrame:
+    """A table without what is of the clock."""
+    return pd.read_csv(path).drop(columns="seconds", errors="ignore")
+
+
+def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return all(tensors[name].equal(others[name]) for name in tensors)
 
 
 @contextmanager

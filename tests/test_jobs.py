@@ -128,3 +128,14 @@ def test_an_error_out_of_a_loader_s_worker_is_one_line(run):
     trace = "Caught PipelineError in DataLoader worker process 0.\\nOriginal Traceback:\\n"
     error = f"{trace}pipeline.errors.PipelineError: a.wav: is empty"
     assert_one_line(run(f"raise PipelineError('{error}')"), "a.wav: is empty")
+
+
+def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
+    job = run(
+        "from torch.utils.data import DataLoader",
+        "class Fatal(list):",
+        "    def __getitem__(self, index):",
+        "        os.kill(os.getpid(), 9)",
+        "list(DataLoader(Fatal([0]), num_workers=1))",
+    )
+    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")

@@ -1,0 +1,12 @@
+"""The short form of `make chaos`."""
+
+import subprocess
+import sys
+
+from workspace import ROOT
+
+
+def test_a_run_ends_the_same_after_four_faults():
+    command = [sys.executable, str(ROOT / "tests/chaos.py"), "--faults", "4", "--seed", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout + done.stderr

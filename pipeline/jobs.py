@@ -35,6 +35,7 @@ def job(snakemake: Any) -> Iterator[None]:
         handlers=[logging.FileHandler(log, mode="a"), logging.StreamHandler()],
         force=True,
     )
+    logging.raiseExceptions = False  # on a full disk every line would be a trace
     logging.captureWarnings(True)
     for message in UNTRUE_WARNINGS:
         warnings.filterwarnings("ignore", message=message)

@@ -1,10 +1,13 @@
 """What is mended as a run starts: the lock of a killed one, and outputs damaged since."""
 
 import atexit
+import errno
+import logging
 import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from pipeline.receipts import discard, find_damages
 
 # `-n`, also among other short options, and what argparse takes for `--dry-run`.
 DRY_RUN = re.compile(r"-[eFfknpqt]*n[eFfknpqt]*|--dry.*")
+
+FULL = 1 << 20  # bytes
 
 
 def is_dry_run(arguments: Sequence[str]) -> bool:
@@ -29,10 +34,15 @@ def recover(folder: Path, logs: Path, dry: bool) -> Iterator[str]:
         folder: Snakemake's own, `.snakemake`.
         logs: that of the logs and receipts of all jobs.
         dry: whether to only say it.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
     """
     locks, runs = folder / "locks", folder / "runs"
-    if not dry and unlock(locks, runs):
-        yield f"{Path.cwd()}: the run before was killed; its lock is removed"
+    if not dry:
+        watch_disk(Path.cwd())
+        if unlock(locks, runs):
+            yield f"{Path.cwd()}: the run before was killed; its lock is removed"
     if any(locks.glob("*.lock")):
         return  # Snakemake itself refuses, and says how to unlock
     for damage in find_damages(logs):
@@ -60,6 +70,30 @@ def unlock(locks: Path, runs: Path) -> bool:
     for run in others:
         run.unlink(missing_ok=True)
     return locked
+
+
+def watch_disk(folder: Path) -> None:
+    """Refuse a full disk, and say as the run ends that it is full, if it is.
+
+    Snakemake tells of the files of its own that it could not write, with a trace.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if is_full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    logging.raiseExceptions = False  # or every line of its log is another trace
+    atexit.register(_say_if_full, folder)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written on the disk of a folder."""
+    return shutil.disk_usage(folder).free < FULL
+
+
+def _say_if_full(folder: Path) -> None:
+    if is_full(folder):
+        print(f"error: {folder}: the disk is full; free some space, run again", file=sys.stderr)
 
 
 def _was_killed(run: Path) -> bool:

@@ -1,9 +1,11 @@
 # Denoise, then separate: corpora -> mixtures -> training -> inference -> evaluation -> report.
+import logging
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.12")
+logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
 
 
 configfile: Path(workflow.basedir, "config.yaml")

@@ -2,7 +2,6 @@
 
 import atexit
 import errno
-import logging
 import os
 import re
 import shutil
@@ -75,14 +74,13 @@ def unlock(locks: Path, runs: Path) -> bool:
 def watch_disk(folder: Path) -> None:
     """Refuse a full disk, and say as the run ends that it is full, if it is.
 
-    Snakemake tells of the files of its own that it could not write, with a trace.
+    Snakemake tells of the files of its own that it could not write.
 
     Raises:
         OSError: the disk is full.
     """
     if is_full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    logging.raiseExceptions = False  # or every line of its log is another trace
     atexit.register(_say_if_full, folder)
 
 
@@ -92,7 +90,7 @@ def is_full(folder: Path) -> bool:
 
 
 def _say_if_full(folder: Path) -> None:
-    if is_full(folder):
+    if folder.exists() and is_full(folder):
         print(f"error: {folder}: the disk is full; free some space, run again", file=sys.stderr)
 
 

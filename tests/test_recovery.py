@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.jobs import cause_of
 from pipeline.receipts import close_receipt, open_receipt
-from pipeline.recovery import is_dry_run, recover
+from pipeline.recovery import is_dry_run, is_full, recover, watch_disk
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
@@ -141,3 +142,11 @@ def test_a_run_that_ends_takes_its_note_back(tmp_path):
 )
 def test_dry_runs_are_known(arguments, dry):
     assert is_dry_run(arguments.split()) == dry
+
+
+def test_a_full_disk_is_refused():
+    full = Path("/proc")  # has no room for anybody's files
+    assert is_full(full) and not is_full(Path.cwd())
+    with pytest.raises(OSError) as caught:
+        watch_disk(full)
+    assert cause_of(caught.value) == "/proc: the disk is full; free some space, run again"

@@ -56,6 +56,7 @@ def unlock(locks: Path, runs: Path) -> bool:
     Every run notes itself in `runs` before it locks, and takes that back as it ends. A lock is
     left over where all others that are noted were killed, on this machine.
     """
+    runs = runs.absolute()  # Snakemake leaves the folder before it ends
     runs.mkdir(parents=True, exist_ok=True)
     # The time tells it from a killed run of the same number.
     own = runs / f"{socket.gethostname()}.{os.getpid()}.{psutil.Process().create_time():.0f}"

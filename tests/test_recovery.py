@@ -123,7 +123,7 @@ def test_a_killed_run_had_the_number_of_this_process():
 
 def test_a_run_that_ends_takes_its_note_back(tmp_path):
     script = tmp_path / "snakemake"
-    script.write_text(RUN.replace("time.sleep(60)", ""))
+    script.write_text(RUN.replace("time.sleep(60)", "import os; os.chdir('/')"))
     subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.DEVNULL)
     assert list((FOLDER / "runs").iterdir()) == []
 

@@ -32,6 +32,7 @@ def test_a_second_run_is_refused_and_disturbs_nothing(workspace):
     assert "Directory cannot be locked" in second.stderr
     assert "can be removed with the --unlock argument" in second.stderr
     assert first.wait(300) == 0
+    assert not list((workspace.folder / ".snakemake/runs").iterdir())
     assert workspace.jobs(TARGET) == {}
 
 

@@ -31,7 +31,7 @@ from workspace import ROOT, Workspace
 from pipeline.config import SPLITS
 
 CONFIG = ROOT / "tests/chaos.yaml"
-MOMENTS = (1, 15)  # seconds into a command, where an untouched run takes a minute
+MOMENTS = (1, 10)  # seconds into a command, where an untouched run takes a minute
 LIMIT = 600  # seconds that a command may take
 # What tells a person why a run stopped: lines of ours, and of Snakemake.
 CAUSE = re.compile(

@@ -26,7 +26,8 @@ def end_with_snakemake() -> None:
     """End this process soon after one of the Snakemakes above it has gone.
 
     Jobs outlive a main process that is killed, and would write beside those of the next run.
-    They get SIGTERM, which a training takes as the order to save its state.
+    They get SIGTERM, which a training takes as the order to save its state. Workers that load
+    data and the ranks of a training look after their own parent.
     """
     above = [process for process in psutil.Process().parents() if is_snakemake(process)]
     threading.Thread(target=_watch, args=(above,), daemon=True).start()
@@ -36,6 +37,4 @@ def _watch(above: list[psutil.Process]) -> None:
     while all(process.is_running() and is_snakemake(process) for process in above):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     logging.error("the Snakemake that started this job is gone; run the same command again")
-    for child in psutil.Process().children(recursive=True):
-        child.terminate()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -14,25 +14,23 @@ import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 time.sleep(60)
 """
-# A job with a process of its own; what is printed tells how they are called and how it ended.
+# A job; what is printed tells how it is called and how it ended.
 JOB = """
-import os, signal, subprocess, sys, time
+import os, signal, sys, time
 from pipeline.processes import end_with_snakemake
-helper = subprocess.Popen(["sleep", "60"])
 def end(number, frame):
     print("SIGTERM", flush=True)
-    helper.wait()
     sys.exit()
 signal.signal(signal.SIGTERM, end)
 end_with_snakemake()
-print(os.getpid(), helper.pid, flush=True)
+print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
 def parent(tmp_path):
-    """Start the stand-in under a name, with a job; return it and the job's processes."""
+    """Start the stand-in under a name, with a job; return both."""
     started = []
 
     def start(name):
@@ -40,9 +38,9 @@ def parent(tmp_path):
         script.write_text(PARENT)
         command = [sys.executable, str(script), JOB]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        family = [psutil.Process(int(number)) for number in process.stdout.readline().split()]
-        started.extend([psutil.Process(process.pid), *family])
-        return process, family
+        job = psutil.Process(int(process.stdout.readline()))
+        started.extend([psutil.Process(process.pid), job])
+        return process, job
 
     yield start
     for process in started:
@@ -52,17 +50,17 @@ def parent(tmp_path):
 
 
 def test_a_job_ends_with_its_snakemake(parent):
-    process, family = parent("snakemake")
+    process, job = parent("snakemake")
     process.kill()
-    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert psutil.wait_procs([job], timeout=10)[1] == []
     assert process.stdout.read() == "SIGTERM\n"
 
 
 def test_a_job_outlives_what_is_no_snakemake(parent):
-    process, family = parent("nohup")
+    process, job = parent("nohup")
     process.kill()
     time.sleep(2)
-    assert all(member.is_running() for member in family)
+    assert job.is_running()
 
 
 def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):

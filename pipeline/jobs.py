@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import multiprocessing
+import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -47,6 +49,8 @@ def job(snakemake: Any) -> Iterator[None]:
         close_receipt(receipt)
     except Exception as error:
         _fail(error, snakemake.input)
+    finally:
+        _end_workers()
 
 
 def refuse_damaged(inputs: Iterable[str]) -> None:
@@ -57,6 +61,13 @@ def refuse_damaged(inputs: Iterable[str]) -> None:
     """
     for damage in find_damages(LOGS, inputs):
         raise PipelineError(f"{damage}; run the same command again")
+
+
+def _end_workers() -> None:
+    """Kill what may ignore SIGTERM, as a loader's workers do: Python waits for its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises an error for a killed worker
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def one_line(error: PipelineError) -> str:

@@ -139,3 +139,15 @@ def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
         "list(DataLoader(Fatal([0]), num_workers=1))",
     )
     assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+
+
+def test_a_job_that_fails_does_not_wait_for_a_worker_that_ignores_signals(run):
+    job = run(
+        "import signal",
+        "from torch.utils.data import DataLoader",
+        "deaf = lambda worker: signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "items = iter(DataLoader([0] * 99, num_workers=1, worker_init_fn=deaf))",
+        "next(items)",
+        "raise PipelineError('stop')",
+    )
+    assert_one_line(job, "stop")

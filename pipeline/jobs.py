@@ -72,8 +72,10 @@ def _end_workers() -> None:
 
 def one_line(error: PipelineError) -> str:
     """What an error says, also where a loader's worker hands it on, at the end of its trace."""
-    kind = f"{type(error).__module__}.{type(error).__qualname__}: "
-    return str(error).splitlines()[-1].removeprefix(kind)
+    *trace, last = str(error.args[0]).splitlines()
+    if not trace or not trace[0].startswith("Caught "):
+        return str(error)
+    return last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")
 
 
 def cause_of(error: Exception) -> str | None:

@@ -79,10 +79,17 @@ def discard(output: Path) -> None:
     if output.is_dir():
         shutil.rmtree(output, ignore_errors=True)
     output.unlink(missing_ok=True)
-    if SHARD.fullmatch(output.name):
-        whole = output.parent
-        for joined in (*whole.glob("*.csv"), whole.with_name(f"{whole.name}.csv")):
-            joined.unlink(missing_ok=True)
+    for joined in _joined(output):
+        joined.unlink()
+
+
+def _joined(output: Path) -> list[Path]:
+    """Manifests that joined a shard with others, as far as they are there."""
+    if not SHARD.fullmatch(output.name):
+        return []
+    whole = output.parent
+    beside = whole.with_name(f"{whole.name}.csv")
+    return [*whole.glob("*.csv"), *([beside] if beside.exists() else [])]
 
 
 def _receipts(logs: Path) -> Iterator[tuple[Path, dict[str, Sizes]]]:
@@ -100,10 +107,10 @@ def _sizes(output: Path) -> Sizes:
 
 
 def _fault(output: Path, made: Sizes) -> str | None:
-    if not output.exists():
-        return None  # Snakemake sees that by itself
-    if made is None:
+    if made is None and (output.exists() or _joined(output)):
         return "was left unfinished or found damaged"
+    if made is None or not output.exists():
+        return None  # Snakemake sees that by itself
     for name, size in made.items() if isinstance(made, dict) else [("", made)]:
         path = output / name
         held = path.stat().st_size if path.exists() else 0

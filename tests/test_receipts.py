@@ -75,6 +75,14 @@ def test_what_a_killed_job_left_was_not_finished():
     assert damages() == [f"{TABLE}: was left unfinished or found damaged"]
 
 
+def test_an_unfinished_shard_below_an_older_manifest_is_missed():
+    open_receipt("results/logs/job.log", [SHARD])
+    write(TABLE)
+    assert damages() == [f"{SHARD}: was left unfinished or found damaged"]
+    discard(Path(SHARD))
+    assert not Path(TABLE).exists() and damages() == []
+
+
 def test_only_what_is_asked_for():
     make(TABLE, SHARD)
     write(TABLE, "")

@@ -2,8 +2,6 @@
 
 import errno
 import logging
-import multiprocessing
-import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -12,12 +10,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.errors import PipelineError
-from pipeline.processes import end_with_snakemake
+from pipeline.processes import end_with_snakemake, end_workers
 from pipeline.receipts import close_receipt, distrust, find_damages, open_receipt
 
-# Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, and a resumed
-# training goes on at the item it was at.
-UNTRUE_WARNINGS = ("pkg_resources is deprecated", ".*your dataloader is not resumable")
+# Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, a resumed
+# training goes on at the item it was at and in its folder, a cluster is no concern of Lightning's.
+UNTRUE_WARNINGS = (
+    "pkg_resources is deprecated",
+    ".*your dataloader is not resumable",
+    "Checkpoint directory .* exists and is not empty",
+    "The `srun` command is available",
+    ".*LeafSpec.* is deprecated",
+)
 # Where all jobs keep logs and receipts, from the working folder.
 LOGS = Path("results/logs")
 
@@ -39,18 +43,23 @@ def job(snakemake: Any) -> Iterator[None]:
     )
     logging.raiseExceptions = False  # on a full disk every line would be a trace
     logging.captureWarnings(True)
-    for message in UNTRUE_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)
+    pass_over_untrue_warnings()
     end_with_snakemake()
     try:
-        receipt = open_receipt(log, snakemake.output)
+        receipt = open_receipt(log, snakemake.input, snakemake.output)
         refuse_damaged(snakemake.input)
         yield
         close_receipt(receipt)
     except Exception as error:
         _fail(error, snakemake.input)
     finally:
-        _end_workers()
+        end_workers()
+
+
+def pass_over_untrue_warnings() -> None:
+    """Do not show `UNTRUE_WARNINGS`."""
+    for message in UNTRUE_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def refuse_damaged(inputs: Iterable[str]) -> None:
@@ -61,13 +70,6 @@ def refuse_damaged(inputs: Iterable[str]) -> None:
     """
     for damage in find_damages(LOGS, inputs):
         raise PipelineError(f"{damage}; run the same command again")
-
-
-def _end_workers() -> None:
-    """Kill what may ignore SIGTERM, as a loader's workers do: Python waits for its end."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises an error for a killed worker
-    for process in multiprocessing.active_children():
-        process.kill()
 
 
 def one_line(error: PipelineError) -> str:

@@ -1,6 +1,7 @@
 """Snakemake's processes: whether one is still there, and jobs that end with theirs."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -31,6 +32,13 @@ def end_with_snakemake() -> None:
     """
     above = [process for process in psutil.Process().parents() if is_snakemake(process)]
     threading.Thread(target=_watch, args=(above,), daemon=True).start()
+
+
+def end_workers() -> None:
+    """Kill what may ignore SIGTERM, as a loader's workers do: Python would wait for its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises an error for a killed worker
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _watch(above: list[psutil.Process]) -> None:

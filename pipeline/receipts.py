@@ -1,11 +1,10 @@
-"""Receipts: what every job made and how large, so that damage done afterwards is found.
+"""Receipts: what every job made, of what and how large, so that damage done since is found.
 
-A job keeps its receipt beside its log: output to size in bytes, for a folder that of each CSV
-inside, and null as long as it is not finished. The length of a WAV stands in such a CSV.
+A job keeps its receipt beside its log: its inputs, and output to size in bytes, for a folder that
+of each CSV inside, and null as long as it is not finished. How long a WAV is stands in its CSV.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from glob import escape
@@ -15,9 +14,20 @@ from typing import NamedTuple
 from pipeline.files import read_json, write_json
 
 SUFFIX = ".outputs.json"
-SHARD = re.compile(r"\d+-of-\d+")
 
 Sizes = int | dict[str, int] | None
+
+
+class Receipt(NamedTuple):
+    """What one job made, or is making, of what."""
+
+    path: Path
+    inputs: list[str]
+    outputs: dict[str, Sizes]
+
+    def write(self) -> None:
+        """Write it atomically."""
+        write_json(self.path, {"inputs": self.inputs, "outputs": self.outputs})
 
 
 class Damage(NamedTuple):
@@ -30,19 +40,20 @@ class Damage(NamedTuple):
         return f"{self.output}: {self.reason}"
 
 
-def open_receipt(log: Path | str, outputs: Iterable[str]) -> Path:
-    """Note that a job has begun and clear away what a killed one left; return its receipt."""
-    for output in map(Path, outputs):
+def open_receipt(log: Path | str, inputs: Iterable[str], outputs: Iterable[str]) -> Receipt:
+    """Note that a job has begun, and clear away what a killed one left."""
+    receipt = Receipt(Path(log).with_suffix(SUFFIX), list(inputs), dict.fromkeys(outputs))
+    for output in map(Path, receipt.outputs):
         for part in output.parent.glob(f".{escape(output.name)}.*.part"):
             part.unlink(missing_ok=True)
-    receipt = Path(log).with_suffix(SUFFIX)
-    write_json(receipt, dict.fromkeys(outputs))
+    receipt.write()
     return receipt
 
 
-def close_receipt(receipt: Path) -> None:
+def close_receipt(receipt: Receipt) -> None:
     """Note the sizes of what a job has made."""
-    write_json(receipt, {output: _sizes(Path(output)) for output in read_json(receipt)})
+    made = {output: _sizes(Path(output)) for output in receipt.outputs}
+    receipt._replace(outputs=made).write()
 
 
 def find_damages(logs: Path, among: Iterable[str] | None = None) -> list[Damage]:
@@ -55,10 +66,34 @@ def find_damages(logs: Path, among: Iterable[str] | None = None) -> list[Damage]
     asked = None if among is None else set(among)
     return [
         Damage(Path(output), reason)
-        for _, sizes in _receipts(logs)
-        for output, size in sizes.items()
+        for receipt in _receipts(logs)
+        for output, size in receipt.outputs.items()
         if (asked is None or output in asked) and (reason := _fault(Path(output), size))
     ]
+
+
+def find_stale(logs: Path, damages: Iterable[Damage]) -> list[Path]:
+    """Outputs that are there and were made, by however many steps, of what is to be made again.
+
+    That is what is damaged, and what a job did not finish, of which often nothing is there:
+    Snakemake removes it before the job. It asks for what is missing only where something newer
+    is to be made of it, and would leave what older jobs made of the one before.
+    """
+    receipts = list(_receipts(logs))
+    again = {str(damage.output) for damage in damages}
+    again.update(*map(_unfinished, receipts))
+    begun = set(again)
+    while (
+        found := {
+            name
+            for receipt in receipts
+            if not again.isdisjoint(receipt.inputs)
+            for name in receipt.outputs
+        }
+        - again
+    ):
+        again |= found
+    return sorted(path for path in map(Path, again - begun) if path.exists())
 
 
 def distrust(logs: Path, message: str) -> Path | None:
@@ -66,38 +101,37 @@ def distrust(logs: Path, message: str) -> Path | None:
 
     The next run makes it again; other jobs of this one may still be reading it.
     """
-    for receipt, sizes in _receipts(logs):
-        for output in sizes:
+    for receipt in _receipts(logs):
+        for output in receipt.outputs:
             if Path(output).is_dir() and message.startswith(f"{Path(output).resolve()}/"):
-                write_json(receipt, sizes | {output: None})
+                receipt._replace(outputs=receipt.outputs | {output: None}).write()
                 return Path(output)
     return None
 
 
 def discard(output: Path) -> None:
-    """Remove an output; with a shard of a loop also the manifests that joined it."""
+    """Remove an output, a file or a folder."""
     if output.is_dir():
         shutil.rmtree(output, ignore_errors=True)
     output.unlink(missing_ok=True)
-    for joined in _joined(output):
-        joined.unlink()
 
 
-def _joined(output: Path) -> list[Path]:
-    """Manifests that joined a shard with others, as far as they are there."""
-    if not SHARD.fullmatch(output.name):
-        return []
-    whole = output.parent
-    beside = whole.with_name(f"{whole.name}.csv")
-    return [*whole.glob("*.csv"), *([beside] if beside.exists() else [])]
-
-
-def _receipts(logs: Path) -> Iterator[tuple[Path, dict[str, Sizes]]]:
-    for receipt in sorted(logs.rglob(f"*{SUFFIX}")):
+def _receipts(logs: Path) -> Iterator[Receipt]:
+    for path in sorted(logs.rglob(f"*{SUFFIX}")):
         try:
-            yield receipt, read_json(receipt)
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            yield Receipt(path, **read_json(path))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
             continue  # of a job that has just begun again, or itself torn
+
+
+def _unfinished(receipt: Receipt) -> set[str]:
+    """Outputs of a job that had begun, or was about to: with them Snakemake removes its log."""
+    log = receipt.path.with_name(receipt.path.name.removesuffix(SUFFIX) + ".log")
+    return {
+        name
+        for name, size in receipt.outputs.items()
+        if size is None or not (log.exists() or Path(name).exists())
+    }
 
 
 def _sizes(output: Path) -> Sizes:
@@ -107,10 +141,10 @@ def _sizes(output: Path) -> Sizes:
 
 
 def _fault(output: Path, made: Sizes) -> str | None:
-    if made is None and (output.exists() or _joined(output)):
-        return "was left unfinished or found damaged"
-    if made is None or not output.exists():
+    if not output.exists():
         return None  # Snakemake sees that by itself
+    if made is None:
+        return "was left unfinished or found damaged"
     for name, size in made.items() if isinstance(made, dict) else [("", made)]:
         path = output / name
         held = path.stat().st_size if path.exists() else 0

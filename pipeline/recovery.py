@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.processes import is_snakemake
-from pipeline.receipts import discard, find_damages
+from pipeline.receipts import discard, find_damages, find_stale
 
 # `-n`, also among other short options, and what argparse takes for `--dry-run`.
 DRY_RUN = re.compile(r"-[eFfknpqt]*n[eFfknpqt]*|--dry.*")
@@ -44,10 +44,15 @@ def recover(folder: Path, logs: Path, dry: bool) -> Iterator[str]:
             yield f"{Path.cwd()}: the run before was killed; its lock is removed"
     if any(locks.glob("*.lock")):
         return  # Snakemake itself refuses, and says how to unlock
-    for damage in find_damages(logs):
-        if not dry:
-            discard(damage.output)
-        yield f"{damage}; {'would be' if dry else 'is'} removed, and made again where it is needed"
+    damages = find_damages(logs)
+    stale = find_stale(logs, damages)
+    for output in () if dry else [*(damage.output for damage in damages), *stale]:
+        discard(output)
+    fate = f"{'would be' if dry else 'is'} removed, and made again where it is needed"
+    for damage in damages:
+        yield f"{damage}; {fate}"
+    if stale:
+        yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
 
 
 def unlock(locks: Path, runs: Path) -> bool:

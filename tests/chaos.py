@@ -41,7 +41,9 @@ CAUSE = re.compile(
     re.MULTILINE,
 )
 TRACE = "Traceback (most recent call last)"
-FITTED = "INFO best epoch"  # a training went to its end, or was at its end
+FITTED = "INFO best epoch"  # a training went to its end
+RESTORED = "this training has ended before"
+PATIENCE = 3  # commands in a row that nothing strikes and that fail all the same
 # What a run ends in: what the target `all` asks for.
 WEIGHTS = "models/**/model.safetensors"
 TABLES = (
@@ -91,8 +93,12 @@ class Chaos:
         while self.struck < faults:
             number, before, commands = number + 1, self.struck, 1
             run = Workspace(self.base / f"run-{number}")
+            self.failures = 0
             while not self.done_after_a_command(run, faults):
                 commands += 1
+                if self.failures == PATIENCE:
+                    self.problems.append(f"run {number}: does not end")
+                    break
             for problem in differences(self.untouched, run):
                 self.problems.append(f"run {number}: {problem}")
             shutil.rmtree(run.folder)
@@ -125,6 +131,7 @@ class Chaos:
                 "|", " | ".join(map(str, row)).replace(str(run.folder) + "/", ""), "|", flush=True
             )
         self.judge(fault, code, text, [m for m in finished if fitted(run, m) > began])
+        self.failures = 0 if fault else self.failures + 1
         return code == 0 and fault is None
 
     def strike(self, process: psutil.Popen, run: Workspace) -> tuple[Fault, float] | None:
@@ -171,8 +178,8 @@ def fitted(run: Workspace, model: str) -> float:
     """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
     name = model.removeprefix("models/")
     log = run / "logs/training" / f"{name.replace('s/', '_', 1).replace('/', '_')}.log"
-    ended = log.exists() and FITTED in log.read_text(encoding="utf-8")
-    return log.stat().st_mtime if ended else 0
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    return log.stat().st_mtime if text.rfind(FITTED) > text.rfind(RESTORED) else 0
 
 
 def differences(expected: Workspace, found: Workspace) -> Iterator[str]:

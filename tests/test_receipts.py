@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import read_json
-from pipeline.receipts import close_receipt, discard, distrust, find_damages, open_receipt
+from pipeline.receipts import (
+    close_receipt,
+    discard,
+    distrust,
+    find_damages,
+    find_stale,
+    open_receipt,
+)
 
 LOGS = Path("results/logs")
 TABLE = "results/mixtures/train/mixtures.csv"
@@ -21,17 +28,18 @@ def write(path, text="a,b\n1,2\n"):
     Path(path).write_text(text)
 
 
-def make(*outputs, log="results/logs/mixtures/job.log"):
+def make(*outputs, log="results/logs/mixtures/job.log", inputs=()):
     """Outputs as a job makes them: a folder holds a WAV and its manifest."""
-    receipt = open_receipt(log, outputs)
+    receipt = open_receipt(log, inputs, outputs)
     for output in outputs:
-        if Path(output).suffix:
+        if "/" not in output or Path(output).suffix:
             write(output)
         else:
             write(f"{output}/s1/a.wav", "RIFF")
             write(f"{output}/index.csv")
     close_receipt(receipt)
-    return receipt
+    write(log, "")
+    return receipt.path
 
 
 def damages():
@@ -41,7 +49,8 @@ def damages():
 def test_sizes_of_files_and_of_manifests_in_folders():
     receipt = make(TABLE, SHARD)
     assert receipt == Path("results/logs/mixtures/job.outputs.json")
-    assert read_json(receipt) == {TABLE: 8, SHARD: {"index.csv": 8}}
+    outputs = {TABLE: 8, SHARD: {"index.csv": 8}}
+    assert read_json(receipt) == {"inputs": [], "outputs": outputs}
     assert damages() == []
 
 
@@ -69,18 +78,33 @@ def test_what_is_gone_or_has_grown_is_left_to_others():
 
 
 def test_what_a_killed_job_left_was_not_finished():
-    open_receipt("results/logs/job.log", [TABLE])
+    open_receipt("results/logs/job.log", [], [TABLE])
     assert damages() == []
     write(TABLE)
     assert damages() == [f"{TABLE}: was left unfinished or found damaged"]
 
 
-def test_an_unfinished_shard_below_an_older_manifest_is_missed():
-    open_receipt("results/logs/job.log", [SHARD])
-    write(TABLE)
-    assert damages() == [f"{SHARD}: was left unfinished or found damaged"]
-    discard(Path(SHARD))
-    assert not Path(TABLE).exists() and damages() == []
+def test_what_was_made_of_the_unfinished_is_stale_by_however_many_steps():
+    chain = {"plan": [], "shard": ["plan"], "table": ["shard"], "dev": ["other"], "page": ["table"]}
+    for name, inputs in chain.items():
+        make(name, log=f"results/logs/{name}.log", inputs=inputs)
+    assert find_stale(LOGS, []) == []
+    open_receipt("results/logs/shard.log", ["plan"], ["shard"])
+    Path("shard").unlink()  # as Snakemake does before a job
+    Path("page").unlink()
+    assert damages() == [] and find_stale(LOGS, []) == [Path("table")]
+    make("shard", log="results/logs/shard.log", inputs=["plan"])
+    write("plan", "")
+    assert find_stale(LOGS, find_damages(LOGS)) == [Path("shard"), Path("table")]
+
+
+def test_a_job_that_was_about_to_begin_counts_and_a_file_that_was_removed_does_not():
+    make("shard", log="results/logs/shard.log")
+    make("table", log="results/logs/table.log", inputs=["shard"])
+    Path("shard").unlink()
+    assert find_stale(LOGS, []) == []
+    Path("results/logs/shard.log").unlink()
+    assert find_stale(LOGS, []) == [Path("table")]
 
 
 def test_only_what_is_asked_for():
@@ -101,21 +125,6 @@ def test_what_a_killed_job_was_writing_is_cleared_away():
     write("results/mixtures/train/.other.csv.77.part")
     make(TABLE)
     assert sorted(p.name for p in Path(TABLE).parent.glob(".*")) == [".other.csv.77.part"]
-
-
-def test_a_shard_goes_with_the_manifests_that_joined_it():
-    make(SHARD, "results/mixtures/train/2-of-2")
-    others = [TABLE, "results/mixtures/train.csv"]
-    for path in [*others, "results/mixtures/dev.csv", "results/mixtures/plan/train.csv"]:
-        write(path)
-    discard(Path(SHARD))
-    left = {str(path) for path in Path("results/mixtures").rglob("*") if path.is_file()}
-    assert left == {
-        "results/mixtures/dev.csv",
-        "results/mixtures/plan/train.csv",
-        "results/mixtures/train/2-of-2/index.csv",
-        "results/mixtures/train/2-of-2/s1/a.wav",
-    }
 
 
 def test_a_file_goes_alone():

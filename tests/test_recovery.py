@@ -27,7 +27,7 @@ time.sleep(60)
 def folder(tmp_path, monkeypatch):
     """A working folder with a damaged table."""
     monkeypatch.chdir(tmp_path)
-    receipt = open_receipt(LOGS / "job.log", [str(TABLE)])
+    receipt = open_receipt(LOGS / "job.log", ["plan.csv"], [str(TABLE)])
     TABLE.write_text("a,b")
     close_receipt(receipt)
     TABLE.write_text("a")

@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.jobs import pass_over_untrue_warnings
+from pipeline.processes import end_workers
 from pipeline.training.module import STOPS
 
 
@@ -65,6 +67,7 @@ def _run(
     """What one process does."""
     os.environ |= place
     multiprocessing.set_start_method(method, force=True)  # of workers that load data
+    pass_over_untrue_warnings()
     Thread(target=_end_with_parent, daemon=True).start()
     root = logging.getLogger()
     root.addHandler(QueueHandler(log))
@@ -74,6 +77,8 @@ def _run(
     except PipelineError as error:
         errors.put(str(error))
         raise SystemExit(1) from None
+    finally:
+        end_workers()
 
 
 def _end_with_parent() -> None:

@@ -116,3 +116,16 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
         "mixtures"
     )
     assert wav.read_bytes() == whole
+
+
+def test_what_older_jobs_made_of_an_unfinished_output_is_not_taken_for_new(finished, tmp_path):
+    target = ("results/mixtures/test/mixtures.csv", "--config", "mixtures={noise_snr: [5, 6]}")
+    whole, killed = finished.copy(tmp_path / "whole"), finished.copy(tmp_path / "killed")
+    whole.succeed(*target)
+    plan = killed / "mixtures/plan/test/1-of-1.csv"
+    kill_once(killed, lambda: not plan.exists(), *target)
+    assert "made of what is to be made again; is removed" in killed.succeed(*target)
+    tables = [
+        (run / "mixtures/test/mixtures.csv").read_bytes() for run in (whole, killed, finished)
+    ]
+    assert tables[0] == tables[1] != tables[2]

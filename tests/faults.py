@@ -71,7 +71,7 @@ class Scene:
         outputs = [
             self.folder / output
             for receipt in (self.folder / "results/logs").rglob(f"*{SUFFIX}")
-            for output, sizes in read_json(receipt).items()
+            for output, sizes in read_json(receipt)["outputs"].items()
             if sizes is not None and not output.startswith("results/report")
         ]
         if not outputs:
@@ -80,7 +80,7 @@ class Scene:
         files = [path for path in sorted(output.rglob("*")) if path.is_file()] or [output]
         path = self.rng.choice(files)
         size = path.stat().st_size
-        left = self.rng.choice([0, self.rng.randrange(size)])
+        left = self.rng.choice([0, self.rng.randrange(max(size, 1))])
         os.truncate(path, left)
         return f"{path.relative_to(self.folder)}, {left} of {size} bytes", lambda: None
 

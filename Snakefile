@@ -52,11 +52,7 @@ rule corpora:
 
 rule mixtures:
     input:
-        expand(
-            "results/mixtures/{split}/{made}",
-            split=SPLITS,
-            made=["mixtures.csv", "metadata"],
-        ),
+        expand("results/mixtures/{split}/{made}", split=SPLITS, made=MIXTURES),
 
 
 rule denoisers:
@@ -77,6 +73,6 @@ rule all:
     input:
         "results/report/index.html",
         # Asked for by name, so that what is lost of them is made again below a finished report.
-        rules.corpora.input,
-        rules.mixtures.input,
+        expand("results/corpora/{corpus}.csv", corpus=CONVERTED),
+        expand("results/mixtures/{split}/{made}", split=RENDERED, made=MIXTURES),
         rules.report.input,

@@ -140,6 +140,18 @@ def is_dynamic(role, name):
     return cfg.training_of(role, name).data == "dynamic"
 
 
+DYNAMIC = [
+    is_dynamic(role, name)
+    for role in ("denoisers", "separators")
+    for name in getattr(cfg, role)
+]
+# Corpora and splits that a whole run needs: not what is drawn as a model trains, and not at the
+# workflow's rate what LibriMix's metadata take from the files as they lie.
+CONVERTED = ["speech", "noise"] if cfg.mixtures.kind == "drawn" or any(DYNAMIC) else []
+MIXTURES = ["mixtures.csv", "metadata"]  # of a split
+RENDERED = [split for split in SPLITS if split != "train" or not all(DYNAMIC)]
+
+
 def training_data(role, name):
     """The rendered train split, or what fresh mixtures are drawn from."""
     if is_dynamic(role, name):

@@ -44,8 +44,8 @@ def job(snakemake: Any) -> Iterator[None]:
     logging.raiseExceptions = False  # on a full disk every line would be a trace
     logging.captureWarnings(True)
     pass_over_untrue_warnings()
-    end_with_snakemake()
     try:
+        end_with_snakemake()
         receipt = open_receipt(log, snakemake.input, snakemake.output)
         refuse_damaged(snakemake.input)
         yield
@@ -111,6 +111,6 @@ def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
 
 def _with_cure(line: str) -> str:
     """The line of an error, with another cure where the file is one of a folder of ours."""
-    folder = distrust(LOGS, line)
-    fault = line.split("; ")[0]
+    fault, *cure = line.split("; ")
+    folder = None if "check its permissions" in cure else distrust(LOGS, line)
     return f"{fault}; run the same command again, which makes {folder} again" if folder else line

@@ -4,7 +4,6 @@ A job keeps its receipt beside its log: its inputs, and output to size in bytes,
 of each CSV inside, and null as long as it is not finished. How long a WAV is stands in its CSV.
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator
 from glob import escape
@@ -14,6 +13,8 @@ from typing import NamedTuple
 from pipeline.files import read_json, write_json
 
 SUFFIX = ".outputs.json"
+RESULTS = "results/"  # where all outputs are
+DAMAGED = -1  # in place of a size
 
 Sizes = int | dict[str, int] | None
 
@@ -73,38 +74,37 @@ def find_damages(logs: Path, among: Iterable[str] | None = None) -> list[Damage]
 
 
 def find_stale(logs: Path, damages: Iterable[Damage]) -> list[Path]:
-    """Outputs that are there and were made, by however many steps, of what is to be made again.
+    """Outputs that are there and are to be made again because of others.
 
-    That is what is damaged, and what a job did not finish, of which often nothing is there:
-    Snakemake removes it before the job. It asks for what is missing only where something newer
-    is to be made of it, and would leave what older jobs made of the one before.
+    What was made, by however many steps, of what a job did not finish: Snakemake removes that
+    before the job, and asks for what is missing only where something newer is to be made of it, so
+    it would take for new what older jobs made of the one before. And what joins damaged folders,
+    for they are asked for through it alone.
     """
     receipts = list(_receipts(logs))
-    again = {str(damage.output) for damage in damages}
-    again.update(*map(_unfinished, receipts))
-    begun = set(again)
-    while (
-        found := {
-            name
-            for receipt in receipts
-            if not again.isdisjoint(receipt.inputs)
-            for name in receipt.outputs
-        }
-        - again
-    ):
+    folders = {str(damage.output) for damage in damages if damage.output.is_dir()}
+    again = set().union(*map(_unfinished, receipts))
+    begun = again | folders
+    while found := _made_of(again, receipts) - again:
         again |= found
-    return sorted(path for path in map(Path, again - begun) if path.exists())
+    stale = again | _made_of(folders, receipts)
+    return sorted(path for path in map(Path, stale - begun) if path.exists())
+
+
+def _made_of(inputs: set[str], receipts: list[Receipt]) -> set[str]:
+    using = (receipt for receipt in receipts if not inputs.isdisjoint(receipt.inputs))
+    return {output for receipt in using for output in receipt.outputs}
 
 
 def distrust(logs: Path, message: str) -> Path | None:
-    """Note as unfinished the folder of ours that `message` begins with a file of, if it does.
+    """Note as damaged the folder of ours that `message` begins with a file of, if it does.
 
     The next run makes it again; other jobs of this one may still be reading it.
     """
     for receipt in _receipts(logs):
         for output in receipt.outputs:
             if Path(output).is_dir() and message.startswith(f"{Path(output).resolve()}/"):
-                receipt._replace(outputs=receipt.outputs | {output: None}).write()
+                receipt._replace(outputs=receipt.outputs | {output: DAMAGED}).write()
                 return Path(output)
     return None
 
@@ -119,9 +119,17 @@ def discard(output: Path) -> None:
 def _receipts(logs: Path) -> Iterator[Receipt]:
     for path in sorted(logs.rglob(f"*{SUFFIX}")):
         try:
-            yield Receipt(path, **read_json(path))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
-            continue  # of a job that has just begun again, or itself torn
+            receipt = Receipt(path, **read_json(path))
+            typed = isinstance(receipt.inputs, list) and isinstance(receipt.outputs, dict)
+            if typed and all(map(_is_ours, receipt.outputs)):
+                yield receipt
+        except (OSError, ValueError, TypeError):
+            continue  # of a job that has just begun again, torn, or none of ours
+
+
+def _is_ours(output: str) -> bool:
+    """Whether a name is of what a job makes; others are never removed."""
+    return output.startswith(RESULTS) and ".." not in Path(output).parts
 
 
 def _unfinished(receipt: Receipt) -> set[str]:
@@ -144,7 +152,9 @@ def _fault(output: Path, made: Sizes) -> str | None:
     if not output.exists():
         return None  # Snakemake sees that by itself
     if made is None:
-        return "was left unfinished or found damaged"
+        return "was left unfinished"
+    if made == DAMAGED:
+        return "was found damaged"
     for name, size in made.items() if isinstance(made, dict) else [("", made)]:
         path = output / name
         held = path.stat().st_size if path.exists() else 0

@@ -15,66 +15,80 @@ import psutil
 from pipeline.processes import is_snakemake
 from pipeline.receipts import discard, find_damages, find_stale
 
-# `-n`, also among other short options, and what argparse takes for `--dry-run`.
-DRY_RUN = re.compile(r"-[eFfknpqt]*n[eFfknpqt]*|--dry.*")
+# What only asks or tidies up, rather than runs: `-n` and `-t` also among other short options.
+ASKS = re.compile(
+    r"-[^-]*[nt].*|--dry.*|--list.*|--cleanup-(metadata|shadow)|--delete-(all|temp)-output"
+    r"|--(report|(detailed-)?summary|dag|d3dag|rulegraph|filegraph|lint|archive|unlock|touch"
+    r"|containerize|generate-unit-tests|export-cwl|print-compilation|help|version)(=.*)?"
+)
+CLUSTER = "cluster"
+SECONDS_APART = 5  # at most, between two ways to tell when a process began
 
 FULL = 1 << 20  # bytes
 
 
-def is_dry_run(arguments: Sequence[str]) -> bool:
-    """Whether a command line only asks what would be done; Snakemake knows it too late."""
-    return any(DRY_RUN.fullmatch(argument) for argument in arguments)
+def only_asks(arguments: Sequence[str]) -> bool:
+    """Whether a command line runs nothing, as far as it tells; Snakemake knows it too late."""
+    return "dryrun" in arguments or any(ASKS.fullmatch(argument) for argument in arguments)
 
 
-def recover(folder: Path, logs: Path, dry: bool) -> Iterator[str]:
+def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> Iterator[str]:
     """Make a working folder fit for a run, unless another is in it; say what is done.
 
     Args:
         folder: Snakemake's own, `.snakemake`.
         logs: that of the logs and receipts of all jobs.
-        dry: whether to only say it.
+        arguments: of the command line; where it only asks, what would be done is said.
+        local: whether jobs run on this machine, and end with their run.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
-    locks, runs = folder / "locks", folder / "runs"
-    if not dry:
+    locks, runs, asks = folder / "locks", folder / "runs", only_asks(arguments)
+    if "--unlock" in arguments:
+        shutil.rmtree(runs, ignore_errors=True)
+    if not asks:
         watch_disk(Path.cwd())
-        if unlock(locks, runs):
-            yield f"{Path.cwd()}: the run before was killed; its lock is removed"
+        others = note_run(runs, local)
+        if not all(map(_was_killed, others)):
+            return  # Snakemake itself refuses, and says how to unlock
+        if others:
+            yield from _clear(locks, others)
     if any(locks.glob("*.lock")):
-        return  # Snakemake itself refuses, and says how to unlock
+        return
     damages = find_damages(logs)
     stale = find_stale(logs, damages)
-    for output in () if dry else [*(damage.output for damage in damages), *stale]:
+    for output in () if asks else [*(damage.output for damage in damages), *stale]:
         discard(output)
-    fate = f"{'would be' if dry else 'is'} removed, and made again where it is needed"
+    fate = f"{'would be' if asks else 'is'} removed, and made again where it is needed"
     for damage in damages:
         yield f"{damage}; {fate}"
     if stale:
         yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
 
 
-def unlock(locks: Path, runs: Path) -> bool:
-    """Remove the lock of a killed run; return whether there was one.
+def note_run(runs: Path, local: bool) -> list[Path]:
+    """Note this run until it ends, before it locks; return the notes of others.
 
-    Every run notes itself in `runs` before it locks, and takes that back as it ends. A lock is
-    left over where all others that are noted were killed, on this machine.
+    A lock is left over where all others that are noted were killed, on this machine, and their
+    jobs with them, which those of a cluster are not.
     """
     runs = runs.absolute()  # Snakemake leaves the folder before it ends
     runs.mkdir(parents=True, exist_ok=True)
-    # The time tells it from a killed run of the same number.
-    own = runs / f"{socket.gethostname()}.{os.getpid()}.{psutil.Process().create_time():.0f}"
+    began = f"{psutil.Process().create_time():.0f}"
+    parts = [socket.gethostname(), str(os.getpid()), began, *([] if local else [CLUSTER])]
+    own = runs / ":".join(parts)
     own.touch()
     atexit.register(own.unlink, missing_ok=True)
-    others = [run for run in runs.iterdir() if run != own]
-    if not others or not all(_was_killed(run) for run in others):
-        return False
-    locked = any(locks.glob("*.lock"))
-    shutil.rmtree(locks, ignore_errors=True)
-    for run in others:
+    return [run for run in runs.iterdir() if run != own and ":" in run.name]
+
+
+def _clear(locks: Path, killed: list[Path]) -> Iterator[str]:
+    if any(locks.glob("*.lock")):
+        shutil.rmtree(locks, ignore_errors=True)
+        yield f"{Path.cwd()}: the run before was killed; its lock is removed"
+    for run in killed:
         run.unlink(missing_ok=True)
-    return locked
 
 
 def watch_disk(folder: Path) -> None:
@@ -101,10 +115,15 @@ def _say_if_full(folder: Path) -> None:
 
 
 def _was_killed(run: Path) -> bool:
-    host, number, _ = run.name.rsplit(".", 2)
-    if host != socket.gethostname():
+    host, number, began, *cluster = run.name.split(":")
+    if host != socket.gethostname() or cluster:
         return False  # nobody here knows
+    if int(number) == os.getpid():
+        return True  # an earlier process of this number
     try:
-        return int(number) == os.getpid() or not is_snakemake(psutil.Process(int(number)))
+        process = psutil.Process(int(number))
+        same = abs(process.create_time() - int(began)) <= SECONDS_APART
+        alive = same or is_snakemake(process)
+        return not alive or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -1,3 +1,4 @@
+import shutil
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def make(*outputs, log="results/logs/mixtures/job.log", inputs=()):
     """Outputs as a job makes them: a folder holds a WAV and its manifest."""
     receipt = open_receipt(log, inputs, outputs)
     for output in outputs:
-        if "/" not in output or Path(output).suffix:
+        if Path(output).suffix:
             write(output)
         else:
             write(f"{output}/s1/a.wav", "RIFF")
@@ -81,30 +82,58 @@ def test_what_a_killed_job_left_was_not_finished():
     open_receipt("results/logs/job.log", [], [TABLE])
     assert damages() == []
     write(TABLE)
-    assert damages() == [f"{TABLE}: was left unfinished or found damaged"]
+    assert damages() == [f"{TABLE}: was left unfinished"]
 
 
 def test_what_was_made_of_the_unfinished_is_stale_by_however_many_steps():
     chain = {"plan": [], "shard": ["plan"], "table": ["shard"], "dev": ["other"], "page": ["table"]}
     for name, inputs in chain.items():
-        make(name, log=f"results/logs/{name}.log", inputs=inputs)
+        inputs = [f"results/{given}" for given in inputs]
+        make(f"results/{name}", log=f"results/logs/{name}.log", inputs=inputs)
     assert find_stale(LOGS, []) == []
-    open_receipt("results/logs/shard.log", ["plan"], ["shard"])
-    Path("shard").unlink()  # as Snakemake does before a job
-    Path("page").unlink()
-    assert damages() == [] and find_stale(LOGS, []) == [Path("table")]
-    make("shard", log="results/logs/shard.log", inputs=["plan"])
-    write("plan", "")
-    assert find_stale(LOGS, find_damages(LOGS)) == [Path("shard"), Path("table")]
+    open_receipt("results/logs/shard.log", ["results/plan"], ["results/shard"])
+    shutil.rmtree("results/shard")  # as Snakemake does before a job
+    shutil.rmtree("results/page")
+    assert damages() == [] and find_stale(LOGS, []) == [Path("results/table")]
+
+
+def test_what_joins_a_damaged_folder_goes_with_it_and_no_more():
+    make("results/shard", log="results/logs/shard.log")
+    make("results/table.csv", log="results/logs/table.log", inputs=["results/shard"])
+    make("results/page.csv", log="results/logs/page.log", inputs=["results/table.csv"])
+    write("results/shard/index.csv", "")
+    assert find_stale(LOGS, find_damages(LOGS)) == [Path("results/table.csv")]
+    write("results/table.csv", "")
+    assert find_stale(LOGS, find_damages(LOGS)[1:]) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"inputs": [], "outputs": {"%s": null}}',
+        '{"inputs": [], "outputs": {"results/../x": null}}',
+        '{"inputs": 3, "outputs": {"results/a": null}}',
+        '{"inputs": [], "outputs": ["results/a"]}',
+        "[]",
+        '{"inputs": [], "outputs": {"results/a": null}, "more": 1}',
+        "null",
+        '{"resul',
+    ],
+)
+def test_receipts_that_no_job_wrote_remove_nothing(tmp_path, content):
+    for name in ("x", "results/a", "elsewhere/a.csv"):
+        write(name)
+    write("results/logs/job.outputs.json", content.replace("%s", str(tmp_path / "elsewhere")))
+    assert damages() == [] and find_stale(LOGS, []) == []
 
 
 def test_a_job_that_was_about_to_begin_counts_and_a_file_that_was_removed_does_not():
-    make("shard", log="results/logs/shard.log")
-    make("table", log="results/logs/table.log", inputs=["shard"])
-    Path("shard").unlink()
+    make("results/shard", log="results/logs/shard.log")
+    make("results/table", log="results/logs/table.log", inputs=["results/shard"])
+    shutil.rmtree("results/shard")
     assert find_stale(LOGS, []) == []
     Path("results/logs/shard.log").unlink()
-    assert find_stale(LOGS, []) == [Path("table")]
+    assert find_stale(LOGS, []) == [Path("results/table")]
 
 
 def test_only_what_is_asked_for():
@@ -139,7 +168,7 @@ def test_distrust_is_of_the_folder_that_a_message_begins_with(tmp_path):
     assert distrust(LOGS, f"model.safetensors: gives NaN for {path}") is None
     assert distrust(LOGS, f"{tmp_path.resolve()}/{SHARD}0/a.wav: truncated") is None
     assert distrust(LOGS, f"{path}: truncated") == Path(SHARD)
-    assert damages() == [f"{SHARD}: was left unfinished or found damaged"]
+    assert damages() == [f"{SHARD}: was found damaged"]
 
 
 def test_a_thousand_receipts_are_read_in_a_moment():

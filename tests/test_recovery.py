@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.jobs import cause_of
 from pipeline.receipts import close_receipt, open_receipt
-from pipeline.recovery import is_dry_run, is_full, recover, watch_disk
+from pipeline.recovery import is_full, only_asks, recover, watch_disk
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
@@ -16,8 +16,8 @@ LOCK = FOLDER / "locks/0.output.lock"
 RUN = """
 import sys, time
 from pathlib import Path
-from pipeline.recovery import unlock
-unlock(Path(".snakemake/locks"), Path(".snakemake/runs"))
+from pipeline.recovery import note_run
+note_run(Path(".snakemake/runs"), LOCAL)
 print(flush=True)
 time.sleep(60)
 """
@@ -38,9 +38,9 @@ def other(tmp_path):
     """Start another run in the folder, as `snakemake`, and lock the folder."""
     started = []
 
-    def start():
-        script = tmp_path / "snakemake"
-        script.write_text(RUN)
+    def start(local=True, name="snakemake"):
+        script = tmp_path / name
+        script.write_text(RUN.replace("LOCAL", str(local)))
         started.append(subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE))
         started[-1].stdout.readline()
         LOCK.parent.mkdir(exist_ok=True)
@@ -57,8 +57,8 @@ def kill(run):
     run.wait()
 
 
-def said(dry=False):
-    return list(recover(FOLDER, LOGS, dry))
+def said(*arguments, local=True):
+    return list(recover(FOLDER, LOGS, arguments, local))
 
 
 DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and made again where it is needed"
@@ -71,7 +71,7 @@ def test_what_is_damaged_is_removed():
 
 
 def test_a_dry_run_only_says_it(other):
-    assert said(dry=True) == [DAMAGED.replace("is removed", "would be removed")]
+    assert said("-n") == [DAMAGED.replace("is removed", "would be removed")]
     assert TABLE.exists() and not FOLDER.exists()
 
 
@@ -85,7 +85,7 @@ def test_the_lock_of_a_killed_run_is_removed(other):
 
 def test_a_dry_run_leaves_the_lock(other):
     kill(other())
-    assert said(dry=True) == []
+    assert said("-n") == []
     assert LOCK.exists() and TABLE.exists()
 
 
@@ -93,6 +93,28 @@ def test_beside_a_run_that_goes_on_nothing_is_touched(other):
     other()
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
+
+
+def test_a_run_that_is_not_called_snakemake_goes_on_too(other):
+    other(name="cover.py")
+    assert said() == []
+    assert LOCK.exists() and TABLE.exists()
+
+
+def test_beside_a_run_without_a_lock_nothing_is_touched(other):
+    other()
+    LOCK.unlink()
+    assert said() == [] and TABLE.exists()
+
+
+def test_jobs_of_a_cluster_outlive_their_run_until_somebody_unlocks(other):
+    kill(other(local=False))
+    assert said() == [] and said(local=False) == []
+    assert LOCK.exists() and TABLE.exists()
+    said("--unlock")
+    assert TABLE.exists() and LOCK.exists()  # which Snakemake removes
+    LOCK.unlink()
+    assert said() == [DAMAGED]
 
 
 def test_beside_a_killed_run_another_may_go_on(other):
@@ -108,7 +130,7 @@ def test_the_lock_of_nobody_known_here_is_left(noted):
     LOCK.write_text(str(TABLE))
     if noted:
         (FOLDER / "runs").mkdir()
-        (FOLDER / f"runs/another.{socket.gethostname()}.1.1").touch()
+        (FOLDER / f"runs/another.{socket.gethostname()}:1:1").touch()
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
 
@@ -117,31 +139,40 @@ def test_a_killed_run_had_the_number_of_this_process():
     LOCK.parent.mkdir(parents=True)
     LOCK.write_text(str(TABLE))
     (FOLDER / "runs").mkdir()
-    (FOLDER / f"runs/{socket.gethostname()}.{os.getpid()}.1").touch()
+    (FOLDER / f"runs/{socket.gethostname()}:{os.getpid()}:1").touch()
     assert len(said()) == 2
 
 
 def test_a_run_that_ends_takes_its_note_back(tmp_path):
     script = tmp_path / "snakemake"
-    script.write_text(RUN.replace("time.sleep(60)", "import os; os.chdir('/')"))
+    script.write_text(
+        RUN.replace("LOCAL", "True").replace("time.sleep(60)", "import os; os.chdir('/')")
+    )
     subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.DEVNULL)
     assert list((FOLDER / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    "arguments, dry",
+    "arguments, asks",
     [
         ("-n", True),
         ("--cores 2 -np", True),
+        ("-nc2", True),
+        ("-qn", True),
         ("--dry-run", True),
         ("--dryrun", True),
-        ("-c2 --nolock", False),
-        ("-Rrender", False),
-        ("--unlock", False),
+        ("--executor dryrun", True),
+        ("--report r.zip", True),
+        ("--list-rules", True),
+        ("--unlock", True),
+        ("--summary", True),
+        ("-c2 --nolock --printshellcmds", False),
+        ("-R render --rerun-incomplete --cores 2", False),
+        ("all --config seed=1 --configfile c.yaml --directory d", False),
     ],
 )
-def test_dry_runs_are_known(arguments, dry):
-    assert is_dry_run(arguments.split()) == dry
+def test_command_lines_that_run_nothing_are_known(arguments, asks):
+    assert only_asks(arguments.split()) == asks
 
 
 def test_a_full_disk_is_refused():

@@ -75,7 +75,9 @@ def _infer(
             _warm_up(run, mixture, setting.inference.warmup)
         sources, seconds = _timed(run, mixture)
         if not np.isfinite(sources).all():
-            raise PipelineError(f"{weights}: gives NaN for {path}; delete it and train again")
+            raise PipelineError(
+                f"{weights}: gives NaN for {path}; delete it and state/ beside it, train again"
+            )
         began = time.perf_counter()
         paths = {f"{name}_path": out / name / f"{mixture_id}.wav" for name in names}
         for target, source in zip(paths.values(), sources, strict=True):

@@ -177,9 +177,9 @@ class EpochSampler(Sampler[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         first, self.first = self.first, 0
-        order = self.order()
-        made_up = order + order[: -self.size % self.share.ranks]
-        yield from made_up[first + self.share.rank :: self.share.ranks]
+        order, (rank, ranks) = self.order(), self.share
+        for place in range(first + rank, len(self) * ranks, ranks):
+            yield order[place % self.size]
 
 
 def segment_starts(length: int, samples: int) -> list[int]:

@@ -5,14 +5,16 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.jobs import pass_over_untrue_warnings
+from pipeline.jobs import cause_of, pass_over_untrue_warnings
 from pipeline.processes import end_workers
 from pipeline.training.module import STOPS
 
@@ -43,8 +45,9 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     before = {n: signal.signal(n, lambda *_: _tell(processes)) for n in STOPS}
     listener.start()
     try:
-        for process in processes:
-            process.start()
+        with _without_main():
+            for process in processes:
+                process.start()
         _attend(processes, errors)
     finally:
         for process in processes:
@@ -54,6 +57,18 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
         listener.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A new process would run the main module first, which here is the script of a job."""
+    main = vars(sys.modules["__main__"])
+    kept = {name: main.get(name) for name in ("__file__", "__spec__")}
+    main.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def _run(
@@ -74,9 +89,11 @@ def _run(
     root.setLevel(logging.INFO if place["LOCAL_RANK"] == "0" else logging.ERROR)
     try:
         function(*arguments)
-    except PipelineError as error:
-        errors.put(str(error))
-        raise SystemExit(1) from None
+    except Exception as error:
+        if line := str(error) if isinstance(error, PipelineError) else cause_of(error):
+            errors.put(line)
+            raise SystemExit(1) from None
+        raise
     finally:
         end_workers()
 

@@ -63,14 +63,12 @@ class State:
         Raises:
             PipelineError: it holds an unfinished training of another configuration.
         """
-        if self._states() and self._job.exists():
-            differing = differing_keys(facts, read_json(self._job))
-            if differing:
-                raise PipelineError(
-                    f"{self.folder}: holds an unfinished training of another configuration"
-                    f" (differs in {', '.join(differing)}); restore that, or delete the folder to"
-                    " start afresh"
-                )
+        earlier = _read(self._job) if self._states() else None
+        if earlier and (differing := differing_keys(facts, earlier)):
+            raise PipelineError(
+                f"{self.folder}: holds an unfinished training of another configuration (differs in"
+                f" {', '.join(differing)}); restore that, or delete the folder to start afresh"
+            )
         write_json(self._job, facts)
 
     def newest(self) -> Saved | None:
@@ -79,7 +77,7 @@ class State:
             step = step_of(path)
             if step is not None:
                 return Saved(path, step)
-            logging.warning("%s: damaged, so the training goes on from an earlier state", path)
+            logging.warning("%s: damaged, so the training goes on from before it", path)
         return None
 
     def keep(self, write: Callable[[Path], None], first: bool = True) -> None:
@@ -114,9 +112,9 @@ class State:
     def restore(self, facts: Facts, weights: Path, history: Path) -> bool:
         """Write what an earlier training ended with, if the same facts and code decided it."""
         kept = (self._weights, self._history)
-        if not all(path.exists() for path in (self._ended, *kept)):
+        if not all(path.exists() for path in kept):
             return False
-        if read_json(self._ended) != _ended(facts, *kept):
+        if _read(self._ended) != _ended(facts, *kept):
             return False
         for source, target in zip(kept, (weights, history), strict=True):
             with replacing(target) as temporary:
@@ -125,6 +123,14 @@ class State:
 
     def _states(self) -> list[Path]:
         return [path for path in (self.last, self.previous) if path.exists()]
+
+
+def _read(path: Path) -> Any:
+    """What a JSON file holds; None where there is none, or a torn one."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
 
 
 def step_of(path: Path) -> int | None:

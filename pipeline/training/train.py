@@ -78,7 +78,11 @@ def train(
     with kept.alone():
         facts = asdict(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
         if kept.restore(facts, weights, history):
-            logging.info("%s: this training has ended before; its weights are taken", state)
+            logging.info(
+                "%s: this training has ended before; its weights are taken (to train again remove"
+                " this folder)",
+                state,
+            )
             return
         kept.claim(facts)
         in_ranks(devices, _fit, job, machine, train, dev, weights, history, kept, licences, devices)
@@ -228,7 +232,12 @@ def _init_content(job: Job) -> str | None:
 
 
 def _load_best(network: nn.Module, best: Path) -> None:
-    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+    try:
+        checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+    except Exception as error:  # of torch, pickle or the disk
+        raise PipelineError(
+            f"{best}: damaged; remove {best.parent} to train from the start"
+        ) from error
     trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     network.load_state_dict(trained)
 

@@ -205,7 +205,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     else:
         last.write_bytes(content[: int(damage * len(content))])
     assert equal(resumed.run(), uninterrupted("plain"))
-    assert f"{last}: damaged, so the training goes on from an earlier state" in caplog.text
+    assert f"{last}: damaged, so the training goes on from before it" in caplog.text
     assert read_card(resumed.weights).training["resumed_at"] == [8]
 
 

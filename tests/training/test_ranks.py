@@ -19,7 +19,9 @@ EVEN = {"batch_size": 2, "epochs": 2}  # 22 pieces: 11 whole batches
 
 
 @pytest.mark.parametrize("sampler", [EpochSampler, FreshSampler])
-@pytest.mark.parametrize("size, batch, ranks", [(24, 4, 2), (22, 4, 2), (21, 6, 3), (7, 4, 4)])
+@pytest.mark.parametrize(
+    "size, batch, ranks", [(24, 4, 2), (22, 4, 2), (21, 6, 3), (7, 4, 4), (1, 4, 4)]
+)
 def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
     one = list(sampler(size, 3, 5))
     shares = [list(sampler(size, 3, 5, 0, Share(k, ranks))) for k in range(ranks)]
@@ -29,7 +31,7 @@ def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
         whole = one[start : start + batch]
         parts = [share[number * part : (number + 1) * part] for share in shares]
         together = sorted(item for items in parts for item in items)
-        made_up = one[: -len(whole) % ranks]
+        made_up = (one * ranks)[: -len(whole) % ranks]
         assert together == sorted(whole + made_up)
 
 

@@ -130,7 +130,7 @@ def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):
     assert [path.read_bytes() for path in (done.weights, done.curve)] == kept
 
 
-@pytest.mark.parametrize("change", ["settings", "data", "damage", "code", "init"])
+@pytest.mark.parametrize("change", ["settings", "data", "damage", "torn", "code", "init"])
 def test_it_is_where_anything_else_was_asked_for(attempt, tmp_path, monkeypatch, change):
     done = attempt(tmp_path, epochs=1).run()
     other = attempt(tmp_path, epochs=1, learning_rate=0.02 if change == "settings" else 0.01)
@@ -140,6 +140,9 @@ def test_it_is_where_anything_else_was_asked_for(attempt, tmp_path, monkeypatch,
     if change == "damage":
         path = done.state / "finished.safetensors"
         path.write_bytes(path.read_bytes()[:-1])
+    if change == "torn":
+        for name in ("finished", "job"):
+            (done.state / f"{name}.json").write_text("")
     if change == "code":
         monkeypatch.setattr("pipeline.training.state.LIBRARIES", ("torch",))
     done.weights.unlink()

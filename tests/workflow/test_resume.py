@@ -10,6 +10,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
+from pipeline.models.card import read_card
+
 WEIGHTS = "models/denoisers/conv_tasnet/model.safetensors"
 SCORES = "scores/scores.csv"
 LONGER = (
@@ -87,6 +89,18 @@ def test_an_unfinished_training_of_another_configuration_is_refused(finished, tm
     assert "training of another configuration (differs in training.epochs)" in done.stderr
 
 
+def test_a_model_is_trained_by_two_processes(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "run")
+    (workspace / WEIGHTS).unlink()
+    shutil.rmtree(workspace / "models/denoisers/conv_tasnet/state")
+    workspace.succeed(TARGET, "--config", "training={devices: 2}", "machine={device: cpu}")
+    assert read_card(workspace / WEIGHTS).training["devices"] == 2
+    found, expected = load_file(workspace / WEIGHTS), load_file(finished / WEIGHTS)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=0.01, atol=1e-3)
+    assert workspace.jobs(TARGET) == {}  # one process would have trained the same
+
+
 def test_what_was_damaged_is_made_again(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
     whole = {name: (finished / name).read_bytes() for name in ("mixtures/dev/mixtures.csv", SCORES)}
@@ -112,9 +126,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     part = "results/mixtures/test/1-of-1"
     assert f"s1/{wav.name}: truncated, 956 of" in done.stderr
     assert f"run the same command again, which makes {part} again" in done.stderr
-    assert f"{part}: was left unfinished or found damaged; is removed" in workspace.succeed(
-        "mixtures"
-    )
+    assert f"{part}: was found damaged; is removed" in workspace.succeed("mixtures")
     assert wav.read_bytes() == whole
 
 

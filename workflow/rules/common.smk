@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
 from pipeline.jobs import LOGS, cause_of
 from pipeline.models import check_networks
-from pipeline.recovery import is_dry_run, recover
+from pipeline.recovery import recover
 
 try:
     cfg = load_config(config)
@@ -27,7 +27,8 @@ if not os.access(Path.cwd(), os.W_OK):
     )
 if workflow.is_main_process:
     try:
-        for line in recover(Path(".snakemake"), LOGS, is_dry_run(sys.argv[1:])):
+        arguments, here = sys.argv[1:], workflow.local_exec
+        for line in recover(Path(".snakemake"), LOGS, arguments, here):
             logger.warning(line)
     except OSError as error:
         sys.exit(f"error: {cause_of(error) or error}")

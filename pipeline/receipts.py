@@ -144,7 +144,8 @@ def _unfinished(receipt: Receipt) -> set[str]:
 
 def _sizes(output: Path) -> Sizes:
     if output.is_dir():
-        return {path.name: path.stat().st_size for path in output.glob("*.csv")}
+        tables = sorted(output.rglob("*.csv"))
+        return {str(path.relative_to(output)): path.stat().st_size for path in tables}
     return output.stat().st_size
 
 

@@ -136,6 +136,14 @@ def test_a_job_that_was_about_to_begin_counts_and_a_file_that_was_removed_does_n
     assert find_stale(LOGS, []) == [Path("results/table")]
 
 
+def test_a_table_further_below_counts_too():
+    make(SHARD)
+    write(f"{SHARD}/plan/info.csv")
+    close_receipt(open_receipt("results/logs/mixtures/job.log", [], [SHARD]))
+    write(f"{SHARD}/plan/info.csv", "")
+    assert damages() == [f"{SHARD}: 0 of 8 bytes of plan/info.csv are there"]
+
+
 def test_only_what_is_asked_for():
     make(TABLE, SHARD)
     write(TABLE, "")

@@ -7,6 +7,7 @@ import sys
 import pytest
 import safetensors.torch
 import torch
+from malice import Malice
 
 from pipeline.errors import PipelineError
 from pipeline.models import build, parse_arguments
@@ -187,16 +188,6 @@ start_from(build("conv_tasnet", {TINY}, 2, 8000), "no-such/name", "conv_tasnet",
     assert run.returncode == 1
     assert last.startswith("pipeline.errors.PipelineError: init_from: no-such/name is neither")
     assert last.endswith("check the path or the hub name")
-
-
-class Malice:
-    """Its unpickling makes a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])

@@ -1,20 +1,10 @@
 """A training's state is read as data: what it holds besides is not run."""
 
-import os
 import pickle
 
 import pytest
 import torch
-
-
-class Malice:
-    """Its unpickling makes a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
+from malice import Malice
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])

@@ -78,7 +78,7 @@ lock: .venv/installed
 clean:
 	rm -rf results .snakemake
 
-.venv/installed: pyproject.toml envs/constraints.txt
+.venv/installed: pyproject.toml envs/constraints.txt pipeline/models/conv_tasnet/_kernels.c
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[asr,demo,dnsmos,slurm,test]'
 	@touch $@

@@ -128,7 +128,7 @@ def reached(script):
             names = [name for name in imports(path) if name.split(".")[0] == "pipeline"]
             waiting.extend(chain.from_iterable(ours(name) for name in names))
             if path == ROOT / "pipeline/models/weights.py":  # builds the models, by name
-                waiting.append(path.with_name("conv_tasnet.py"))
+                waiting.append(path.with_name("conv_tasnet") / "__init__.py")
     return found
 
 

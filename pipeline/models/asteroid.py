@@ -15,11 +15,9 @@ except (ImportError, OSError):
     sys.modules["torch_stoi"] = _stand_in
 
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr, singlesrc_neg_snr
-from asteroid.models import ConvTasNet
 from asteroid.utils.hub_utils import cached_download
 
 __all__ = [
-    "ConvTasNet",
     "PITLossWrapper",
     "cached_download",
     "pairwise_neg_sisdr",

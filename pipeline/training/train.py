@@ -199,7 +199,6 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
     gpu = device.type == "cuda"
     together = DDPStrategy(
         process_group_backend="nccl" if gpu else "gloo",
-        find_unused_parameters=True,  # the last block's way on is not used
     )
     return {
         "accelerator": "gpu" if gpu else "cpu",

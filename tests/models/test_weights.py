@@ -7,6 +7,7 @@ import sys
 import pytest
 import safetensors.torch
 import torch
+from asteroid_conv_tasnet import asteroid_twin
 from malice import Malice
 
 from pipeline.errors import PipelineError
@@ -126,7 +127,7 @@ def test_start_from_ours_with_other_outputs_leaves_the_outputs(saved, caplog):
 def test_start_from_a_checkpoint_saved_by_asteroid(tmp_path, sources):
     theirs, network = make(2), make(sources)
     path = tmp_path / "model.pth"
-    torch.save(theirs.serialize(), path)
+    torch.save(asteroid_twin(theirs).serialize(), path)
     left = begin(network, str(path))
     assert left == ([] if sources == 2 else OUTPUTS)
     own = network.state_dict()
@@ -146,7 +147,7 @@ def test_start_from_other_arguments_is_refused(tmp_path, kind, change):
     if kind == "ours":
         save(path, theirs, **change)
     else:
-        torch.save(theirs.serialize(), path)
+        torch.save(asteroid_twin(theirs).serialize(), path)
     network = make()
     before = {n: t.clone() for n, t in network.state_dict().items()}
     with pytest.raises(PipelineError, match="does not fit the configured network") as error:
@@ -156,7 +157,7 @@ def test_start_from_other_arguments_is_refused(tmp_path, kind, change):
 
 
 def test_tensors_that_the_network_lacks_are_not_dropped(tmp_path):
-    content = make().serialize()
+    content = asteroid_twin(make()).serialize()
     content["state_dict"]["masker.extra"] = torch.ones(3)
     torch.save(content, tmp_path / "model.pth")
     with pytest.raises(PipelineError, match=r"tensor masker\.extra"):
@@ -169,7 +170,7 @@ def test_start_from_another_rate_is_refused(tmp_path, kind):
     if kind == "ours":
         save(path, make(), rate=16000)
     else:
-        torch.save(build("conv_tasnet", TINY, 2, 16000).serialize(), path)
+        torch.save(asteroid_twin(build("conv_tasnet", TINY, 2, 16000)).serialize(), path)
     with pytest.raises(PipelineError, match="16000 Hz, sample_rate is 8000") as error:
         begin(make(), str(path))
     assert_one_line(error, path)

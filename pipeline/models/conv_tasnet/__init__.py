@@ -1,4 +1,8 @@
-"""Conv-TasNet (Luo & Mesgarani 2019, arXiv:1809.07454), asteroid's implementation."""
+"""Conv-TasNet (Luo & Mesgarani 2019, arXiv:1809.07454), with asteroid's names of its weights.
+
+`network.py` is the network as it is trained, `tiled.py` the same for CPUs where no gradient is
+wanted, `streaming.py` the causal one for a signal that is still coming in.
+"""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +13,9 @@ from pipeline.config import Section
 if TYPE_CHECKING:
     from torch import nn
 
+EPSILON = 1e-8
+"""What norms add to variances."""
+
 
 class Arguments(Section):
     """Hyper-parameters in the paper's letters (its Table I)."""
@@ -17,36 +24,20 @@ class Arguments(Section):
     L: int = Field(default=16, ge=2)  # samples a filter; the hop is half of it
     B: PositiveInt = 128  # channels of the bottleneck
     H: PositiveInt = 512  # channels inside a block
-    Sc: PositiveInt = 128  # channels of the skip connections
+    Sc: int = Field(default=128, ge=0)  # channels of the skip connections; 0: there are none
     P: PositiveInt = 3  # kernel of a block
     X: PositiveInt = 8  # blocks a repeat
     R: PositiveInt = 3  # repeats
-    norm: Literal["gLN", "cLN"] = "gLN"
+    norm: Literal["gLN", "cLN"] = "gLN"  # a causal network has cLN whatever is said here
     mask: Literal["relu", "sigmoid"] = "relu"
     causal: bool = False
 
 
 def build(arguments: Arguments, num_sources: int, sample_rate: int) -> "nn.Module":
     """Build the network: `[batch, time]` to `[batch, sources, time]`."""
-    from pipeline.models.asteroid import ConvTasNet
+    from pipeline.models.conv_tasnet.network import ConvTasNet
 
-    a = arguments
-    return ConvTasNet(
-        n_src=num_sources,
-        n_filters=a.N,
-        kernel_size=a.L,
-        stride=a.L // 2,
-        bn_chan=a.B,
-        hid_chan=a.H,
-        skip_chan=a.Sc,
-        conv_kernel_size=a.P,
-        n_blocks=a.X,
-        n_repeats=a.R,
-        norm_type=a.norm,
-        mask_act=a.mask,
-        causal=a.causal,
-        sample_rate=sample_rate,
-    )
+    return ConvTasNet(arguments, num_sources, sample_rate)
 
 
 def look_ahead(arguments: Arguments, sample_rate: int) -> float | None:

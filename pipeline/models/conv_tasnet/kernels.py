@@ -1,0 +1,100 @@
+"""What lies between the matrix products of a tile: by `_kernels.c` in one pass, or by torch.
+
+The C code is compiled as the package is installed. Where it was not, or signals are not float32,
+torch does the same, slower.
+"""
+
+import ctypes
+import logging
+from functools import cache
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Sums(NamedTuple):
+    """Of values, and of their squares."""
+
+    first: float = 0.0
+    second: float = 0.0
+
+    def plus(self, other: "Sums") -> "Sums":
+        """Of both."""
+        return Sums(self.first + other.first, self.second + other.second)
+
+
+def sums_of(values: Tensor) -> Sums:
+    """Sums of a contiguous tensor."""
+    flat = values.view(-1)
+    return Sums(flat.sum().item(), torch.dot(flat, flat).item())
+
+
+def activate(rows: Tensor, slope: float) -> Sums:
+    """PReLU of `[rows, channels]` in place, and the sums of what came out."""
+    if (native := _native(rows)) is None:
+        return sums_of(F.leaky_relu_(rows, slope))
+    sums = (ctypes.c_double * 2)()
+    native.activate(rows.data_ptr(), *rows.shape, slope, sums)
+    return Sums(*sums)
+
+
+def convolve(
+    context: Tensor, taps: Tensor, dilation: int, constants: Tensor, slope: float, out: Tensor
+) -> Sums:
+    """Depthwise convolution and PReLU, and the sums of what came out.
+
+    Args:
+        context: `[rows + (P - 1) * dilation, channels]`.
+        taps: `[P, channels]`.
+        dilation: rows between two taps.
+        constants: what is added, `[1, channels]` or `[rows, channels]`.
+        slope: of the PReLU.
+        out: `[rows, channels]`, filled.
+    """
+    if (native := _native(out)) is None:
+        out.copy_(constants)
+        for k, tap in enumerate(taps):
+            out.addcmul_(context[k * dilation : k * dilation + len(out)], tap)
+        return sums_of(F.leaky_relu_(out, slope))
+    sums = (ctypes.c_double * 2)()
+    stride = out.shape[1] if len(constants) > 1 else 0
+    native.convolve(
+        context.data_ptr(),
+        *out.shape,
+        taps.data_ptr(),
+        len(taps),
+        dilation,
+        constants.data_ptr(),
+        stride,
+        slope,
+        out.data_ptr(),
+        sums,
+    )
+    return Sums(*sums)
+
+
+def _native(rows: Tensor) -> ctypes.CDLL | None:
+    return _library() if rows.dtype == torch.float32 else None
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The compiled functions, None where there are none."""
+    found = find_spec("pipeline.models.conv_tasnet._kernels")
+    if found is None or found.origin is None:
+        logging.info(
+            "pipeline is not installed with its compiled part: networks run slower on CPUs"
+        )
+        return None
+    library = ctypes.CDLL(found.origin)
+    pointer, whole, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
+    library.activate.argtypes = [pointer, whole, whole, real, pointer]
+    library.convolve.argtypes = [
+        *(pointer, whole, whole, pointer, whole, whole),
+        *(pointer, whole, real, pointer, pointer),
+    ]
+    library.activate.restype = library.convolve.restype = None
+    return library

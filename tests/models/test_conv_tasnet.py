@@ -1,0 +1,149 @@
+"""Our Conv-TasNet against asteroid's with the same weights, in double precision."""
+
+import math
+
+import pytest
+import torch
+from asteroid_conv_tasnet import ConvTasNet, asteroid_twin
+
+from pipeline.models import build
+from pipeline.models.conv_tasnet import kernels
+
+TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "P": 3, "X": 3, "R": 2}
+VARIANTS = [
+    {},
+    {"norm": "cLN"},
+    {"causal": True, "norm": "cLN"},
+    {"Sc": 0},
+    {"Sc": 0, "causal": True, "norm": "cLN"},
+    {"mask": "sigmoid"},
+    {"P": 5},
+    {"L": 5},
+    {"P": 1},
+]
+TIME = 1603
+
+
+def make(sources=2, seed=1, **changes):
+    """A network whose every weight has moved from where it begins."""
+    torch.manual_seed(seed)
+    network = build("conv_tasnet", TINY | changes, sources, 8000).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
+def pair(request):
+    network = make(**request.param)
+    twin = asteroid_twin(network).double()
+    twin.load_state_dict(network.state_dict())  # in double precision
+    return network, twin
+
+
+@pytest.fixture
+def mixtures():
+    return torch.randn(2, TIME, dtype=torch.double, generator=torch.Generator().manual_seed(2))
+
+
+def test_tensors_have_asteroids_names_and_begin_as_asteroids_do():
+    torch.manual_seed(5)
+    network = build("conv_tasnet", TINY, 3, 8000)
+    torch.manual_seed(5)
+    expected = ConvTasNet(**network.get_model_args()).state_dict()
+    assert list(network.state_dict()) == list(expected)
+    assert all(torch.equal(tensor, expected[n]) for n, tensor in network.state_dict().items())
+
+
+def test_estimates_and_gradients_are_asteroids(pair, mixtures):
+    network, twin = pair
+    estimates, expected = network(mixtures), twin(mixtures)
+    torch.testing.assert_close(estimates, expected, rtol=1e-9, atol=1e-12)
+    weights = torch.randn_like(expected)
+    (estimates * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for (name, own), other in zip(network.named_parameters(), twin.parameters(), strict=True):
+        gradient = torch.zeros_like(own) if other.grad is None else other.grad
+        torch.testing.assert_close(own.grad, gradient, rtol=1e-7, atol=1e-9, msg=name)
+
+
+def test_tiles_give_the_same(pair, mixtures, monkeypatch):
+    monkeypatch.setattr("pipeline.models.conv_tasnet.tiled.ELEMENTS", 16 * 30)  # 30 frames each
+    network, twin = pair
+    with torch.inference_mode():
+        torch.testing.assert_close(network(mixtures), twin(mixtures), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_padding_changes_nothing(pair, mixtures, gradients):
+    network, _ = pair
+    lengths = torch.tensor([TIME, 1109])
+    padded = mixtures * (torch.arange(TIME) < lengths[:, None])
+    with torch.set_grad_enabled(gradients):
+        together = network(padded, lengths)
+        alone = network(padded[1:, :1109])
+    torch.testing.assert_close(together[1:, :, :1109], alone, rtol=1e-9, atol=1e-12)
+    assert not together[1, :, 1109:].any()
+
+
+@pytest.mark.parametrize("kernel", [2, 4])
+@pytest.mark.parametrize("causal", [False, True])
+def test_an_even_kernel_gives_as_many_frames(kernel, causal, mixtures):
+    network = make(P=kernel, causal=causal)
+    trained = network(mixtures)
+    with torch.no_grad():
+        torch.testing.assert_close(network(mixtures), trained, rtol=1e-9, atol=1e-12)
+
+
+def test_compiled_kernels_are_there_and_do_what_torch_does(mixtures, monkeypatch):
+    assert kernels._library() is not None
+    network, mixtures = make(H=24, P=5).float(), mixtures.float()
+    with torch.inference_mode():
+        compiled = network(mixtures)
+        monkeypatch.setattr(kernels, "_library", lambda: None)
+        torch.testing.assert_close(network(mixtures), compiled)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_recording_shorter_than_a_filter(gradients):
+    with torch.set_grad_enabled(gradients):
+        estimates = make()(torch.ones(1, 7, dtype=torch.double))
+    assert estimates.shape == (1, 2, 7) and estimates.isfinite().all() and estimates.any()
+
+
+def test_bfloat16_costs_little():
+    network, mixture = make(H=32, B=16).float(), torch.randn(1, TIME)
+    with torch.inference_mode():
+        exact = network(mixture)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = network(mixture)
+    noise = (exact - rounded).square().sum() / exact.square().sum()
+    assert -70 < 10 * math.log10(noise) < -30
+
+
+def test_prelu_of_any_slope():
+    network, mixtures = make(), torch.randn(2, 400, dtype=torch.double)
+    slope = network.masker.mask_net[0].weight
+    with torch.no_grad():
+        slope.fill_(-0.5)
+    inputs = mixtures.requires_grad_()
+
+    def activate(inputs, slope):
+        return torch.nn.utils.stateless.functional_call(
+            network.masker.mask_net[0], {"weight": slope}, inputs
+        )
+
+    assert torch.autograd.gradcheck(activate, (inputs[:, :40], slope))
+
+
+def test_exported_for_any_number_of_whole_frames(mixtures):
+    network, hop = make().float().eval(), torch.export.Dim("hops", min=4, max=10_000)
+    shapes = {"mixtures": {1: 8 * hop}}
+    with torch.no_grad():
+        exported = torch.export.export(
+            network, (mixtures[:, :1600].float(),), dynamic_shapes=shapes
+        )
+        for time in (800, 1600):
+            given = mixtures[:, :time].float()
+            torch.testing.assert_close(exported.module()(given), network(given))

@@ -4,9 +4,10 @@
 
 The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Fresh mixtures are
 drawn from its train split, with voices faster and slower as `training.speech_speed` has it and
-as they are; rendered ones are made of it in a temporary folder and read back, from the page cache. The steps train the separator of `config.yaml` and the published Conv-TasNet.
-All are measured in turns, `--passes` times; the figures are medians. The published network takes
-12 GB at the default batch size; `--networks small` leaves it out.
+as they are; rendered ones are made of it in a temporary folder and read back, from the page
+cache. The steps train the separator of `config.yaml` and the published Conv-TasNet. All are
+measured in turns, `--passes` times; the figures are medians. The published network takes 12 GB
+at the default batch size; `--networks small` leaves it out.
 """
 
 import argparse

@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-report pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-report bench-overhead pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -62,6 +62,10 @@ bench-scale: .venv/installed
 # The report of 3000 mixtures and 12 systems, from the results of a finished demo.
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py results
+
+# What a finished demo spent on starting its processes.
+bench-overhead: .venv/installed
+	$(BIN)/python benchmarks/overhead.py results
 
 # A small run killed, starved and damaged at random moments: the table of docs/reliability.md.
 chaos: .venv/installed

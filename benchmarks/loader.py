@@ -3,10 +3,11 @@
     python benchmarks/loader.py results/corpora --workers 0
 
 The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Fresh mixtures are
-drawn from its train split; rendered ones are made of it in a temporary folder and read back,
-from the page cache. The steps train the separator of `config.yaml` and the published Conv-TasNet.
-All are measured in turns, `--passes` times; the figures are medians. The published network takes
-12 GB at the default batch size; `--networks small` leaves it out.
+drawn from its train split, with voices faster and slower as `training.speech_speed` has it and
+as they are; rendered ones are made of it in a temporary folder and read back, from the page
+cache. The steps train the separator of `config.yaml` and the published Conv-TasNet. All are
+measured in turns, `--passes` times; the figures are medians. The published network takes 12 GB
+at the default batch size; `--networks small` leaves it out.
 """
 
 import argparse
@@ -84,14 +85,15 @@ def _loaders(
     rendered = Segments(
         separator_examples(folder / "set/index.csv", "noisy", None, rate), options.seconds
     )
-    fresh = FreshMixtures(
-        fresh_for_separator(*corpora, mixtures, "noisy", None, rate), config.training, config.seed
-    )
+    drawn = fresh_for_separator(*corpora, mixtures, "noisy", None, rate)
+    as_spoken = config.training.model_copy(update={"speech_speed": (1, 1)})
+    fresh, plain = (FreshMixtures(drawn, t, config.seed) for t in (config.training, as_spoken))
     how = {"batch_size": options.batch_size, "num_workers": options.workers}
     how |= {"persistent_workers": options.workers > 0}
     return {
         "rendered": DataLoader(rendered, sampler=EpochSampler(len(rendered), 0), **how),
         "dynamic": DataLoader(fresh, sampler=FreshSampler(len(fresh), 0), **how),
+        "at speed 1": DataLoader(plain, sampler=FreshSampler(len(plain), 0), **how),
     }
 
 
@@ -141,7 +143,7 @@ def _report(options: argparse.Namespace, rates: dict[str, float], device: str) -
     """Print mixtures a second by what was measured."""
     cores = max(options.workers, 1)
     print(f"items of {options.seconds:g} s, {options.passes} passes in turns, medians")
-    for name in ("rendered data", "dynamic data"):
+    for name in ("rendered data", "dynamic data", "at speed 1 data"):
         each = rates[name] / cores
         print(f"{name:15}{rates[name]:8.1f} mixtures/s, {each:.1f} a core on {cores} core(s)")
     for name in (f"{network} step" for network in options.networks):

@@ -76,7 +76,7 @@ def read_with_info(
         if start:
             file.seek(min(start, held))
         parts = [np.ascontiguousarray(part[:, 0]) for part in _parts(file, wanted, "float32")]
-    first = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    first = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.float32), *parts])
     if len(first) < max(wanted if exact else min(wanted, held - start), 1):
         raise PipelineError(
             f"{path}: ends at sample {start + len(first)}, more are expected;"
@@ -180,10 +180,11 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
     """A file with a header that can be true; what libsndfile finds wrong with it, in words."""
     _check_file(path)
     try:
-        with sf.SoundFile(str(path)) as file:
-            _check_header(path, file.frames, file.samplerate)
+        # Opened once, for libsndfile and for a look of our own.
+        with Path(path).open("rb", 0) as raw, sf.SoundFile(raw.fileno(), closefd=False) as file:
+            _check_header(path, raw.fileno(), file.frames, file.samplerate)
             yield file
-    except (sf.LibsndfileError, TypeError) as error:
+    except (sf.LibsndfileError, PermissionError) as error:
         raise PipelineError(_unreadable(path, str(error))) from error
 
 
@@ -204,8 +205,11 @@ def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) 
         yield part
 
 
-def _check_header(path: Path | str, samples: int, rate: int) -> None:
-    """Refuse an empty file, one of unknown length, and a WAV cut short, which libsndfile reads."""
+def _check_header(path: Path | str, raw: int, samples: int, rate: int) -> None:
+    """Refuse an empty file, one of unknown length, and a WAV cut short, which libsndfile reads.
+
+    `raw` is the descriptor of the open file, whose place in it stays as it is.
+    """
     if rate not in RATES:
         raise PipelineError(
             f"{path}: its header says {rate} Hz, which no recording has;"
@@ -215,20 +219,21 @@ def _check_header(path: Path | str, samples: int, rate: int) -> None:
         raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
     if samples == UNKNOWN_LENGTH:
         raise PipelineError(f"{path}: its header gives no length; encode it again into a file")
-    with Path(path).open("rb") as file:
-        if file.read(12)[:4] != b"RIFF":
+    if os.pread(raw, 4, 0) != b"RIFF":
+        return
+    place = 12
+    while len(head := os.pread(raw, 8, place)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        place += 8
+        if name == b"data":
+            held = os.fstat(raw).st_size - place
+            if held < size < UNKNOWN_SIZE:
+                raise PipelineError(
+                    f"{path}: truncated, {held} of {size} bytes of sound are there;"
+                    " fetch the file again or remove it"
+                )
             return
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
-                held = os.fstat(file.fileno()).st_size - file.tell()
-                if held < size < UNKNOWN_SIZE:
-                    raise PipelineError(
-                        f"{path}: truncated, {held} of {size} bytes of sound are there;"
-                        " fetch the file again or remove it"
-                    )
-                return
-            file.seek(size + size % 2, os.SEEK_CUR)
+        place += size + size % 2
 
 
 def _unreadable(path: Path | str, error: str) -> str:

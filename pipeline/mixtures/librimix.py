@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import signal
 
 from pipeline import audio
 from pipeline.corpora.roots import NOISE_FOLDERS
@@ -262,6 +261,8 @@ def _resample(samples: Signal, sample_rate: int) -> Signal:
     """Resample `[time]` from 16 kHz with scipy's polyphase filter, which LibriMix's script uses."""
     if sample_rate == RATE:
         return samples
+    from scipy import signal  # takes a second, and what reads or writes metadata does without
+
     window = _low_pass(RATE // sample_rate).astype(samples.dtype)
     return signal.resample_poly(samples, sample_rate, RATE, window=window)
 
@@ -269,6 +270,8 @@ def _resample(samples: Signal, sample_rate: int) -> Signal:
 @lru_cache
 def _low_pass(down: int) -> Signal:
     """The filter `scipy.signal.resample_poly` would design anew for every signal."""
+    from scipy import signal
+
     return signal.firwin(20 * down + 1, 1 / down, window=("kaiser", 5.0))
 
 

@@ -68,15 +68,17 @@ def render(
         signals by LibriMix's names, each `[time]`, and the facts `noise_gain`, `noise_snr`
         (dB, loudest source to noise, as power ratio over the mixture) and `scale`.
     """
-    length = int(row["length"])
-    sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
-    noise = _noise(row, length, sample_rate)
-    gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
-    signals = mix([*sources], noise * np.float32(gain), single)
-    loudest = max(float(abs(samples).max()) for samples in signals.values())
-    scale = peak / max(loudest, peak)
-    facts = {"noise_gain": gain, "noise_snr": snr(sources, noise * gain), "scale": scale}
-    return {name: samples * np.float32(scale) for name, samples in signals.items()}, facts
+    sources, noise, gain = _parts(row, num_speakers, sample_rate)
+    signals, scale = _capped(mix([*sources], noise, single), peak)
+    return signals, {"noise_gain": gain, "noise_snr": snr(sources, noise), "scale": scale}
+
+
+def render_signals(
+    row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float
+) -> dict[str, audio.Samples]:
+    """The signals of `render` without the facts, which training does not look at."""
+    sources, noise, _ = _parts(row, num_speakers, sample_rate)
+    return _capped(mix([*sources], noise, single=False), peak)[0]
 
 
 def snr(sources: np.ndarray, noise: np.ndarray) -> float:
@@ -103,6 +105,26 @@ def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> au
     return np.resize(np.roll(period, -start), length)
 
 
+def _parts(
+    row: dict[str, Any], num_speakers: int, sample_rate: int
+) -> tuple[audio.Samples, audio.Samples, float]:
+    """Sources `[sources, time]`, the noise `[time]`, all at their levels, and the noise's gain."""
+    length = int(row["length"])
+    sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
+    noise = _noise(row, length, sample_rate)
+    gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
+    return sources, noise * np.float32(gain), gain
+
+
+def _capped(
+    signals: dict[str, audio.Samples], peak: float
+) -> tuple[dict[str, audio.Samples], float]:
+    """The signals scaled down together where one is above the peak, and the scale."""
+    loudest = max(float(abs(samples).max()) for samples in signals.values())
+    scale = peak / max(loudest, peak)
+    return {name: samples * np.float32(scale) for name, samples in signals.items()}, scale
+
+
 def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio.Samples:
     speed, start = row.get(f"source_{k}_speed", 1.0), int(row[f"source_{k}_start"])
     samples = math.ceil(length * speed)
@@ -112,7 +134,9 @@ def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio
     else:
         said = _joined(paths, int(row[f"source_{k}_silence"]), sample_rate)[start:][:samples]
     heard = audio.change_speed(said, speed)[:length]
-    return np.pad(heard, (0, length - len(heard))) * np.float32(row[f"source_{k}_gain"])
+    source = np.zeros(length, np.float32)
+    source[: len(heard)] = heard * np.float32(row[f"source_{k}_gain"])
+    return source
 
 
 def _joined(paths: list[str], silence: int, sample_rate: int) -> audio.Samples:
@@ -134,7 +158,8 @@ def _noise(row: dict[str, Any], length: int, sample_rate: int) -> audio.Samples:
 
 def _fit(noise: audio.Samples, length: int) -> audio.Samples:
     """Rounding of the resampler may leave a sample too few."""
-    return np.pad(noise, (0, max(0, length - len(noise))), mode="edge")[:length]
+    missing = length - len(noise)
+    return np.pad(noise, (0, missing), mode="edge") if missing > 0 else noise[:length]
 
 
 def _power(samples: np.ndarray) -> float:

@@ -117,9 +117,10 @@ class Segments(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         samples = min(self.samples, int(row["length"]) - start)
         paths = [row["input_path"], *(row[column] for column in self.examples.targets)]
         rate = self.examples.sample_rate
-        signals = np.stack([audio.read_at(path, rate, start, samples) for path in paths])
-        padded = torch.from_numpy(np.pad(signals, ((0, 0), (0, self.samples - samples))))
-        return padded[0], padded[1:]
+        signals = np.zeros((len(paths), self.samples), np.float32)
+        for signal, path in zip(signals, paths, strict=True):
+            signal[:samples] = audio.read_at(path, rate, start, samples)
+        return torch.from_numpy(signals[0]), torch.from_numpy(signals[1:])
 
 
 class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from pipeline.config import SPLITS, Mixtures, Training
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.pool import Pool, load_pool
-from pipeline.mixtures.render import render
+from pipeline.mixtures.render import render_signals
 from pipeline.training.data import EpochSampler
 
 DRAWS = len(SPLITS)  # in a seed where a plan has the number of its split: other draws than any
@@ -103,7 +103,7 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __getitem__(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
         fresh, settings = self.fresh, self.fresh.settings
         row = self.draw(key)
-        signals, _ = render(row, settings.num_speakers, fresh.sample_rate, settings.peak)
+        signals = render_signals(row, settings.num_speakers, fresh.sample_rate, settings.peak)
         targets = np.stack([signals[name] for name in fresh.wanted])
         return torch.from_numpy(signals[fresh.heard]), torch.from_numpy(targets)
 

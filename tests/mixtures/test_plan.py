@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 from itertools import combinations
 from math import prod
 
@@ -332,3 +334,10 @@ def test_segments_begin_anywhere_and_have_a_speed(draws, converted):
         assert (start >= 0).all() and (start <= spare).all()
         assert (start / spare).min() < 0.02 and (start / spare).max() > 0.98
     assert (table["source_1_speed"] != table["source_2_speed"]).mean() > 0.95
+
+
+def test_plans_are_drawn_and_written_without_scipy():
+    """It takes longer to import than most plans to draw."""
+    code = "import sys, pipeline.mixtures.plan, pipeline.mixtures.metadata; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pandas" in done.stdout.split() and "scipy" not in done.stdout.split()

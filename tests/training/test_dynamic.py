@@ -1,7 +1,11 @@
 """Mixtures drawn in training: the same whatever reads them, and those of the plan."""
 
+import math
+
 import numpy as np
 import pytest
+import soundfile as sf
+import soxr
 import torch
 from safetensors.torch import load_file
 
@@ -80,6 +84,43 @@ def test_an_item_is_a_mixture_of_the_condition(fresh, num_speakers):
         assert targets.shape == (data.num_sources, 4000) == (len(wanted), 4000)
         np.testing.assert_array_equal(inputs, signals[heard])
         np.testing.assert_array_equal(targets, np.stack([signals[name] for name in wanted]))
+
+
+def heard_at(path, start, length, speed):
+    """A stretch of a file, `[length]`, played at some speed: by soundfile and soxr alone."""
+    said, _ = sf.read(path, math.ceil(length * speed), start, dtype="float32", fill_value=0)
+    return said if speed == 1 else soxr.resample(said, speed, 1, quality="HQ")[:length]
+
+
+def mean_powers(signals):
+    return np.mean(signals.astype(np.float64) ** 2, axis=-1)
+
+
+@pytest.mark.parametrize("speeds", [(0.9, 1.1), (1, 1)])
+@pytest.mark.parametrize("peak", [0.9, 0.05])
+def test_an_item_is_what_its_row_says_to_the_bit(fresh, speeds, peak):
+    data = fresh("noisy", peak=peak)
+    items = FreshMixtures(data, SECTION.model_copy(update={"speech_speed": speeds}), 7)
+    held = dict(zip(data.pool.noises["path"], data.pool.noises["samples"], strict=True))
+    looked_at = 0
+    for key in [(1, item) for item in range(12)]:
+        row = items.draw(key)
+        if held[row["noise_source_path"]] < row["noise_start"] + 4000:
+            continue  # repeated
+        names = [f"source_{k}" for k in (1, 2, 3)]
+        placed = [[row[f"{n}_{x}"] for x in ("path", "start", "speed", "gain")] for n in names]
+        sources = np.stack([heard_at(p, at, 4000, v) * np.float32(g) for p, at, v, g in placed])
+        noise = heard_at(row["noise_source_path"], row["noise_start"], 4000, row["noise_speed"])
+        snr = 10 * np.log10(mean_powers(sources).max() / mean_powers(noise))
+        noise = noise * np.float32(10 ** ((snr - row["noise_snr"]) / 20))
+        clean = sources[0] + sources[1] + sources[2]
+        loudest = float(np.abs([*sources, noise, clean, clean + noise]).max())
+        scale = np.float32(peak / max(loudest, peak))
+        inputs, targets = items[key]
+        np.testing.assert_array_equal(inputs, (clean + noise) * scale)
+        np.testing.assert_array_equal(targets, sources * scale)
+        looked_at += 1
+    assert looked_at > 4
 
 
 def test_draws_are_those_of_the_plan_with_a_place_and_a_speed(fresh):

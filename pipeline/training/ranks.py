@@ -5,18 +5,16 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.connection import wait
-from threading import Thread
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.jobs import cause_of, pass_over_untrue_warnings
 from pipeline.processes import end_workers
 from pipeline.training.module import STOPS
+from pipeline.workers import end_with_parent, without_main
 
 
 def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None:
@@ -45,7 +43,7 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     before = {n: signal.signal(n, lambda *_: _tell(processes)) for n in STOPS}
     listener.start()
     try:
-        with _without_main():
+        with without_main():
             for process in processes:
                 process.start()
         _attend(processes, errors)
@@ -57,18 +55,6 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
         listener.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """A new process would run the main module first, which here is the script of a job."""
-    main = vars(sys.modules["__main__"])
-    kept = {name: main.get(name) for name in ("__file__", "__spec__")}
-    main.update(dict.fromkeys(kept))
-    try:
-        yield
-    finally:
-        main.update(kept)
 
 
 def _run(
@@ -83,7 +69,7 @@ def _run(
     os.environ |= place
     multiprocessing.set_start_method(method, force=True)  # of workers that load data
     pass_over_untrue_warnings()
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     root = logging.getLogger()
     root.addHandler(QueueHandler(log))
     root.setLevel(logging.INFO if place["LOCAL_RANK"] == "0" else logging.ERROR)
@@ -96,13 +82,6 @@ def _run(
         raise
     finally:
         end_workers()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _attend(processes: list[Any], errors: Any) -> None:

@@ -11,7 +11,9 @@ there before time is counted. Ours is a job of the workflow, from files to its t
 its processes in the time that is counted, and scores the mixture against the clean mixture too.
 
 All are timed in turns. Systems cost the same: S of them take asteroid S times what one takes, and
-us the mixture and S times one system. Ratios are of each pass; printed are median and range.
+us the mixture and S times one system. Ratios are of each pass; printed are median and range, of
+the time that passes and of that of the processors, which other programs disturb less. Threads that
+wait for each other are busy, too: of asteroid as it comes it says little.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import psutil
 import yaml
 
 import pipeline.models.asteroid  # noqa: F401  makes asteroid importable
@@ -46,6 +49,9 @@ METRICS: list[Metric] = [metric for metric in get_args(Metric) if metric != "est
 SYSTEM = "bench/noisy/noisy"
 
 Row = dict[str, Any]
+Cost = np.ndarray
+"""Seconds that pass and seconds of processors, `[2]`."""
+
 Signals = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The mixture `[time]`, sources and estimates `[sources, time]`."""
 
@@ -71,16 +77,16 @@ def main() -> None:
             "as it comes": lambda: [_theirs(item) for item in given],
             "in a pool": lambda: pool.map(_theirs, given, 1),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in measures}
+        costs: dict[str, list[Cost]] = {name: [] for name in measures}
         for _ in range(options.passes):
             for name, measure in measures.items():
-                began = time.perf_counter()
+                before = _spent()
                 found = measure()
-                seconds[name].append(time.perf_counter() - began)
+                costs[name].append(_spent() - before)
             print(
-                "  ".join(f"{name} {took[-1]:.2f} s" for name, took in seconds.items()), flush=True
+                "  ".join(f"{name} {took[-1][0]:.2f} s" for name, took in costs.items()), flush=True
             )
-        _report_ratios({name: np.array(took) for name, took in seconds.items()}, options)
+        _report_ratios({name: np.array(took).T for name, took in costs.items()}, options)
         _report_differences(folder, found)
 
 
@@ -150,17 +156,27 @@ def _theirs(item: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> dict[str, n
     return get_metrics(mixture[None], sources, estimates, rate, METRICS, average=False)
 
 
-def _report_ratios(seconds: dict[str, np.ndarray], options: argparse.Namespace) -> None:
+def _spent() -> Cost:
+    """The clock and the processors' seconds, those of other processes of this program as well."""
+    times = os.times()
+    alive = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    busy = sum(t.user + t.system for t in alive) + sum(times[:4])
+    return np.array([time.perf_counter(), busy])
+
+
+def _report_ratios(costs: dict[str, np.ndarray], options: argparse.Namespace) -> None:
     print(f"{options.mixtures} mixtures, {options.cores} cores, {options.passes} passes in turns")
     for systems in options.systems:
-        ours = seconds["mixture"] + systems * seconds["system"]
+        ours = costs["mixture"] + systems * costs["system"]
         for way in ("as it comes", "in a pool"):
-            ratios = systems * seconds[way] / ours
-            print(
-                f"{systems} system(s): ours {np.median(ours):.1f} s, asteroid {way}"
-                f" {np.median(systems * seconds[way]):.1f} s,"
-                f" ratio {np.median(ratios):.1f} ({ratios.min():.1f} to {ratios.max():.1f})"
-            )
+            theirs = systems * costs[way]
+            for kind, o, t in zip(("clock", "processors"), ours, theirs, strict=True):
+                ratio = t / o
+                print(
+                    f"{systems} system(s), asteroid {way}, {kind}: ours {np.median(o):.1f} s,"
+                    f" theirs {np.median(t):.1f} s, ratio {np.median(ratio):.1f}"
+                    f" ({ratio.min():.1f} to {ratio.max():.1f})"
+                )
 
 
 def _report_differences(folder: Path, theirs: Iterable[dict[str, np.ndarray]]) -> None:

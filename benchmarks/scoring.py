@@ -7,8 +7,9 @@ drawn and rendered from it in a temporary folder; estimates are sources with som
 and of the noise. asteroid gets signals that are read already, and estimates in the right order;
 it scores the mixture again with every system. It runs in two ways: `as it comes`, in one process
 whose linear algebra has a thread a core, and `in a pool` of one such process a core, which is
-there before time is counted. Ours is a job of the workflow, from files to its table, which starts
-its processes in the time that is counted, and scores the mixture against the clean mixture too.
+there before time is counted. Ours is what a job of the workflow does, from files to its table; it
+starts its processes in the time that is counted, and scores the mixture against the clean mixture
+too.
 
 All are timed in turns. Systems cost the same: S of them take asteroid S times what one takes, and
 us the mixture and S times one system. Ratios are of each pass; printed are median and range, of
@@ -31,8 +32,8 @@ import numpy as np
 import pandas as pd
 import psutil
 import yaml
+from threadpoolctl import threadpool_limits
 
-import pipeline.models.asteroid  # noqa: F401  makes asteroid importable
 from pipeline import audio
 from pipeline.config import Metric, load_config
 from pipeline.evaluation.measures import open_measure
@@ -42,7 +43,7 @@ from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
-from pipeline.workers import NUMERIC_THREADS
+from pipeline.models import asteroid  # noqa: F401  makes asteroid.metrics importable
 
 ROOT = Path(__file__).parents[1]
 METRICS: list[Metric] = [metric for metric in get_args(Metric) if metric != "estoi"]  # asteroid's
@@ -103,14 +104,7 @@ def _options() -> argparse.Namespace:
 
 def _pool(cores: int) -> Any:
     """Processes of one numeric thread each, as ours are."""
-    threads = {name: os.environ.pop(name, None) for name in NUMERIC_THREADS}
-    os.environ |= dict.fromkeys(NUMERIC_THREADS, "1")
-    pool = multiprocessing.get_context("spawn").Pool(cores)
-    for name, value in threads.items():
-        os.environ.pop(name)
-        if value is not None:
-            os.environ[name] = value
-    return pool
+    return multiprocessing.get_context("fork").Pool(cores, threadpool_limits, (1,))
 
 
 def _make_items(corpora: Path, folder: Path, config: Any) -> list[Signals]:
@@ -149,7 +143,7 @@ def _ours(folder: Path, system: str, estimates: Path | None, rate: int, cores: i
 
 
 def _theirs(item: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> dict[str, np.ndarray]:
-    from asteroid.metrics import get_metrics
+    from asteroid.metrics import get_metrics  # not before that
 
     warnings.simplefilter("ignore")  # mir_eval's, of its successor
     mixture, sources, estimates, rate = item

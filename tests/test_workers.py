@@ -7,7 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 import psutil
 import pytest
-from threadpoolctl import threadpool_info
+import scipy.linalg  # noqa: F401  brings a library of linear algebra
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipeline.errors import PipelineError
 from pipeline.workers import in_workers
@@ -30,8 +31,6 @@ def die(item):
 
 
 def numeric_threads(_):
-    import scipy.linalg  # noqa: F401
-
     return [library["num_threads"] for library in threadpool_info()]
 
 
@@ -59,9 +58,11 @@ def test_a_killed_worker_is_noticed():
         list(in_workers(2, die, range(4)))
 
 
-def test_a_worker_has_one_numeric_thread(monkeypatch):
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # as the job of two threads has it
-    threads = next(in_workers(2, numeric_threads, [0]))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_has_one_numeric_thread(workers):
+    with threadpool_limits(2):  # as the job of two threads has it
+        (threads,) = in_workers(workers, numeric_threads, [0])
+        assert set(numeric_threads(0)) == {2}
     assert threads and set(threads) == {1}
 
 

@@ -5,16 +5,17 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.connection import wait
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.jobs import cause_of, pass_over_untrue_warnings
-from pipeline.processes import end_workers
+from pipeline.processes import end_with_parent, end_workers
 from pipeline.training.module import STOPS
-from pipeline.workers import end_with_parent, without_main
 
 
 def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None:
@@ -43,7 +44,7 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     before = {n: signal.signal(n, lambda *_: _tell(processes)) for n in STOPS}
     listener.start()
     try:
-        with without_main():
+        with _without_main():
             for process in processes:
                 process.start()
         _attend(processes, errors)
@@ -55,6 +56,18 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
         listener.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A new process would run the main module first, which here is the script of a job."""
+    main = vars(sys.modules["__main__"])
+    kept = {name: main.get(name) for name in ("__file__", "__spec__")}
+    main.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def _run(

@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-report bench-overhead pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -58,6 +58,10 @@ bench-loader: .venv/installed
 # Plans and DAGs of up to a million mixtures, in about half an hour: the tables of docs/scale.md.
 bench-scale: .venv/installed
 	$(BIN)/python benchmarks/scale.py
+
+# asteroid's metrics and ours, on the corpora of a finished demo.
+bench-scoring: .venv/installed
+	$(BIN)/python benchmarks/scoring.py results/corpora
 
 # The report of 3000 mixtures and 12 systems, from the results of a finished demo.
 bench-report: .venv/installed

@@ -5,6 +5,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -82,7 +83,7 @@ def one_line(error: PipelineError) -> str:
 
 def cause_of(error: Exception) -> str | None:
     """The line for what a machine may do to any job, else None."""
-    if str(error).startswith("DataLoader worker"):
+    if isinstance(error, BrokenProcessPool) or str(error).startswith("DataLoader worker"):
         return "a process of this job was killed, perhaps for want of memory; run again"
     if not isinstance(error, OSError):
         return None

@@ -34,11 +34,23 @@ def end_with_snakemake() -> None:
     threading.Thread(target=_watch, args=(above,), daemon=True).start()
 
 
+def end_with_parent() -> None:
+    """End this process by SIGTERM as soon as the one that started it is gone."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
 def end_workers() -> None:
     """Kill what may ignore SIGTERM, as a loader's workers do: Python would wait for its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises an error for a killed worker
     for process in multiprocessing.active_children():
         process.kill()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _watch(above: list[psutil.Process]) -> None:

@@ -145,6 +145,14 @@ def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
     assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
 
 
+def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
+    job = run(
+        "from pipeline.workers import in_workers",
+        "list(in_workers(2, os._exit, [1]))",
+    )
+    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+
+
 def test_a_job_that_fails_does_not_wait_for_a_worker_that_ignores_signals(run):
     job = run(
         "import signal",

@@ -10,8 +10,8 @@ from pipeline.config.section import Distinct, InputPath, Section, Speeds
 class Machine(Section):
     """How things run, not what is computed: a change here reruns nothing but the report.
 
-    `threads` is per training or inference job, `save_seconds` the time between saved states of
-    a training, `loader_workers` the processes that read audio for it.
+    `threads` is per training, inference or scoring job, `save_seconds` the time between saved
+    states of a training, `loader_workers` the processes that read audio for it.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

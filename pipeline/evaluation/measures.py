@@ -1,11 +1,12 @@
 """The three measures of an estimate: metrics of its signal, DNSMOS, errors of a recogniser.
 
-Each is opened once a job and is then a function of one item of a score table.
+Each is opened once a job and is then a function of one item of a score table. That of signals can
+be sent to other processes; the others hold a model, which stays where it was opened.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,16 +58,17 @@ def open_measure(name: Measure, sample_rate: int, **settings: Any) -> Measuring:
 
 
 def _signal(sample_rate: int, metrics: list[Metric]) -> Measuring:
-    def measure(item: Item) -> Iterator[Score]:
-        scores = score_item(item.references, item.estimates, sample_rate, metrics)
-        for metric, values in scores.items():
-            each = zip(item.sources, values, item.references, item.estimates, strict=True)
-            for source, value, reference, estimate in each:
-                defined = not math.isnan(value)
-                why = "" if defined else why_undefined(metric, reference, estimate, sample_rate)
-                yield Score(source, metric, value, why)
+    return partial(_measure_signal, sample_rate, metrics)  # which workers can be sent
 
-    return measure
+
+def _measure_signal(sample_rate: int, metrics: list[Metric], item: Item) -> Iterator[Score]:
+    scores = score_item(item.references, item.estimates, sample_rate, metrics)
+    for metric, values in scores.items():
+        each = zip(item.sources, values, item.references, item.estimates, strict=True)
+        for source, value, reference, estimate in each:
+            defined = not math.isnan(value)
+            why = "" if defined else why_undefined(metric, reference, estimate, sample_rate)
+            yield Score(source, metric, value, why)
 
 
 def _dnsmos(sample_rate: int) -> Measuring:

@@ -16,6 +16,7 @@ from pystoi import stoi as pystoi
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.config import Metric
+from pipeline.evaluation.bss_eval import FILTER_TAPS, square_cosines
 
 Array = NDArray[np.float64]
 Signals = NDArray[Any]
@@ -26,9 +27,6 @@ EPSILON = 1e-12
 
 SILENCE = 1e-8
 """RMS (full scale is 1) at and below which a signal, its mean removed, is silent: -160 dBFS."""
-
-FILTER_TAPS = 512
-"""Length of the distortion filter that BSS Eval allows."""
 
 LONGEST_PESQ = 20.0
 """Seconds given whole to PESQ: its C code has room for 50 utterances and crashes beyond."""
@@ -82,7 +80,7 @@ def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
 
 
 def bss(reference: Signals, estimate: Signals) -> Bss:
-    """SDR, SIR and SAR in dB (Vincent et al. 2006, by Scheibler 2021, arXiv:2110.06440).
+    """SDR, SIR and SAR in dB (see `bss_eval`).
 
     Args:
         reference: true sources, `[sources, time]`.
@@ -167,18 +165,9 @@ def _decibels(cos_squared: Array) -> Array:
 
 def _bss(reference: Array, estimate: Array) -> Array:
     """`[3, sources]` for references that all sound."""
-    # Not above: the package imports torch, which takes seconds and few users of this module need.
-    from fast_bss_eval.numpy.metrics import square_cosine_metrics
-
-    # Loading the diagonal keeps identical or narrow-band references solvable; at 1e-12 of the
-    # reference's energy it moves no value below 80 dB by more than 1e-3 dB.
-    own, every = square_cosine_metrics(
-        reference.astype(np.float64),
-        _or_noise(estimate.astype(np.float64)),
-        filter_length=FILTER_TAPS,
-        load_diag=EPSILON,
+    own, every = square_cosines(
+        reference.astype(np.float64), _or_noise(estimate.astype(np.float64))
     )
-    own, every = np.diag(own), np.diag(every)
     sir = _decibels(own / every) if len(reference) > 1 else np.full(1, np.nan)
     return np.stack([_decibels(own), sir, _decibels(every)])
 

@@ -6,8 +6,9 @@ Columns: `mixture_id`, `system`, `source`, `metric`, `value` (empty where undefi
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,12 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.errors import PipelineError
-from pipeline.evaluation.measures import Item, Measuring
+from pipeline.evaluation.measures import Item, Measuring, Score
 from pipeline.evaluation.metrics import permutation
 from pipeline.evaluation.systems import DENOISED, MIX_CLEAN, MIXTURE
 from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.mixtures.names import source_names
+from pipeline.workers import in_workers
 
 KEYS = ["mixture_id", "system", "source", "metric"]
 COLUMNS = [*KEYS, "value", "undefined"]
@@ -28,6 +30,14 @@ COLUMNS = [*KEYS, "value", "undefined"]
 Row = dict[str, Any]
 
 logger = logging.getLogger(__name__)
+
+
+class Task(NamedTuple):
+    """Sources of a mixture that are scored together, and the files of their estimates."""
+
+    mixture: Row
+    sources: list[str]
+    files: list[str]
 
 
 def score(
@@ -38,6 +48,7 @@ def score(
     scatteritem: str,
     sample_rate: int,
     measure: Measuring,
+    workers: int = 1,
 ) -> None:
     """Score a system on the mixtures of a shard.
 
@@ -53,17 +64,26 @@ def score(
         scatteritem: the shard, `"k-of-n"`.
         sample_rate: Hz.
         measure: of `measures.open_measure`.
+        workers: processes that share the mixtures, for the same table; 1 unless the measure is
+            of signals.
 
     Raises:
         PipelineError: an estimate is missing, unreadable, holds NaN or has another length.
+        BrokenProcessPool: a worker was killed.
     """
     shard = shard_of(read_manifest(mixtures), scatteritem).to_dict("records")
     find = _estimates_of(estimates) if estimates else _noisy
-    rows = [
-        (mixture["mixture_id"], system, *found)
-        for mixture in tqdm(cast(list[Row], shard), f"scoring {system}", disable=None)
+    tasks = [
+        Task(mixture, sources, find(mixture, sources))
+        for mixture in cast(list[Row], shard)
         for sources in _sources(system, mixture)
-        for found in measure(_item(mixture, sources, find(mixture, sources), sample_rate))
+    ]
+    scored = in_workers(workers, partial(_scores, measure, sample_rate), tasks)
+    shown = tqdm(scored, f"scoring {system}", len(tasks), disable=None)
+    rows = [
+        (task.mixture["mixture_id"], system, *found)
+        for task, scores in zip(tasks, shown, strict=True)
+        for found in scores
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     _report_undefined(table)
@@ -78,8 +98,13 @@ def _sources(system: str, mixture: Row) -> list[list[str]]:
     return [denoised] if system.startswith(DENOISED) else [separated]
 
 
-def _item(mixture: Row, sources: list[str], files: list[str], sample_rate: int) -> Item:
+def _scores(measure: Measuring, sample_rate: int, task: Task) -> list[Score]:
+    return list(measure(_item(task, sample_rate)))
+
+
+def _item(task: Task, sample_rate: int) -> Item:
     """Read sources and estimates, and put these in the order of those."""
+    mixture, sources, files = task
     references = _read([mixture[f"{source}_path"] for source in sources], mixture, sample_rate)
     estimates = _read(files, mixture, sample_rate)
     order = permutation(references, estimates)

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.metrics import FILTER_TAPS, STOI_SECONDS, silent
+from pipeline.evaluation.bss_eval import FILTER_TAPS
+from pipeline.evaluation.metrics import STOI_SECONDS, silent
 
 SILENT_REFERENCE = "the reference is silent"
 SILENT_ESTIMATE = "the estimate is silent"

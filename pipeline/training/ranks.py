@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.connection import wait
-from threading import Thread
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.jobs import cause_of, pass_over_untrue_warnings
-from pipeline.processes import end_workers
+from pipeline.processes import end_with_parent, end_workers
 from pipeline.training.module import STOPS
 
 
@@ -83,7 +82,7 @@ def _run(
     os.environ |= place
     multiprocessing.set_start_method(method, force=True)  # of workers that load data
     pass_over_untrue_warnings()
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     root = logging.getLogger()
     root.addHandler(QueueHandler(log))
     root.setLevel(logging.INFO if place["LOCAL_RANK"] == "0" else logging.ERROR)
@@ -96,13 +95,6 @@ def _run(
         raise
     finally:
         end_workers()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _attend(processes: list[Any], errors: Any) -> None:

@@ -1,10 +1,12 @@
 import logging
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline import audio
+from pipeline.config import Metric
 from pipeline.errors import PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.measures import open_measure
@@ -58,12 +60,12 @@ def make_run(folder, sources, count=3):
     return folder
 
 
-def scored(folder, system, estimates=None, shard="1-of-1", wanted=("si_sdr",)):
+def scored(folder, system, estimates=None, shard="1-of-1", wanted=("si_sdr",), workers=1):
     """The table of a system's signals; estimates are the name of their manifest."""
     out = folder / f"scores-{shard}.csv"
     measure = open_measure("signal", RATE, metrics=list(wanted))
     estimates = estimates and folder / estimates
-    score(folder / "mixtures.csv", estimates, out, system, shard, RATE, measure)
+    score(folder / "mixtures.csv", estimates, out, system, shard, RATE, measure, workers)
     return read_manifest(out)
 
 
@@ -158,3 +160,21 @@ def test_bad_estimate_is_named(pair, samples, cause):
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
     assert not (pair / "scores-1-of-1.csv").exists()
+
+
+def test_workers_write_the_same_table(pair):
+    row = read_manifest(pair / "mixtures.csv").iloc[1]
+    write(row["s2_path"], np.zeros(TIME))
+    tables = []
+    for workers in (1, 2):
+        scored(pair, "a/b/c", "separated.csv", wanted=get_args(Metric), workers=workers)
+        tables.append((pair / "scores-1-of-1.csv").read_bytes())
+    assert tables[0] == tables[1]
+
+
+def test_an_error_in_a_worker_is_that_of_one_process(pair):
+    path = pair / "estimates" / "s1" / "test-000002.wav"
+    write(path, np.full(TIME, np.nan))
+    with pytest.raises(PipelineError) as error:
+        scored(pair, "a/b/c", "separated.csv", workers=2)
+    assert str(error.value) == f"{path}: holds NaN or infinite samples; mend or remove the file"

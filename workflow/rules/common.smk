@@ -257,6 +257,11 @@ def measured(wildcards):
     return cfg.evaluation.settings_of(wildcards.measure)
 
 
+def scoring_threads(wildcards):
+    """Processes of one job. A model that listens is opened once, and runs on one thread."""
+    return cfg.machine.threads if wildcards.measure == "signal" else 1
+
+
 def texts_to_compare(wildcards):
     """What the speakers say, for the measure that looks at it."""
     if wildcards.measure != "asr":

@@ -14,6 +14,7 @@ rule score_mixture:
         "<benchmarks>/score_mixture/{measure}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    threads: scoring_threads
     params:
         system="mixture",
         sample_rate=cfg.sample_rate,
@@ -36,6 +37,7 @@ rule score_denoised:
         measure="signal|dnsmos",  # a denoiser's output is all speakers at once
     conda:
         "../../envs/evaluation.yaml"
+    threads: scoring_threads
     params:
         system="denoised-{denoiser}",
         sample_rate=cfg.sample_rate,
@@ -57,6 +59,7 @@ rule score_separated:
         "<benchmarks>/score_separated/{measure}_{separator}_{trained}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    threads: scoring_threads
     params:
         system="{separator}/{trained}/{tested}",
         sample_rate=cfg.sample_rate,

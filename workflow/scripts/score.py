@@ -13,4 +13,5 @@ with job(snakemake):
     measure = open_measure(wildcards.measure, params.sample_rate, **params.settings, **texts)
     estimates = Path(given.estimates) if "estimates" in given.keys() else None  # noqa: SIM118
     settings = (params.system, wildcards.scatteritem, params.sample_rate, measure)
-    score(Path(given.mixtures), estimates, Path(snakemake.output[0]), *settings)
+    out = Path(snakemake.output[0])
+    score(Path(given.mixtures), estimates, out, *settings, snakemake.threads)

@@ -2,6 +2,7 @@
 
 import math
 
+import onnxruntime
 import pytest
 import torch
 from asteroid_conv_tasnet import ConvTasNet, asteroid_twin
@@ -137,13 +138,35 @@ def test_prelu_of_any_slope():
     assert torch.autograd.gradcheck(activate, (inputs[:, :40], slope))
 
 
-def test_exported_for_any_number_of_whole_frames(mixtures):
-    network, hop = make().float().eval(), torch.export.Dim("hops", min=4, max=10_000)
-    shapes = {"mixtures": {1: 8 * hop}}
+@pytest.fixture(scope="module")
+def exported():
+    """A network, and its graph for any number of mixtures of any length."""
+    network, batch, time = (
+        make().float().eval(),
+        torch.export.Dim("batch"),
+        torch.export.Dim("time"),
+    )
     with torch.no_grad():
-        exported = torch.export.export(
-            network, (mixtures[:, :1600].float(),), dynamic_shapes=shapes
+        return network, torch.export.export(
+            network,
+            (torch.randn(2, 1600),),
+            dynamic_shapes={"mixtures": {0: batch, 1: time}},
+            prefer_deferred_runtime_asserts_over_guards=True,
         )
-        for time in (800, 1600):
-            given = mixtures[:, :time].float()
-            torch.testing.assert_close(exported.module()(given), network(given))
+
+
+@pytest.mark.parametrize("batch, time", [(2, 1600), (3, 1603), (2, 401)])
+def test_exported_for_any_length(exported, batch, time):
+    network, graph = exported
+    mixtures = torch.randn(batch, time)
+    torch.testing.assert_close(graph.module()(mixtures), network(mixtures))
+
+
+def test_onnx_of_any_length(exported, tmp_path):
+    network, graph = exported
+    torch.onnx.export(graph, (), tmp_path / "network.onnx", dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "network.onnx")
+    for time in (1600, 1603, 401):
+        mixtures = torch.randn(3, time)
+        [found] = session.run(None, {"mixtures": mixtures.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), network(mixtures), rtol=1e-4, atol=1e-5)

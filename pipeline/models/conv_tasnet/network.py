@@ -40,12 +40,13 @@ class ConvTasNet(nn.Module):
             `[batch, sources, time]`.
         """
         time = mixtures.shape[-1]
-        mixtures = F.pad(mixtures, (0, max(self.arguments.L - time, 0)))
+        if time < self.arguments.L:
+            mixtures = F.pad(mixtures, (0, self.arguments.L - time))
         if _in_tiles(mixtures):
             estimates = self._in_tiles(mixtures, lengths)
         else:
             estimates = self._at_once(mixtures, lengths)
-        return F.pad(estimates, (0, time - estimates.shape[-1]))
+        return F.pad(estimates, (0, self.hop))[..., :time]
 
     def _at_once(self, mixtures: Tensor, lengths: Tensor | None) -> Tensor:
         frames = F.conv1d(mixtures[:, None], self.encoder.filters, stride=self.hop)
@@ -54,7 +55,7 @@ class ConvTasNet(nn.Module):
             frames = frames * heard
         masked = self.masker(frames, heard) * frames[:, None]
         signals = F.conv_transpose1d(masked.flatten(0, 1), self.decoder.filters, stride=self.hop)
-        return signals.view(len(mixtures), self.num_sources, -1)
+        return signals.view(mixtures.shape[0], self.num_sources, -1)
 
     def _in_tiles(self, mixtures: Tensor, lengths: Tensor | None) -> Tensor:
         lower = torch.is_autocast_enabled("cpu")

@@ -143,8 +143,8 @@ def exported():
     """A network, and its graph for any number of mixtures of any length."""
     network, batch, time = (
         make().float().eval(),
-        torch.export.Dim("batch"),
-        torch.export.Dim("time"),
+        torch.export.Dim("batch", min=1, max=64),
+        torch.export.Dim("time", min=32, max=10**8),
     )
     with torch.no_grad():
         return network, torch.export.export(

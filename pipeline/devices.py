@@ -1,9 +1,14 @@
 """Where the numbers are crunched: the device, its threads and its memory."""
 
 import ctypes
+import logging
+import os
 import platform
+import shutil
+from importlib.util import find_spec
 
 import torch
+from torch import nn
 
 from pipeline.config import Machine
 from pipeline.errors import PipelineError
@@ -41,6 +46,30 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def compile_networks(machine: Machine, device: torch.device, *networks: nn.Module | None) -> None:
+    """Hand networks to torch.compile where that is asked for and possible; else they stay eager.
+
+    What was compiled is kept on disk by torch, for the next process too.
+    """
+    wanted = device.type == "cuda" if machine.compile == "auto" else machine.compile
+    if not wanted:
+        return
+    if missing := _missing_of_compiler(device):
+        logging.info("not compiled, since there is no %s: networks run as they are", missing)
+        return
+    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    for network in filter(None, networks):
+        network.compile()
+
+
+def _missing_of_compiler(device: torch.device) -> str | None:
+    """What torch.compile would need here and does not find, or None."""
+    if device.type == "cuda" and not find_spec("triton"):
+        return "triton"
+    compiler = os.environ.get("CXX", "c++" if shutil.which("c++") else "g++")
+    return None if shutil.which(compiler) else "C++ compiler"
 
 
 def describe(device: torch.device) -> str:

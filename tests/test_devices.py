@@ -4,6 +4,7 @@ import torch
 from pipeline import devices
 from pipeline.config import Machine
 from pipeline.errors import PipelineError
+from pipeline.models import build
 
 NO_GPU = not torch.cuda.is_available()
 
@@ -43,3 +44,40 @@ def test_cpu_is_named():
 def test_gpu_is_named():
     device = devices.open_device(Machine(device="cuda"))
     assert devices.describe(device) == torch.cuda.get_device_name()
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())
+
+
+def compiled(network):
+    return network._compiled_call_impl is not None
+
+
+@pytest.mark.parametrize("asked, on_a_cpu", [("auto", False), (False, False), (True, True)])
+def test_networks_are_compiled_where_it_is_asked_for(network, asked, on_a_cpu):
+    devices.compile_networks(Machine(compile=asked), torch.device("cpu"), network, None)
+    assert compiled(network) == on_a_cpu
+
+
+def test_without_a_compiler_they_run_as_they_are(network, monkeypatch, caplog):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with caplog.at_level("INFO"):
+        devices.compile_networks(Machine(compile=True), torch.device("cpu"), network)
+    assert not compiled(network) and "no C++ compiler" in caplog.text
+
+
+def test_a_compiled_conv_tasnet_learns_the_same():
+    arguments = {"N": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
+    network, mixtures = build("conv_tasnet", arguments, 2, 8000), torch.randn(2, 800)
+    gradients = []
+    for asked in (False, True):
+        devices.compile_networks(Machine(compile=asked), torch.device("cpu"), network)
+        network.zero_grad()
+        network(mixtures).square().sum().backward()
+        gradients.append([p.grad.clone() for p in network.parameters()])
+    assert compiled(network)
+    for eager, fast in zip(*gradients, strict=True):
+        torch.testing.assert_close(eager, fast, rtol=1e-4, atol=1e-6)

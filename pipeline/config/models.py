@@ -18,7 +18,7 @@ class Machine(Section):
     threads: PositiveInt = 1
     loader_workers: int = Field(default=0, ge=0)
     save_seconds: float = Field(default=60.0, ge=0)
-    compile: bool = False
+    compile: Literal["auto"] | bool = "auto"
 
 
 class Training(Section):

@@ -17,7 +17,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from pipeline.config import Machine, Training
-from pipeline.devices import describe, open_device
+from pipeline.devices import compile_networks, describe, open_device
 from pipeline.errors import PipelineError
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
@@ -106,10 +106,7 @@ def _fit(
     front = _front(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
-    if machine.compile:
-        network.compile()
-        if front is not None:
-            front.compile()
+    compile_networks(machine, device, network, front)
     skips = SkipNonFinite()
     curve = History(skips)
     saved = state.newest()

@@ -99,13 +99,15 @@ class Tiled:
                 inner = wide[margin + tile.start : margin + tile.stop]
                 sums = sums.plus(block.widen(columns[tile, :ends], weight, inner))
             taps, constants = block.taps(sums, count)
+            # Of the last block's outputs only the skip is heard.
+            first = self.arguments.B if self.arguments.Sc and block is self.blocks[-1] else 0
             sums, buffer = Sums(), wide.new_empty(tiles[0].stop, block.width)
             for tile in tiles:
                 begin, end = tile.start + margin - block.before, tile.stop + margin + block.after
                 inner = buffer[: tile.stop - tile.start]
                 added = block.constants(constants, tile, count)
                 sums = sums.plus(block.convolve(wide[begin:end], taps, added, inner))
-                multiply(inner, block.narrow_weight, more[tile])
+                multiply(inner, block.narrow_weight[:, first:], more[tile, first:])
             scale, constant = block.shift(sums, count)
             shift = shift + constant
         both.add_(more, alpha=scale).add_(shift)

@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -45,6 +45,13 @@ mini: .venv/installed
 MINUTES ?= 10
 fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
+
+# The figures of docs/performance.md, on the results of a finished demo.
+bench: bench-conv-tasnet bench-streaming bench-loader bench-scoring bench-overhead
+
+# Our Conv-TasNet and asteroid's, on a GPU where there is one.
+bench-conv-tasnet: .venv/installed
+	$(BIN)/python benchmarks/conv_tasnet.py
 
 # Against LibriMix's own script: make bench-librimix LIBRIMIX=/src/LibriMix \
 #   SPEECH=/data/LibriSpeech/train-clean-100 NOISE=/data/wham_noise/tr

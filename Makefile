@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -77,6 +77,10 @@ bench-report: .venv/installed
 # What a finished demo spent on starting its processes.
 bench-overhead: .venv/installed
 	$(BIN)/python benchmarks/overhead.py results
+
+# Causal networks chunk by chunk on one thread.
+bench-streaming: .venv/installed
+	$(BIN)/python benchmarks/streaming.py
 
 # A small run killed, starved and damaged at random moments: the table of docs/reliability.md.
 chaos: .venv/installed

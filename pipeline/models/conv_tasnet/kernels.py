@@ -77,7 +77,7 @@ def convolve(
 
 
 def _native(rows: Tensor) -> ctypes.CDLL | None:
-    return _library() if rows.dtype == torch.float32 else None
+    return _library() if rows.dtype == torch.float32 and rows.is_cpu else None
 
 
 @cache

@@ -43,6 +43,9 @@ class Tiled:
     def __init__(self, network: ConvTasNet, dtype: torch.dtype) -> None:
         self.network, self.arguments = network, network.arguments
         self.blocks = [TiledBlock.of(cast(Any, block), dtype) for block in network.masker.TCN]
+        normalise, narrow = cast(Any, network.masker.bottleneck)
+        self.local = normalise.local
+        self.entrance = fold(normalise, narrow.weight[..., 0], narrow.bias)
 
     def __call__(self, mixture: Tensor) -> Tensor:
         """`[time]`, at least L samples, to `[sources, time']`, up to the last whole frame."""
@@ -57,13 +60,10 @@ class Tiled:
 
     def enter(self, frames: Tensor) -> Tensor:
         """Norm and bottleneck: `[frames, N]` to `[frames, B]`."""
-        normalise, narrow = cast(Any, self.network.masker.bottleneck)
-        scale, mean = 1.0, 0.0
-        if normalise.local:
-            frames = centred(frames)
-        else:
-            scale, mean = moments(sums_of(frames), frames.numel())
-        weight, shift = fold(normalise, narrow.weight[..., 0], narrow.bias)
+        weight, shift = self.entrance
+        if self.local:
+            return F.linear(centred(frames), weight, shift)
+        scale, mean = moments(sums_of(frames), frames.numel())
         return F.linear(frames, weight * scale, shift - weight.sum(1) * (mean * scale))
 
     def decode(self, heard: Tensor, frames: Tensor) -> Tensor:

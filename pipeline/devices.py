@@ -43,6 +43,14 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def supports_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 by instructions of its own."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in ("avx512_bf16", "bf16"))  # x86, ARM
+
+
 def describe(device: torch.device) -> str:
     """The device in words, for tables: the GPU's name, or the CPU's."""
     if device.type == "cuda":

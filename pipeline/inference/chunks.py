@@ -1,4 +1,4 @@
-"""Recordings cut into pieces that a network is fed, batches of them, and what joins them again."""
+"""Recordings cut into pieces that a network is fed, and what joins them again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,11 +47,6 @@ def cut(recording: Recording, longest: int, overlap: int) -> Iterator[Piece]:
         yield Piece(recording, start, longest, overlap)
     before = (end - 1) // (longest - overlap) * (longest - overlap)
     yield Piece(recording, end, longest, before + longest - end)
-
-
-def batches(pieces: list[Piece], size: int) -> list[list[Piece]]:
-    """`size` pieces after one another, and what is left."""
-    return [pieces[start : start + size] for start in range(0, len(pieces), size)]
 
 
 class Joiner:

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "Batch":
         """Both tensors through `move`."""
-        return Batch(*(None if tensor is None else move(tensor) for tensor in self))  # type: ignore[arg-type]
+        return Batch(move(self.mixtures), None if self.lengths is None else move(self.lengths))
 
 
 class Estimator:
@@ -50,12 +50,11 @@ class Estimator:
             PipelineError: the batch does not fit in the GPU's memory.
         """
         began = self._mark()
-        given = batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
+        mixtures, lengths = batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
         lower = self.precision == "bf16"
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-                arguments = [tensor for tensor in given if tensor is not None]
-                estimates = self.network(*arguments).float()
+                estimates = self.network(mixtures, lengths).float()
         except torch.OutOfMemoryError as error:
             raise PipelineError(
                 f"inference.batch_size: {len(batch.mixtures)} of {batch.mixtures.shape[1]} samples"

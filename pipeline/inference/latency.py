@@ -70,8 +70,8 @@ def collect_throughput(shards: list[Path], out: Path) -> None:
 def run_of(shard: Path) -> dict[str, str]:
     """Stage, model, tested condition and split of a shard's folder, below that of estimates.
 
-    It is `denoised/<denoiser>/<split>/<shard>` or `separated/<separator>/<trained>/<tested>/<shard>`,
-    where only the test split is separated.
+    It is `denoised/<denoiser>/<split>/<shard>`, or for the test split, which alone is separated,
+    `separated/<separator>/<trained>/<tested>/<shard>`.
     """
     stage, *model, last, _ = shard.parts
     tested, split = ("noisy", last) if stage == "denoised" else (last, "test")

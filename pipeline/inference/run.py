@@ -11,7 +11,7 @@ import torch
 from pipeline.config import Inference, Machine, load_config
 from pipeline.devices import describe, open_device
 from pipeline.files import read_manifest, shard_of, write_manifest
-from pipeline.inference.chunks import Piece, Recording, batches, cut
+from pipeline.inference.chunks import Piece, Recording, cut
 from pipeline.inference.estimator import load_estimator
 from pipeline.inference.loop import Loop, Passed
 from pipeline.mixtures.names import source_names
@@ -82,7 +82,7 @@ def _infer(
     targets = {n: [out / n / f"{name}.wav" for name in table["mixture_id"]] for n in names}
     files = zip(*targets.values(), strict=True)
     rows = zip(table["mixture_id"], inputs, table["length"], files, strict=True)
-    groups = _batches([Recording(*row) for row in rows], setting, device)
+    groups = batches([Recording(*row) for row in rows], setting, device)
     estimator = load_estimator(weights, len(names), rate, device, given.precision)
     loop = Loop(estimator, weights, rate, setting.timed)
     if setting.timed:
@@ -99,7 +99,7 @@ def _infer(
     write_manifest(out / "throughput.csv", _throughput(passed, wall, rate).assign(**facts))
 
 
-def _batches(
+def batches(
     recordings: list[Recording], setting: Setting, device: torch.device
 ) -> list[list[Piece]]:
     """Pieces to run at once, of like length: the longest first, to meet want of memory early."""
@@ -108,7 +108,8 @@ def _batches(
     longest = round(setting.inference.max_seconds * setting.sample_rate)
     overlap = round(setting.inference.overlap_seconds * setting.sample_rate)
     pieces = [piece for each in recordings for piece in cut(each, longest, overlap)]
-    return batches(pieces, setting.batch_size(device))
+    size = setting.batch_size(device)
+    return [pieces[start : start + size] for start in range(0, len(pieces), size)]
 
 
 def _latencies(passed: list[Passed], sample_rate: int) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.inference.chunks import Joiner, Recording, batches, cut, fade, same_order
+from pipeline.inference.chunks import Joiner, Recording, cut, fade, same_order
 
 LONGEST, OVERLAP = 100, 30
 GAINS = np.array([1, 2, -1], np.float32)
@@ -133,13 +133,6 @@ def test_a_joiner_holds_a_piece_and_takes_the_next_recording():
             settled = joiner.join(piece, np.ones((2, piece.samples), np.float32))
             assert sum(part.shape[1] for part in settled) <= 2 * LONGEST
         assert settled[-1].shape == (2, LONGEST)
-
-
-@pytest.mark.parametrize("size", [1, 3, 14, 20])
-def test_batches_are_all_pieces_in_their_order(size):
-    found = batches(pieces(1000), size)
-    assert [piece for batch in found for piece in batch] == pieces(1000)
-    assert all(len(batch) == size for batch in found[:-1]) and 0 < len(found[-1]) <= size
 
 
 def test_fade_is_from_each_source_to_its_own():

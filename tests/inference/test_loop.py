@@ -91,10 +91,10 @@ def test_bf16_is_for_devices_that_have_it(monkeypatch, supported, precision):
 
 
 MEASURED = """
+import resource
 import sys
 from pathlib import Path
 import numpy as np
-import psutil
 import soundfile as sf
 import torch
 from torch import nn
@@ -113,11 +113,10 @@ class Same(nn.Module):
         return torch.stack([mixtures, -mixtures], 1)
 
 targets = (folder / "s1.wav", folder / "s2.wav")
-pieces = list(cut(Recording("a", str(folder / "a.wav"), 8000 * seconds, targets), 240000, 16000))
+pieces = list(cut(Recording("a", str(folder / "a.wav"), 8000 * seconds, targets), 80000, 16000))
 groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
 loop = Loop(Estimator(Same(), torch.device("cpu"), "fp32"), Path("w"), 8000, size == 1)
 loop.run(groups, "test")
-import resource
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
@@ -130,4 +129,4 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, size):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
         assert audio.info(tmp_path / "s2.wav").samples == 8000 * seconds
-    assert peaks[1] - peaks[0] < 30  # MB; the samples of an hour are 110, of two sources 220 more
+    assert peaks[1] - peaks[0] < 60  # MB; an hour of samples is 110, of two sources 220 more

@@ -98,6 +98,8 @@ import numpy as np
 import soundfile as sf
 import torch
 from torch import nn
+from pipeline.config import Machine
+from pipeline.devices import open_device
 from pipeline.inference.chunks import Recording, cut
 from pipeline.inference.estimator import Estimator
 from pipeline.inference.loop import Loop
@@ -115,7 +117,7 @@ class Same(nn.Module):
 targets = (folder / "s1.wav", folder / "s2.wav")
 pieces = list(cut(Recording("a", str(folder / "a.wav"), 8000 * seconds, targets), 80000, 16000))
 groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
-loop = Loop(Estimator(Same(), torch.device("cpu"), "fp32"), Path("w"), 8000, size == 1)
+loop = Loop(Estimator(Same(), open_device(Machine(device="cpu")), "fp32"), Path("w"), 8000, size == 1)
 loop.run(groups, "test")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

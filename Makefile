@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench-librimix bench-loader bench-inference bench-scale bench-scoring bench-report bench-overhead pictures lock clean
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -54,6 +54,10 @@ bench-librimix: .venv/installed
 # Fresh and rendered mixtures against what a training step takes, on the corpora of a finished demo.
 bench-loader: .venv/installed
 	$(BIN)/python benchmarks/loader.py results/corpora
+
+# Throughput and latency of inference: with and without threads, in batches, in bf16.
+bench-inference: .venv/installed
+	$(BIN)/python benchmarks/inference.py
 
 # Plans and DAGs of up to a million mixtures, in about half an hour: the tables of docs/scale.md.
 bench-scale: .venv/installed

@@ -1,5 +1,6 @@
 """The loop over pieces, with networks of which it is known what they give."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,44 @@ def test_bf16_is_for_devices_that_have_it(monkeypatch, supported, precision):
     assert estimator.precision == precision
 
 
+ENDLESS = """
+import sys, time
+from pathlib import Path
+import torch
+from torch import nn
+from pipeline.inference.chunks import Recording, cut
+from pipeline.inference.estimator import Estimator
+from pipeline.inference.loop import Loop
+
+class Slow(nn.Module):
+    def forward(self, mixtures, lengths=None):
+        print("runs", flush=True)
+        time.sleep(0.1)
+        return mixtures[:, None]
+
+path, samples, alone = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
+pieces = list(cut(Recording("a", path, samples, (Path(path + ".out"),)), 100, 50))
+estimator = Estimator(Slow(), torch.device("cpu"), "fp32")
+Loop(estimator, Path("w"), 8000, alone).run([[piece] for piece in pieces], "test")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_signal_ends_it_and_leaves_nothing_under_its_name(tmp_path, number, alone):
+    long = recording(tmp_path, "long", 400_000)  # 8000 pieces, a quarter of an hour
+    command = [sys.executable, "-c", ENDLESS, long.path, str(long.samples), str(alone)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        for _ in range(5):
+            process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(60) == -number
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".part")}
+    assert left == {"long.wav"}
+    if number == signal.SIGINT:
+        assert not list(tmp_path.glob(".*.part"))
+
+
 MEASURED = """
 import resource
 import sys
@@ -104,7 +143,7 @@ from pipeline.inference.chunks import Recording, cut
 from pipeline.inference.estimator import Estimator
 from pipeline.inference.loop import Loop
 
-folder, seconds, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+folder, seconds = Path(sys.argv[1]), int(sys.argv[2])
 noise = np.random.default_rng(0).uniform(-0.1, 0.1, 8000)
 with sf.SoundFile(folder / "a.wav", "w", 8000, 1, "PCM_16") as file:
     for _ in range(seconds):
@@ -116,18 +155,18 @@ class Same(nn.Module):
 
 targets = (folder / "s1.wav", folder / "s2.wav")
 pieces = list(cut(Recording("a", str(folder / "a.wav"), 8000 * seconds, targets), 80000, 16000))
-groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
-loop = Loop(Estimator(Same(), open_device(Machine(device="cpu")), "fp32"), Path("w"), 8000, size == 1)
-loop.run(groups, "test")
+estimator = Estimator(Same(), open_device(Machine(device="cpu")), "fp32")
+for size in (1, 4):
+    groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
+    Loop(estimator, Path("w"), 8000, size == 1).run(groups, "test")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
-@pytest.mark.parametrize("size", [1, 4])
-def test_memory_does_not_grow_with_the_recording(tmp_path, size):
+def test_memory_does_not_grow_with_the_recording(tmp_path):
     peaks = []
     for seconds in (600, 3600):
-        command = [sys.executable, "-c", MEASURED, str(tmp_path), str(seconds), str(size)]
+        command = [sys.executable, "-c", MEASURED, str(tmp_path), str(seconds)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
         assert audio.info(tmp_path / "s2.wav").samples == 8000 * seconds

@@ -1,6 +1,7 @@
 """Recordings cut into pieces that a network is fed, and what joins them again."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,15 +39,10 @@ def cut(recording: Recording, longest: int, overlap: int) -> Iterator[Piece]:
 
     Neighbours share `overlap` samples, and the last piece more if need be.
     """
-    end = recording.samples - longest
-    if end <= 0:
-        yield Piece(recording, 0, recording.samples, 0)
-        return
-    yield Piece(recording, 0, longest, 0)
-    for start in range(longest - overlap, end, longest - overlap):
-        yield Piece(recording, start, longest, overlap)
-    before = (end - 1) // (longest - overlap) * (longest - overlap)
-    yield Piece(recording, end, longest, before + longest - end)
+    end, size = max(recording.samples - longest, 0), min(recording.samples, longest)
+    starts = [*range(0, end, longest - overlap), end]
+    for before, start in pairwise([-size, *starts]):
+        yield Piece(recording, start, size, before + size - start)
 
 
 class Joiner:

@@ -48,7 +48,7 @@ def supports_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "bf16"))  # x86, ARM
+    return any(found.get(name, False) for name in ("avx512_bf16", "bf16"))  # x86, ARM
 
 
 def describe(device: torch.device) -> str:

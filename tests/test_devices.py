@@ -43,3 +43,17 @@ def test_cpu_is_named():
 def test_gpu_is_named():
     device = devices.open_device(Machine(device="cuda"))
     assert devices.describe(device) == torch.cuda.get_device_name()
+
+
+@pytest.mark.parametrize(
+    "found, supported",
+    [
+        ({"avx512_bf16": True, "avx2": True}, True),
+        ({"avx512_bf16": False, "avx512_f": True}, False),
+        ({"bf16": True, "neon": True}, True),
+        ({"neon": True}, False),
+    ],
+)
+def test_bf16_of_a_cpu_is_by_its_instructions(monkeypatch, found, supported):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert devices.supports_bf16(torch.device("cpu")) is supported

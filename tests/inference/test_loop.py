@@ -85,10 +85,13 @@ def test_want_of_memory_is_said_in_a_line():
 
 
 @pytest.mark.parametrize("supported, precision", [(True, "bf16"), (False, "fp32")])
-def test_bf16_is_for_devices_that_have_it(monkeypatch, supported, precision):
+def test_bf16_is_for_devices_that_have_it(monkeypatch, caplog, supported, precision):
+    caplog.set_level("INFO")
     monkeypatch.setattr("pipeline.inference.estimator.supports_bf16", lambda device: supported)
     estimator = Estimator(nn.Linear(4, 4, bias=False), CPU, "bf16")
     assert estimator.precision == precision
+    said = [line for line in caplog.messages if "no bf16 instructions: running in fp32" in line]
+    assert len(said) == (0 if supported else 1)
 
 
 ENDLESS = """

@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -47,7 +47,7 @@ fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
 # The figures of docs/performance.md, on the results of a finished demo.
-bench: bench-conv-tasnet bench-streaming bench-loader bench-scoring bench-overhead
+bench: bench-conv-tasnet bench-streaming bench-inference bench-loader bench-scoring bench-overhead
 
 # Our Conv-TasNet and asteroid's, on a GPU where there is one.
 bench-conv-tasnet: .venv/installed
@@ -61,6 +61,10 @@ bench-librimix: .venv/installed
 # Fresh and rendered mixtures against what a training step takes, on the corpora of a finished demo.
 bench-loader: .venv/installed
 	$(BIN)/python benchmarks/loader.py results/corpora
+
+# Throughput and latency of inference: with and without threads, in batches, in bf16.
+bench-inference: .venv/installed
+	$(BIN)/python benchmarks/inference.py
 
 # Plans and DAGs of up to a million mixtures, in about half an hour: the tables of docs/scale.md.
 bench-scale: .venv/installed

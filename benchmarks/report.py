@@ -77,6 +77,7 @@ def enlarge(demo: Path, folder: Path) -> ReportInputs:
         answer=demo / "scores/answer.json",
         latency=folder / "latency.csv",
         latency_summary=demo / "estimates/latency_summary.csv",
+        throughput=demo / "estimates/throughput.csv",
         histories={name: demo / "models" / at / "history.csv" for name, at in models.items()},
         weights={name: demo / "models" / at / "model.safetensors" for name, at in models.items()},
         denoised={NET: denoised, "second": denoised},

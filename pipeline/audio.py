@@ -5,7 +5,7 @@ import io
 import os
 import struct
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -138,6 +138,30 @@ def write(
         sf.write(encoded, samples, sample_rate, subtype, format=format, compression_level=level)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
+
+
+@contextmanager
+def writing(
+    path: Path | str, samples: int, sample_rate: int
+) -> Iterator[Callable[[Samples], object]]:
+    """Write a 32-bit float WAV of `samples` samples part by part, whole or not at all.
+
+    Yields:
+        A function that writes the next part, `[time]`; memory holds nothing of those before.
+    """
+    # Not through libsndfile, so that a full disk is an OSError with its cause.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_float_header(samples, sample_rate))
+        yield lambda part: file.write(part.astype("<f4").tobytes())
+
+
+def _float_header(samples: int, sample_rate: int) -> bytes:
+    """Of a WAV with one channel of 32-bit float: RIFF, `fmt `, `fact`, and `data` without it."""
+    size, form = 4 * samples, struct.pack("<HHIIHHH", 3, 1, sample_rate, 4 * sample_rate, 4, 32, 0)
+    fact = struct.pack("<4sII", b"fact", 4, samples)
+    chunks = struct.pack("<4sI", b"fmt ", len(form)) + form + fact
+    chunks += struct.pack("<4sI", b"data", size)
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks) + size, b"WAVE") + chunks
 
 
 def check_flac(path: Path | str) -> None:

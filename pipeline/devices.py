@@ -48,10 +48,16 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def compile_networks(machine: Machine, device: torch.device, *networks: nn.Module | None) -> None:
+def compile_networks(
+    machine: Machine,
+    device: torch.device,
+    *networks: nn.Module | None,
+    dynamic: bool | None = None,
+) -> None:
     """Hand networks to torch.compile where that is asked for and possible; else they stay eager.
 
-    What was compiled is kept on disk by torch, for the next process too.
+    What was compiled is kept on disk by torch, for the next process too. With `dynamic` it is for
+    every length from the first on, not once more as the second comes.
     """
     wanted = device.type == "cuda" if machine.compile == "auto" else machine.compile
     if not wanted:
@@ -61,7 +67,7 @@ def compile_networks(machine: Machine, device: torch.device, *networks: nn.Modul
         return
     torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
     for network in filter(None, networks):
-        network.compile()
+        network.compile(dynamic=dynamic)
 
 
 def _missing_of_compiler(device: torch.device) -> str | None:
@@ -70,6 +76,14 @@ def _missing_of_compiler(device: torch.device) -> str | None:
         return "triton"
     compiler = os.environ.get("CXX", "c++" if shutil.which("c++") else "g++")
     return None if shutil.which(compiler) else "C++ compiler"
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 by instructions of its own."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "bf16"))  # x86, ARM
 
 
 def describe(device: torch.device) -> str:

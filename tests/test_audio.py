@@ -41,6 +41,24 @@ def test_what_is_written_is_read(tmp_path, subtype, format, step):
     assert audio.info(tmp_path / "new/folder/a") == (RATE, len(NOISE), 1)
 
 
+def test_what_is_written_part_by_part_is_read(tmp_path):
+    with audio.writing(tmp_path / "new/a.wav", len(NOISE), RATE) as write:
+        for part in np.split(NOISE, [1, 1000, 1000, 3999]):
+            write(part)
+    header = sf.info(tmp_path / "new/a.wav")
+    assert (header.format, header.subtype, header.channels) == ("WAV", "FLOAT", 1)
+    assert audio.info(tmp_path / "new/a.wav") == (RATE, len(NOISE), 1)
+    assert np.array_equal(audio.read(tmp_path / "new/a.wav")[0], NOISE)
+    assert np.array_equal(sf.read(tmp_path / "new/a.wav", dtype="float32")[0], NOISE)
+
+
+def test_what_breaks_off_leaves_no_file(tmp_path):
+    with pytest.raises(KeyError), audio.writing(tmp_path / "a.wav", 10, RATE) as write:
+        write(NOISE[:5])
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+
+
 def test_float_keeps_what_is_above_full_scale(tmp_path):
     audio.write(tmp_path / "a.wav", 3 * NOISE, RATE, subtype="FLOAT")
     assert np.array_equal(audio.read(tmp_path / "a.wav")[0], 3 * NOISE)

@@ -81,3 +81,17 @@ def test_a_compiled_conv_tasnet_learns_the_same():
     assert compiled(network)
     for eager, fast in zip(*gradients, strict=True):
         torch.testing.assert_close(eager, fast, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "found, supported",
+    [
+        ({"avx512_bf16": True, "avx2": True}, True),
+        ({"avx512_bf16": False, "avx512_f": True}, False),
+        ({"bf16": True, "neon": True}, True),
+        ({"neon": True}, False),
+    ],
+)
+def test_bf16_of_a_cpu_is_by_its_instructions(monkeypatch, found, supported):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert devices.supports_bf16(torch.device("cpu")) is supported

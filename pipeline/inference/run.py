@@ -1,40 +1,54 @@
-"""Denoise or separate the mixtures of one shard, and time every one of them."""
+"""Denoise or separate the mixtures of one shard: each alone and timed, or many at once."""
 
-import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
+import torch
 
-from pipeline import audio
-from pipeline.config import Inference, Machine
-from pipeline.devices import describe, open_device
-from pipeline.errors import PipelineError
+from pipeline.config import Inference, Machine, load_config
+from pipeline.devices import compile_networks, describe, open_device
 from pipeline.files import read_manifest, shard_of, write_manifest
-from pipeline.inference.chunks import estimate
+from pipeline.inference.chunks import Piece, Recording, cut
+from pipeline.inference.estimator import load_estimator
+from pipeline.inference.loop import Loop, Passed
 from pipeline.mixtures.names import source_names
-from pipeline.models.weights import load_network
 from pipeline.training.data import condition_paths
+
+ON_A_GPU = 16  # pieces at once, where the configuration does not say
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How inference runs: rate in Hz, and two sections of the configuration."""
+    """How inference runs: rate in Hz, two sections of the configuration, whether it is timed.
+
+    What is timed goes through alone, one mixture after another.
+    """
 
     sample_rate: int
     machine: Machine
     inference: Inference
+    timed: bool = True
+
+    def batch_size(self, device: torch.device) -> int:
+        """Pieces that go through at once."""
+        if self.timed:
+            return 1
+        return self.inference.batch_size or (ON_A_GPU if device.type == "cuda" else 1)
+
+
+def setting_of(config: dict[str, Any], params: Any) -> Setting:
+    """The setting of a job: the machine of its configuration, all else from its rule's params."""
+    inference = Inference(**params.inference)
+    return Setting(params.sample_rate, load_config(config).machine, inference, params.timed)
 
 
 def denoise_shard(
     mixtures: Path, weights: Path, out: Path, scatteritem: str, setting: Setting
 ) -> None:
-    """Denoise the noisy mixtures of a shard: `out/denoised/*.wav`, estimates.csv, latency.csv."""
+    """Denoise the noisy mixtures of a shard: `out/denoised/*.wav`, and manifests as `_infer`."""
     table = shard_of(read_manifest(mixtures), scatteritem)
     _infer(table, table["mix_both_path"], ["denoised"], weights, out, setting)
 
@@ -48,7 +62,7 @@ def separate_shard(
     scatteritem: str,
     setting: Setting,
 ) -> None:
-    """Separate the mixtures of a shard in a test condition: `out/s<k>/*.wav` and both CSVs."""
+    """Separate the mixtures of a shard in a test condition: `out/s<k>/*.wav`, and manifests."""
     table = read_manifest(mixtures)
     names, inputs = source_names(table), condition_paths(table, condition, denoised)
     shard = shard_of(table, scatteritem)
@@ -63,71 +77,72 @@ def _infer(
     out: Path,
     setting: Setting,
 ) -> None:
-    run, device = _runner(weights, len(names), setting)
-    estimates: list[dict[str, Any]] = []
-    latencies: list[dict[str, Any]] = []
-    items = zip(table["mixture_id"], inputs, table["length"], strict=True)
-    for mixture_id, path, samples in tqdm(items, out.name, len(table), disable=None):
-        began = time.perf_counter()
-        mixture = audio.read_at(path, setting.sample_rate, samples=samples)
-        read = time.perf_counter() - began
-        if not latencies:
-            _warm_up(run, mixture, setting.inference.warmup)
-        sources, seconds = _timed(run, mixture)
-        if not np.isfinite(sources).all():
-            raise PipelineError(
-                f"{weights}: gives NaN for {path}; delete it and state/ beside it, train again"
-            )
-        began = time.perf_counter()
-        paths = {f"{name}_path": out / name / f"{mixture_id}.wav" for name in names}
-        for target, source in zip(paths.values(), sources, strict=True):
-            audio.write(target, source, setting.sample_rate, "FLOAT")
-        write = time.perf_counter() - began
-        estimates.append({"mixture_id": mixture_id} | paths)
-        length = len(mixture) / setting.sample_rate
-        latencies.append(_latency(mixture_id, length, seconds, read, write))
-    write_manifest(out / "estimates.csv", pd.DataFrame(estimates))
-    facts = {"device": device, "threads": setting.machine.threads}
-    write_manifest(out / "latency.csv", pd.DataFrame(latencies).assign(**facts))
+    """Write WAVs, estimates.csv, throughput.csv and, if the setting is timed, latency.csv."""
+    rate, given, device = setting.sample_rate, setting.inference, open_device(setting.machine)
+    targets = {n: [out / n / f"{name}.wav" for name in table["mixture_id"]] for n in names}
+    files = zip(*targets.values(), strict=True)
+    rows = zip(table["mixture_id"], inputs, table["length"], files, strict=True)
+    groups = batches([Recording(*row) for row in rows], setting, device)
+    estimator = load_estimator(weights, len(names), rate, device, given.precision)
+    if device.type == "cuda":  # a CPU's own way through the networks is faster
+        compile_networks(setting.machine, device, estimator.network, dynamic=True)
+    loop = Loop(estimator, weights, rate, setting.timed)
+    if setting.timed:
+        loop.warm_up(groups[0], given.warmup)
+    began = time.perf_counter()
+    passed = loop.run(groups, out.name)
+    wall = time.perf_counter() - began
+    facts = {"device": describe(device), "threads": setting.machine.threads}
+    estimates = table[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
+    write_manifest(out / "estimates.csv", estimates)
+    if setting.timed:
+        write_manifest(out / "latency.csv", _latencies(passed, rate).assign(**facts))
+    facts |= {"precision": estimator.precision, "batch_size": setting.batch_size(device)}
+    write_manifest(out / "throughput.csv", _throughput(passed, wall, rate).assign(**facts))
 
 
-def _runner(
-    weights: Path, num_sources: int, setting: Setting
-) -> tuple[Callable[[audio.Samples], audio.Samples], str]:
-    """The network as a function of samples, and its device in words.
-
-    The result is copied to host memory, which waits for the device: a call that has
-    returned has finished.
-    """
-    device = open_device(setting.machine)
-    network = load_network(weights, num_sources, setting.sample_rate).to(device)
+def batches(
+    recordings: list[Recording], setting: Setting, device: torch.device
+) -> list[list[Piece]]:
+    """Pieces to run at once, of like length: the longest first, to meet want of memory early."""
+    if not setting.timed:
+        recordings = sorted(recordings, key=lambda recording: -recording.samples)
     longest = round(setting.inference.max_seconds * setting.sample_rate)
     overlap = round(setting.inference.overlap_seconds * setting.sample_rate)
-    logging.info("running %s on %s", weights, describe(device))
-    return lambda mixture: estimate(network, mixture, device, longest, overlap), describe(device)
+    pieces = [piece for each in recordings for piece in cut(each, longest, overlap)]
+    size = setting.batch_size(device)
+    return [pieces[start : start + size] for start in range(0, len(pieces), size)]
 
 
-def _warm_up(run: Callable[[audio.Samples], Any], mixture: audio.Samples, times: int) -> None:
-    for _ in range(times):
-        run(mixture)
+def _latencies(passed: list[Passed], sample_rate: int) -> pd.DataFrame:
+    """A row a recording; the times of one that went in pieces are the sums of theirs."""
+    rows = [
+        (piece.recording.mixture_id, piece.recording.samples, p.latency, p.read, p.write)
+        for p in passed
+        for piece in p.pieces
+    ]
+    table = pd.DataFrame(rows, columns=["mixture_id", "samples", "latency", "read", "write"])
+    sums = table.groupby(["mixture_id", "samples"], sort=False).sum().reset_index()
+    seconds = sums["samples"] / sample_rate
+    return pd.DataFrame(
+        {
+            "mixture_id": sums["mixture_id"],
+            "audio_seconds": seconds.round(4),
+            "latency_ms": (1e3 * sums["latency"]).round(3),
+            "rtf": (sums["latency"] / seconds).round(6),
+            "read_ms": (1e3 * sums["read"]).round(3),
+            "write_ms": (1e3 * sums["write"]).round(3),
+        }
+    )
 
 
-def _timed(
-    run: Callable[[audio.Samples], audio.Samples], mixture: audio.Samples
-) -> tuple[audio.Samples, float]:
-    began = time.perf_counter()
-    sources = run(mixture)
-    return sources, time.perf_counter() - began
-
-
-def _latency(
-    mixture_id: str, length: float, seconds: float, read: float, write: float
-) -> dict[str, Any]:
-    return {
-        "mixture_id": mixture_id,
-        "audio_seconds": round(length, 4),
-        "latency_ms": round(1e3 * seconds, 3),
-        "rtf": round(seconds / length, 6),
-        "read_ms": round(1e3 * read, 3),
-        "write_ms": round(1e3 * write, 3),
+def _throughput(passed: list[Passed], wall: float, sample_rate: int) -> pd.DataFrame:
+    """One row: seconds of audio, of the whole loop, and of these the device's at work."""
+    samples = sum(p.recording.samples for one in passed for p in one.pieces if p.last)
+    busy = sum(one.busy for one in passed)
+    row = {
+        "audio_seconds": samples / sample_rate,
+        "wall_seconds": round(wall, 4),
+        "busy_seconds": round(busy, 4),
     }
+    return pd.DataFrame([row])

@@ -1,7 +1,8 @@
 """Networks and their registry: a module here with the three names below is an entry.
 
 `Arguments` is a typed section of the configuration; `build(arguments, num_sources,
-sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`;
+sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`, told where
+shorter ones are padded their lengths `[batch]`, which must make each what it is alone;
 `look_ahead(arguments, sample_rate)` says what of the future its output hangs on.
 """
 

@@ -17,6 +17,7 @@ class ReportInputs:
         answer: the question and the sentences that answer it (JSON).
         latency: one row per timed call.
         latency_summary: percentiles per stage, model and test condition.
+        throughput: audio, time and device's time of each run of a network.
         histories: training history of each model, by a name to show.
         weights: weights of each model, by the same names.
         denoised: estimates of each denoiser, by its name.
@@ -34,6 +35,7 @@ class ReportInputs:
     answer: Path
     latency: Path
     latency_summary: Path
+    throughput: Path
     histories: dict[str, Path]
     weights: dict[str, Path]
     denoised: dict[str, Path]

@@ -80,6 +80,11 @@ class Run:
         return _rows(self.inputs.latency_summary)
 
     @cached_property
+    def throughput(self) -> pd.DataFrame:
+        """Hours of audio an hour, and the device's share of the time, of each run of a network."""
+        return _rows(self.inputs.throughput)
+
+    @cached_property
     def answer(self) -> dict[str, Any]:
         """The question, its sentences and their facts."""
         return read_json(self.inputs.answer)

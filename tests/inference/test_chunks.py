@@ -1,11 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from pipeline.inference.chunks import estimate, join, same_order
+from pipeline.inference.chunks import Joiner, Recording, cut, fade, same_order
 
-CPU = torch.device("cpu")
 LONGEST, OVERLAP = 100, 30
 GAINS = np.array([1, 2, -1], np.float32)
 
@@ -36,8 +37,33 @@ def noise(time, seed=0):
     return np.random.default_rng(seed).standard_normal(time).astype(np.float32)
 
 
+def pieces(time):
+    return list(cut(Recording("a", "a.wav", time, ()), LONGEST, OVERLAP))
+
+
 def run(network, mixture):
-    return estimate(network, mixture, CPU, LONGEST, OVERLAP)
+    """What is settled piece after piece, joined: `[sources, time]`."""
+    joiner, parts = Joiner(), []
+    for piece in pieces(len(mixture)):
+        heard = torch.from_numpy(mixture[piece.start : piece.start + piece.samples])
+        parts += joiner.join(piece, network(heard[None])[0].numpy())
+    return np.concatenate(parts, axis=1)
+
+
+def in_memory(network, mixture):
+    """Overlap-add over the whole recording at once, in its plainest form."""
+    starts = [*range(0, len(mixture) - LONGEST, LONGEST - OVERLAP), len(mixture) - LONGEST]
+    parts = [network(torch.from_numpy(mixture[s : s + LONGEST])[None])[0].numpy() for s in starts]
+    output = np.zeros((len(parts[0]), len(mixture)), np.float32)
+    output[:, :LONGEST] = parts[0]
+    for (before, start), part in zip(pairwise(starts), parts[1:], strict=True):
+        shared = before + LONGEST - start
+        held = output[:, start : start + shared].copy()
+        part = part[same_order(held, part[:, :shared])]
+        ramp = np.linspace(0, 1, shared, dtype=np.float32)
+        output[:, start : start + LONGEST] = part
+        output[:, start : start + shared] = held * (1 - ramp) + part[:, :shared] * ramp
+    return output
 
 
 @pytest.mark.parametrize("time", [1, 99, 100])
@@ -82,10 +108,37 @@ def test_last_piece_overlaps_more_and_fades_over_all_of_it():
     np.testing.assert_array_equal(found[170:], 3)
 
 
-def test_join_fades_each_source_into_its_own():
-    output = np.array([[1, 1, 1, 0, 0], [-2, -2, -2, 0, 0]], np.float32)
-    join(output, np.array([[-2, -2, -2, -2, -2], [3, 3, 3, 3, 3]], np.float32), 3)
-    np.testing.assert_array_equal(output, [[1, 2, 3, 3, 3], [-2, -2, -2, -2, -2]])
+@pytest.mark.parametrize("time", [101, 169, 170, 171, 239, 240, 241, 1000])
+def test_piece_by_piece_is_to_the_bit_what_the_whole_at_once_gives(time):
+    random, mixture = np.random.default_rng(time), noise(time)
+    orders = [random.permutation(3) for _ in range(20)]
+    found, expected = (join(Gains(iter(orders).__next__), mixture) for join in (run, in_memory))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("time", [1, 100, 101, 170, 171, 180, 1000])
+def test_pieces_follow_one_another_and_tell_what_they_share(time):
+    found = pieces(time)
+    assert found[0].start == 0 and found[0].shared == 0
+    assert [piece.last for piece in found] == [False] * (len(found) - 1) + [True]
+    for before, piece in pairwise(found):
+        assert piece.shared == before.start + before.samples - piece.start >= OVERLAP
+        assert piece.samples == LONGEST and piece.start > before.start
+
+
+def test_a_joiner_holds_a_piece_and_takes_the_next_recording():
+    joiner = Joiner()
+    for _ in range(2):
+        for piece in pieces(1000):
+            settled = joiner.join(piece, np.ones((2, piece.samples), np.float32))
+            assert sum(part.shape[1] for part in settled) <= 2 * LONGEST
+        assert settled[-1].shape == (2, LONGEST)
+
+
+def test_fade_is_from_each_source_to_its_own():
+    before = np.array([[1, 1, 1], [-2, -2, -2]], np.float32)
+    after = np.array([[-2, -2, -2, -2, -2], [3, 3, 3, 3, 3]], np.float32)
+    np.testing.assert_array_equal(fade(before, after), [[1, 2, 3, 3, 3], [-2, -2, -2, -2, -2]])
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2]])

@@ -3,14 +3,14 @@ import pandas as pd
 import pytest
 
 from pipeline.files import write_manifest
-from pipeline.inference.latency import collect_latency
+from pipeline.inference.latency import collect_latency, collect_throughput
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs of known times, as `(stage, model, tested, latency.csv)`."""
+    """Two runs of known times, as the folders of their only shards."""
     rng, found = np.random.default_rng(0), []
-    for stage, tested, files in [("denoise", "noisy", 37), ("separate", "clean", 4)]:
+    for run, files in [("denoised/d/test", 37), ("separated/conv_tasnet/noisy/clean", 4)]:
         milliseconds = rng.gamma(3, 20, files)
         table = pd.DataFrame(
             {
@@ -24,8 +24,8 @@ def runs(tmp_path):
                 "threads": 2,
             }
         )
-        write_manifest(tmp_path / stage / "latency.csv", table)
-        found.append((stage, "conv_tasnet", tested, tmp_path / stage / "latency.csv"))
+        found.append(tmp_path / run / "1-of-1")
+        write_manifest(found[-1] / "latency.csv", table)
     return found
 
 
@@ -39,7 +39,8 @@ def test_every_file_is_kept_under_its_run(collected, runs):
     table = collected[0]
     assert list(table)[:4] == ["stage", "model", "tested", "mixture_id"]
     assert table["stage"].tolist() == ["denoise"] * 37 + ["separate"] * 4
-    expected = np.concatenate([pd.read_csv(run[3])["latency_ms"] for run in runs])
+    assert table["model"].tolist() == ["d"] * 37 + ["conv_tasnet/noisy"] * 4
+    expected = np.concatenate([pd.read_csv(run / "latency.csv")["latency_ms"] for run in runs])
     np.testing.assert_allclose(table["latency_ms"], expected)
 
 
@@ -49,7 +50,7 @@ def test_summary_equals_numpy(collected, runs):
     assert summary["tested"].tolist() == ["noisy", "clean"]
     assert (summary["device"] == "CPU of the test").all() and (summary["threads"] == 2).all()
     for row, run in zip(summary.to_dict("records"), runs, strict=True):
-        table = pd.read_csv(run[3])
+        table = pd.read_csv(run / "latency.csv")
         found = [row["p50_ms"], row["p95_ms"], row["p99_ms"]]
         np.testing.assert_allclose(
             found, np.percentile(table["latency_ms"], [50, 95, 99]), atol=1e-4
@@ -57,3 +58,32 @@ def test_summary_equals_numpy(collected, runs):
         for column in ("rtf", "read_ms", "write_ms"):
             name = "rtf_p50" if column == "rtf" else column.replace("_ms", "_p50_ms")
             assert row[name] == pytest.approx(np.median(table[column]), abs=1e-4)
+
+
+def test_throughput_adds_up_over_shards(tmp_path):
+    facts = {"device": "GPU", "threads": 1, "precision": "bf16", "batch_size": 16}
+    shards = []
+    for run, rows in {
+        "denoised/d/train": [(3600.0, 10.0, 9.0), (1800.0, 5.0, 3.0)],
+        "separated/s/clean/noisy": [(60.0, 6.0, 3.0)],
+    }.items():
+        for number, (audio, wall, busy) in enumerate(rows):
+            shards.append(tmp_path / run / f"{number}-of-{len(rows)}")
+            row = {"audio_seconds": audio, "wall_seconds": wall, "busy_seconds": busy}
+            write_manifest(shards[-1] / "throughput.csv", pd.DataFrame([row | facts]))
+    collect_throughput(shards, tmp_path / "throughput.csv")
+    train, test = pd.read_csv(tmp_path / "throughput.csv").to_dict("records")
+    assert train == facts | {
+        "stage": "denoise",
+        "model": "d",
+        "tested": "noisy",
+        "split": "train",
+        "audio_seconds": 5400,
+        "wall_seconds": 15,
+        "busy_seconds": 12,
+        "busy_share": 0.8,
+        "hours_per_hour": 360,
+    }
+    names = ("stage", "model", "tested", "split")
+    assert [test[n] for n in names] == ["separate", "s/clean", "noisy", "test"]
+    assert test["busy_share"] == 0.5 and test["hours_per_hour"] == 10

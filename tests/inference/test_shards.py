@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,25 @@ from pipeline import audio
 from pipeline.config import Inference, Machine
 from pipeline.errors import PipelineError
 from pipeline.files import concatenate, read_manifest, write_manifest
+from pipeline.inference.chunks import Recording
 from pipeline.inference.run import Setting, denoise_shard, separate_shard
+from pipeline.inference.run import batches as make_batches
 from pipeline.models import build
 from pipeline.models.card import Card
 from pipeline.models.weights import load_network, save_weights
 
+CPU = torch.device("cpu")
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 SETTING = Setting(RATE, Machine(device="cpu"), Inference(warmup=1))
 SHORT = Setting(RATE, Machine(device="cpu"), Inference(max_seconds=0.2, overlap_seconds=0.1))
+BATCHED = Setting(RATE, Machine(device="cpu"), Inference(batch_size=2), timed=False)
+SHORT_BATCHED = Setting(
+    RATE,
+    Machine(device="cpu"),
+    Inference(max_seconds=0.2, overlap_seconds=0.1, batch_size=3),
+    timed=False,
+)
 TIMES = ["latency_ms", "rtf", "read_ms", "write_ms"]
 
 
@@ -58,7 +69,8 @@ def weights(tmp_path_factory):
 def separate(mixtures, weights, out, shard="1-of-1", condition="noisy", denoised=None, **other):
     setting = other.get("setting", SETTING)
     separate_shard(mixtures, condition, denoised, weights, out, shard, setting)
-    return read_manifest(out / "estimates.csv"), pd.read_csv(out / "latency.csv")
+    latency = pd.read_csv(out / "latency.csv") if setting.timed else None
+    return read_manifest(out / "estimates.csv"), latency
 
 
 def run_directly(weights, sources, path):
@@ -123,7 +135,80 @@ def test_latency_is_positive_and_rtf_its_share_of_the_audio(mixtures, weights, t
     assert latency["device"].str.startswith("CPU ").all() and (latency["threads"] == 1).all()
 
 
-@pytest.mark.parametrize("setting", [SETTING, SHORT], ids=["whole", "pieces"])
+@pytest.mark.parametrize("alone, at_once", [(SETTING, BATCHED), (SHORT, SHORT_BATCHED)])
+def test_many_at_once_give_what_each_gives_alone(mixtures, weights, tmp_path, alone, at_once):
+    expected, _ = separate(mixtures, weights(2), tmp_path / "alone", setting=alone)
+    found, _ = separate(mixtures, weights(2), tmp_path / "at_once", setting=at_once)
+    assert found["mixture_id"].tolist() == expected["mixture_id"].tolist()
+    for column in ("s1_path", "s2_path"):
+        for one, other in zip(found[column], expected[column], strict=True):
+            assert_float_wav_equals(one, audio.read_at(other, RATE))
+    assert not (tmp_path / "at_once/latency.csv").exists()  # nothing was timed by itself
+
+
+@pytest.mark.parametrize("setting, size", [(SETTING, 1), (SHORT, 1), (SHORT_BATCHED, 3)])
+def test_throughput_counts_every_recording_once(mixtures, weights, tmp_path, setting, size):
+    separate(mixtures, weights(2), tmp_path, setting=setting)
+    [row] = pd.read_csv(tmp_path / "throughput.csv").to_dict("records")
+    assert row["audio_seconds"] == pytest.approx(read_manifest(mixtures)["length"].sum() / RATE)
+    assert 0 < row["busy_seconds"] < row["wall_seconds"]
+    assert (row["batch_size"], row["precision"], row["threads"]) == (size, "fp32", 1)
+
+
+def test_batches_are_of_like_length_the_longest_first():
+    recordings = [Recording(str(n), f"{n}.wav", n, ()) for n in (900, 4000, 800, 950)]
+    sizes = [[piece.samples for piece in b] for b in make_batches(recordings, SHORT_BATCHED, CPU)]
+    assert sizes == [[1600, 1600, 1600], [1600, 950, 900], [800]]
+    alone = make_batches(recordings, SETTING, CPU)
+    assert [piece.samples for [piece] in alone] == [900, 4000, 800, 950]
+
+
+@pytest.mark.parametrize("size", [None, 5])
+def test_batches_are_larger_on_a_gpu_unless_it_is_said(size):
+    setting = replace(BATCHED, inference=Inference(batch_size=size))
+    found = [setting.batch_size(torch.device(name)) for name in ("cpu", "cuda")]
+    assert found == ([1, 16] if size is None else [5, 5])
+    assert replace(setting, timed=True).batch_size(torch.device("cuda")) == 1
+
+
+@pytest.mark.parametrize("setting", [SHORT, SHORT_BATCHED], ids=["alone", "batched"])
+def test_a_file_that_cannot_be_read_is_named(mixtures, weights, tmp_path, setting):
+    table = read_manifest(mixtures)
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(Path(table["mix_both_path"][2]).read_bytes()[:3000])
+    table.loc[2, "mix_both_path"] = str(broken)
+    write_manifest(tmp_path / "mixtures.csv", table)
+    with pytest.raises(PipelineError, match="truncated") as error:
+        separate(tmp_path / "mixtures.csv", weights(2), tmp_path / "out", setting=setting)
+    assert str(error.value).startswith(f"{broken}: ") and "\n" not in str(error.value)
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not (tmp_path / "out/estimates.csv").exists()
+
+
+@pytest.mark.parametrize("setting", [SETTING, BATCHED], ids=["alone", "batched"])
+def test_a_file_that_cannot_be_written_is_named(mixtures, weights, tmp_path, setting):
+    (tmp_path / "s2").write_text("in the way")
+    with pytest.raises(OSError) as error:
+        separate(mixtures, weights(2), tmp_path, setting=setting)
+    assert str(tmp_path / "s2") in str(error.value.filename)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["s2"]
+
+
+def test_bf16_is_nearly_the_same(mixtures, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.inference.estimator.supports_bf16", lambda device: True)
+    setting = replace(SETTING, inference=Inference(warmup=1, precision="bf16"))
+    exact, _ = separate(mixtures, weights(2), tmp_path / "fp32")
+    found, _ = separate(mixtures, weights(2), tmp_path / "bf16", setting=setting)
+    for one, other in zip(found["s1_path"], exact["s1_path"], strict=True):
+        expected = audio.read_at(other, RATE)
+        error = np.abs(audio.read_at(one, RATE) - expected).max()
+        assert 0 < error < 0.02 * np.abs(expected).max()
+    assert pd.read_csv(tmp_path / "bf16/throughput.csv")["precision"].tolist() == ["bf16"]
+
+
+@pytest.mark.parametrize(
+    "setting", [SETTING, SHORT, SHORT_BATCHED], ids=["whole", "pieces", "batched"]
+)
 def test_weights_that_give_nan_are_named(mixtures, weights, tmp_path, setting):
     broken = weights(2, spoil=1e30)  # finite, what comes of them is not
     line = r"gives NaN for .*; delete it and state/ beside it, train again"
@@ -156,12 +241,15 @@ def test_weights_of_another_speaker_count_or_rate_are_refused(mixtures, weights,
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_gives_what_the_cpu_gives(mixtures, weights, tmp_path, monkeypatch):
+@pytest.mark.parametrize("setting", [SETTING, BATCHED], ids=["alone", "batched"])
+def test_gpu_gives_what_the_cpu_gives(mixtures, weights, tmp_path, monkeypatch, setting):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    setting = Setting(RATE, Machine(device="cuda"), SETTING.inference)
+    setting = replace(setting, machine=Machine(device="cuda"))
     cpu, _ = separate(mixtures, weights(2), tmp_path / "cpu")
-    gpu, latency = separate(mixtures, weights(2), tmp_path / "gpu", setting=setting)
-    assert (latency["device"] == torch.cuda.get_device_name()).all()
+    gpu, _ = separate(mixtures, weights(2), tmp_path / "gpu", setting=setting)
+    [row] = pd.read_csv(tmp_path / "gpu/throughput.csv").to_dict("records")
+    assert row["device"] == torch.cuda.get_device_name()
+    assert 0 < row["busy_seconds"] < row["wall_seconds"]
     for column in ("s1_path", "s2_path"):
         for one, other in zip(cpu[column], gpu[column], strict=True):
             expected = audio.read_at(one, RATE)

@@ -18,7 +18,7 @@ RATE = 8000
 SEPARATOR, DENOISER = "conv_tasnet", "conv_tasnet"
 CONDITIONS = ("clean", "noisy", f"denoised-{DENOISER}")
 SYSTEMS = [f"{SEPARATOR}/{a}/{b}" for a, b in itertools.product(CONDITIONS, CONDITIONS)]
-TABLES = ("summary", "comparisons", "latency", "latency_summary")
+TABLES = ("summary", "comparisons", "latency", "latency_summary", "throughput")
 DIGITS = {"si_sdri": 6.0, "si_sdr": 3.0, "sdr": 4.0, "stoi": 0.6, "pesq": 1.6}
 
 
@@ -196,6 +196,19 @@ class Builder:
         table = table.assign(read_p50_ms=1.2, write_p50_ms=2.3, device="cpu", threads=1)
         return table.reset_index()
 
+    def throughput(self) -> pd.DataFrame:
+        runs = [("denoise", DENOISER, "noisy", "train", 16, 0.975)]
+        runs += [("separate", *name.rsplit("/", 1), "test", 1, 0.8) for name in self.systems]
+        columns = ["stage", "model", "tested", "split", "batch_size", "busy_share"]
+        return pd.DataFrame(runs, columns=columns).assign(
+            device="cpu",
+            threads=1,
+            precision="fp32",
+            audio_seconds=7200.0,
+            wall_seconds=[10.0 + n for n in range(len(runs))],
+            hours_per_hour=[round(7200 / (10 + n), 2) for n in range(len(runs))],
+        )
+
     def build(self, *, timed=True, trained=True, config=None) -> Tree:
         at = self.root.joinpath
         separated, denoised, scores = self.signals(), self.denoised(), self.scores()
@@ -207,6 +220,7 @@ class Builder:
         write_manifest(
             at("latency_summary.csv"), self.latency_summary(self.latency()).iloc[: len(latency)]
         )
+        write_manifest(at("throughput.csv"), self.throughput()[: None if timed else 0])
         write_json(at("answer.json"), ANSWER)
         names = ["denoiser conv_tasnet"] + [f"separator conv_tasnet, {c}" for c in CONDITIONS]
         names = names if trained else []

@@ -45,7 +45,8 @@ def write_run(root: Path, scores, facts=None, answer_facts=(), **config) -> Repo
     write_manifest(root / "comparisons.csv", _comparisons(scores))
     answer = {"question": "Does it help?", "sentences": ["Yes."], "facts": list(answer_facts)}
     write_json(root / "answer.json", answer)
-    tables = ("mixtures", "scores", "summary", "comparisons", "latency", "latency_summary")
+    tables = ("mixtures", "scores", "summary", "comparisons")
+    tables += ("latency", "latency_summary", "throughput")
     return ReportInputs(
         **{name: root / f"{name}.csv" for name in tables},
         answer=root / "answer.json",

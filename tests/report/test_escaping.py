@@ -64,6 +64,7 @@ def tree(tmp_path_factory):
     spoil(inputs.scores, undefined=EVIL)
     spoil(inputs.latency, device=EVIL)
     spoil(inputs.latency_summary, device=EVIL)
+    spoil(inputs.throughput, device=EVIL)
     for manifest in (*inputs.denoised.values(), *inputs.separated.values()):
         spoil(manifest)
     answer = {"question": EVIL, "sentences": [EVIL], "facts": []}

@@ -118,6 +118,19 @@ def test_page_states_the_numbers_the_device_and_the_figures(tree, run):
     assert text.count("<svg") == len(FIGURES)
 
 
+def test_throughput_stands_apart_from_latency(tree, run):
+    table = latency.throughput_table(run)
+    assert table.columns[:3] == ["audio hours an hour", "device busy (%)", "batch"]
+    first, *others = table.rows
+    assert first.heading == f"denoise: {NET}" and first.below == "train split, noisy"
+    assert [cell.text for cell in first.cells[:3]] == ["720.0", "97.5", "16"]
+    assert len(others) == len(run.systems)
+    text = rendered(tree.inputs, tree.index, "latency")
+    assert text.index("Each network by itself") < text.index("<h3>Throughput")
+    written = pd.read_csv(tree.index.parent / "tables/throughput.csv")
+    assert written["device busy (%)"].tolist() == [97.5] + [80.0] * len(others)
+
+
 def test_times_of_what_was_not_scored_stand_alone(builder):
     tree = builder(metrics=["stoi"]).build()
     summary = read_manifest(tree.inputs.summary).assign(mean=np.nan)

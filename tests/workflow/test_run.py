@@ -40,6 +40,14 @@ def test_latency_is_measured_for_every_system(finished):
     assert (summary["p50_ms"] > 0).all()
 
 
+def test_throughput_is_that_of_every_run(finished):
+    table = pd.read_csv(finished / "estimates/throughput.csv")
+    assert table["split"].value_counts().to_dict() == {"test": SYSTEMS + 1, "train": 1, "dev": 1}
+    assert table["busy_share"].between(0, 1, inclusive="neither").all()
+    page = (finished / "report/index.html").read_text(encoding="utf-8")
+    assert all(f">{value:.1f}<" in page for value in table["hours_per_hour"])
+
+
 def test_snakemakes_own_report_carries_the_figures(finished, tmp_path):
     target = tmp_path / "report.zip"
     finished.copy(tmp_path / "copy").succeed("--report", str(target))
@@ -102,6 +110,12 @@ def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
 def test_how_it_runs_is_no_reason_to_train_again(finished):
     jobs = finished.jobs("--config", "machine={threads: 2, save_seconds: 5}")
     assert set(jobs) <= {"report"}
+
+
+def test_what_is_timed_does_not_depend_on_the_batch_size(finished):
+    jobs = finished.jobs("--config", "inference={batch_size: 2}")
+    assert jobs["denoise"] == 2  # train and dev
+    assert jobs["train_separator"] == 1 and jobs["separate"] == SYSTEMS // 3
 
 
 def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):

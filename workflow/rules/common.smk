@@ -190,6 +190,41 @@ def denoised_for_test(wildcards):
     return denoised_set(wildcards.tested, "test")
 
 
+def is_timed(wildcards):
+    """Latency is stated of the test split: its mixtures run one at a time."""
+    return wildcards.split == "test"
+
+
+# What goes through alone does not depend on how many would go at once.
+TIMED_INFERENCE = cfg.inference.model_dump(mode="json", exclude={"batch_size"})
+
+
+def inference_settings(wildcards):
+    return (
+        TIMED_INFERENCE
+        if is_timed(wildcards)
+        else cfg.inference.model_dump(mode="json")
+    )
+
+
+def batched_runs():
+    """Folders of denoised sets that separators train on, below results/estimates/."""
+    heard = [
+        (c.removeprefix("denoised-"), split)
+        for name, separator in cfg.separators.items()
+        for split in ("train", "dev")
+        for c in separator.conditions
+        if c.startswith("denoised-")
+        and not (split == "train" and is_dynamic("separators", name))
+    ]
+    return [f"denoised/{name}/{split}" for name, split in dict.fromkeys(heard)]
+
+
+BATCHED = batched_runs()
+TIMED = [f"denoised/{name}/test" for name in cfg.denoisers]
+TIMED += [f"separated/{name}" for name in SYSTEMS]
+
+
 def fresh_mixtures():
     """What decides the mixtures that are drawn in training: a piece has neither end nor mode."""
     settings = drawn_mixtures(SimpleNamespace(split="train"))

@@ -1,5 +1,6 @@
 # in:  trained weights and rendered mixtures
-# out: results/estimates/{denoised,separated}/…/estimates.csv, WAVs beside it, and latencies
+# out: results/estimates/{denoised,separated}/…/estimates.csv, WAVs beside it; of all runs
+#      latency (of the test split, one mixture at a time) and throughput
 
 
 rule denoise:
@@ -20,7 +21,8 @@ rule denoise:
         gpu=GPU,
     params:
         sample_rate=cfg.sample_rate,
-        inference=cfg.inference.model_dump(mode="json"),
+        timed=is_timed,
+        inference=inference_settings,
     script:
         "../scripts/denoise.py"
 
@@ -30,7 +32,6 @@ rule gather_denoised:
         gather.shards("results/estimates/denoised/{{denoiser}}/{{split}}/{scatteritem}"),
     output:
         "results/estimates/denoised/{denoiser}/{split}/estimates.csv",
-        "results/estimates/denoised/{denoiser}/{split}/latency.csv",
     log:
         "<logs>/inference/gather_{denoiser}_{split}.log",
     benchmark:
@@ -62,7 +63,8 @@ rule separate:
         gpu=GPU,
     params:
         sample_rate=cfg.sample_rate,
-        inference=cfg.inference.model_dump(mode="json"),
+        timed=True,
+        inference=TIMED_INFERENCE,
     script:
         "../scripts/separate.py"
 
@@ -74,7 +76,6 @@ rule gather_separated:
         ),
     output:
         "results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
-        "results/estimates/separated/{separator}/{trained}/{tested}/latency.csv",
     log:
         "<logs>/inference/gather_{separator}_{trained}_{tested}.log",
     benchmark:
@@ -87,21 +88,17 @@ rule gather_separated:
 
 rule collect_latency:
     input:
-        denoised=expand(
-            "results/estimates/denoised/{name}/test/latency.csv", name=cfg.denoisers
-        ),
-        separated=expand("results/estimates/separated/{name}/latency.csv", name=SYSTEMS),
+        timed=gather.shards("results/estimates/{run}/{scatteritem}", run=TIMED),
+        batched=gather.shards("results/estimates/{run}/{scatteritem}", run=BATCHED),
     output:
         files="results/estimates/latency.csv",
         summary="results/estimates/latency_summary.csv",
+        throughput="results/estimates/throughput.csv",
     log:
         "<logs>/inference/latency.log",
     benchmark:
         "<benchmarks>/collect_latency/collect_latency.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        denoisers=list(cfg.denoisers),
-        systems=SYSTEMS,
     script:
         "../scripts/collect_latency.py"

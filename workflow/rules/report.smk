@@ -11,6 +11,7 @@ rule report:
         answer="results/scores/answer.json",
         latency="results/estimates/latency.csv",
         latency_summary="results/estimates/latency_summary.csv",
+        throughput="results/estimates/throughput.csv",
         histories=expand("results/models/{name}/history.csv", name=MODELS),
         weights=expand("results/models/{name}/model.safetensors", name=MODELS),
         denoised=expand(

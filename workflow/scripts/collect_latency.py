@@ -1,16 +1,13 @@
-"""Join the latencies of all runs on the test split."""
+"""Join the latencies of all runs on the test split, and the throughput of all runs."""
 
 from pathlib import Path
 
 from pipeline.jobs import job
 
 with job(snakemake):
-    from pipeline.inference.latency import collect_latency
+    from pipeline.inference.latency import collect_latency, collect_throughput
 
-    denoised = zip(snakemake.params.denoisers, snakemake.input.denoised, strict=True)
-    separated = zip(snakemake.params.systems, snakemake.input.separated, strict=True)
-    runs = [("denoise", name, "noisy", Path(path)) for name, path in denoised]
-    for system, path in separated:
-        model, tested = system.rsplit("/", 1)
-        runs.append(("separate", model, tested, Path(path)))
-    collect_latency(runs, Path(snakemake.output.files), Path(snakemake.output.summary))
+    timed = [Path(shard) for shard in snakemake.input.timed]
+    batched = [Path(shard) for shard in snakemake.input.batched]
+    collect_latency(timed, Path(snakemake.output.files), Path(snakemake.output.summary))
+    collect_throughput([*timed, *batched], Path(snakemake.output.throughput))

@@ -5,17 +5,12 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake):
-    from pipeline.config import Inference, load_config
-    from pipeline.inference.run import Setting, denoise_shard
+    from pipeline.inference.run import denoise_shard, setting_of
 
     denoise_shard(
         Path(snakemake.input.mixtures),
         Path(snakemake.input.weights),
         Path(snakemake.output[0]),
         snakemake.wildcards.scatteritem,
-        Setting(
-            snakemake.params.sample_rate,
-            load_config(snakemake.config).machine,
-            Inference(**snakemake.params.inference),
-        ),
+        setting_of(snakemake.config, snakemake.params),
     )

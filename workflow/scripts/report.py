@@ -27,6 +27,7 @@ with job(snakemake):
         "answer",
         "latency",
         "latency_summary",
+        "throughput",
     )
     index = Path(output.index)
     write_report(

@@ -5,8 +5,7 @@ from pathlib import Path
 from pipeline.jobs import job
 
 with job(snakemake):
-    from pipeline.config import Inference, load_config
-    from pipeline.inference.run import Setting, separate_shard
+    from pipeline.inference.run import separate_shard, setting_of
 
     denoised = [Path(path) for path in snakemake.input.denoised]  # one or none
     separate_shard(
@@ -16,9 +15,5 @@ with job(snakemake):
         Path(snakemake.input.weights),
         Path(snakemake.output[0]),
         snakemake.wildcards.scatteritem,
-        Setting(
-            snakemake.params.sample_rate,
-            load_config(snakemake.config).machine,
-            Inference(**snakemake.params.inference),
-        ),
+        setting_of(snakemake.config, snakemake.params),
     )

@@ -35,6 +35,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "scored": bool(points),
         "cost": cost and site.table("latency-cost", cost),
         "networks": site.table("latency-networks", network_table(run)),
+        "throughput": site.table("throughput", throughput_table(run)),
     }
 
 
@@ -114,6 +115,26 @@ def network_table(run: Run) -> Table:
         rows.append(Row(f"{row['stage']}: {row['model']}", cells, f"on {row['tested']}"))
     titles = [*(title for title, _ in columns.values()), "device", "threads", "look-ahead"]
     return Table("Each network by itself", "network", titles, rows)
+
+
+def throughput_table(run: Run) -> Table:
+    """What one job gets through, files read and written, and how much of it the device works."""
+    columns = {
+        "hours_per_hour": ("audio hours an hour", 1),
+        "busy_share": ("device busy (%)", 1),
+        "batch_size": ("batch", 0),
+        "audio_seconds": ("audio (s)", 0),
+        "wall_seconds": ("time (s)", 1),
+    }
+    shares = 100 * run.throughput["busy_share"]
+    rows = []
+    for row in run.throughput.assign(busy_share=shares).to_dict("records"):
+        cells = [plain(row[key], digits) for key, (_, digits) in columns.items()]
+        cells += [Cell(row["precision"]), Cell(str(row["device"])), plain(row["threads"])]
+        heading = f"{row['stage']}: {row['model']}"
+        rows.append(Row(heading, cells, f"{row['split']} split, {row['tested']}"))
+    titles = [*(title for title, _ in columns.values()), "precision", "device", "threads"]
+    return Table("Throughput of each run", "network", titles, rows)
 
 
 def _model(stage: str, model: str) -> str:

@@ -4,7 +4,7 @@
    the threads are those of torch, whose OpenMP library is the one that is loaded already. */
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define EVERY_CPU __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#define EVERY_CPU __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define EVERY_CPU
 #endif

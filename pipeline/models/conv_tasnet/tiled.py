@@ -91,8 +91,9 @@ class Tiled:
         columns[:, 0], columns[:, 1:ends] = 1, residual
         both, more = columns[:, 1:], torch.zeros_like(columns[:, 1:])
         scale, shift = 0.0, both.new_zeros(both.shape[1])
+        tiles = cut(count, self.arguments.H)
+        buffer = wide.new_empty(tiles[0].stop, self.arguments.H)
         for block in self.blocks:
-            tiles = cut(count, block.width)
             weight, sums = block.widening(shift[: self.arguments.B]), Sums()
             for tile in tiles:
                 both[tile].add_(more[tile], alpha=scale)
@@ -101,7 +102,7 @@ class Tiled:
             taps, constants = block.taps(sums, count)
             # Of the last block's outputs only the skip is heard.
             first = self.arguments.B if self.arguments.Sc and block is self.blocks[-1] else 0
-            sums, buffer = Sums(), wide.new_empty(tiles[0].stop, block.width)
+            sums = Sums()
             for tile in tiles:
                 begin, end = tile.start + margin - block.before, tile.stop + margin + block.after
                 inner = buffer[: tile.stop - tile.start]

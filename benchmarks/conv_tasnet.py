@@ -112,7 +112,7 @@ def forward(
 ) -> Measure:
     """Seconds of one pass without gradients, the result back in memory."""
     if isinstance(model, torch.nn.Module):
-        model = model.to(device).eval()
+        model = model.to(device).eval().requires_grad_(False)
     mixtures = 0.1 * torch.randn(batch, round(seconds * RATE))
 
     @torch.inference_mode()

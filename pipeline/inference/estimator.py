@@ -32,7 +32,8 @@ class Estimator:
     """A network that maps `[batch, time]` and lengths to `[batch, sources, time]`."""
 
     def __init__(self, network: nn.Module, device: torch.device, precision: str) -> None:
-        self.network, self.device, self.precision = network.to(device), device, precision
+        self.network = network.to(device).requires_grad_(False)  # frozen, which saves time
+        self.device, self.precision = device, precision
         if precision == "bf16" and not supports_bf16(device):
             logging.info("%s has no bf16 instructions: running in fp32", describe(device))
             self.precision = "fp32"

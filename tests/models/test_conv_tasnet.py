@@ -106,6 +106,22 @@ def test_compiled_kernels_are_there_and_do_what_torch_does(mixtures, monkeypatch
         torch.testing.assert_close(network(mixtures), compiled)
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_weights_that_change_are_seen_from_then_on(frozen, mixtures):
+    network, other = make().requires_grad_(not frozen), make(seed=2)
+    with torch.no_grad():
+        before = network(mixtures)
+        torch.testing.assert_close(network(mixtures), before, rtol=0, atol=0)
+        network.load_state_dict(other.state_dict())
+        torch.testing.assert_close(network(mixtures), other(mixtures), rtol=0, atol=0)
+        network.float()
+        assert network(mixtures.float()).dtype == torch.float32
+        if not frozen:  # as an average of the weights is swapped in
+            network.masker.mask_net[1].bias.data.zero_()
+            network.masker.mask_net[1].weight.data.zero_()
+            assert not network(mixtures.float()).any()
+
+
 @pytest.mark.parametrize("gradients", [True, False])
 def test_a_recording_shorter_than_a_filter(gradients):
     with torch.set_grad_enabled(gradients):

@@ -9,13 +9,14 @@
 #define EVERY_CPU
 #endif
 
-/* PReLU of one row in place; its sum and that of its squares are added to sums[2]. */
-#define ACTIVATE(row, width, slope, sums)                   \
+/* Row by row: the value of each channel c, PReLU of it, and the sums of that and of its squares,
+   which are added to sums[2]. */
+#define ACTIVATED(row, width, slope, sums, value_of_c)      \
     {                                                       \
         float first = 0, second = 0;                        \
         _Pragma("omp simd reduction(+ : first, second)")    \
         for (long c = 0; c < (width); c++) {                \
-            float value = (row)[c];                         \
+            float value = (value_of_c);                     \
             value = value > 0 ? value : (slope) * value;    \
             (row)[c] = value;                               \
             first += value;                                 \
@@ -25,39 +26,47 @@
         (sums)[1] += second;                                \
     }
 
-EVERY_CPU static void activate_rows(float *rows, long begin, long end, long width, float slope,
-                                    double *sums) {
-    for (long r = begin; r < end; r++)
-        ACTIVATE(rows + r * width, width, slope, sums)
+EVERY_CPU static void activate_rows(float *rows, long begin, long end, long width,
+                                    const float *bias, float slope, double *sums) {
+    for (long r = begin; r < end; r++) {
+        float *row = rows + r * width;
+        ACTIVATED(row, width, slope, sums, row[c] + bias[c])
+    }
 }
 
-/* Tap k looks at the row k * dilation below; a row of constants serves all where its stride is 0. */
+/* Tap k looks at the row k * dilation below. Of three taps, the usual number, sums stay in
+   registers. */
 EVERY_CPU static void convolve_rows(const float *restrict context, long begin, long end, long width,
                                     const float *restrict taps, long count, long dilation,
-                                    const float *restrict constants, long stride, float slope,
+                                    const float *restrict constant, float slope,
                                     float *restrict out, double *sums) {
+    const long step = dilation * width;
     for (long r = begin; r < end; r++) {
+        const float *restrict seen = context + r * width;
         float *restrict row = out + r * width;
-        for (long c = 0; c < width; c++)
-            row[c] = constants[r * stride + c];
-        for (long k = 0; k < count; k++) {
-            const float *restrict seen = context + (r + k * dilation) * width;
-            const float *restrict tap = taps + k * width;
-            for (long c = 0; c < width; c++)
-                row[c] += seen[c] * tap[c];
+        if (count == 3) {
+            ACTIVATED(row, width, slope, sums,
+                      constant[c] + seen[c] * taps[c] + seen[step + c] * taps[width + c] +
+                          seen[2 * step + c] * taps[2 * width + c])
+            continue;
         }
-        ACTIVATE(row, width, slope, sums)
+        for (long c = 0; c < width; c++)
+            row[c] = constant[c];
+        for (long k = 0; k < count; k++)
+            for (long c = 0; c < width; c++)
+                row[c] += seen[k * step + c] * taps[k * width + c];
+        ACTIVATED(row, width, slope, sums, row[c])
     }
 }
 
 #define SHARE 16 /* rows that a thread takes at a time */
 
-void activate(float *rows, long count, long width, float slope, double *sums) {
+void activate(float *rows, long count, long width, const float *bias, float slope, double *sums) {
     double first = 0, second = 0;
 #pragma omp parallel for reduction(+ : first, second) schedule(static)
     for (long at = 0; at < count; at += SHARE) {
         double part[2] = {0, 0};
-        activate_rows(rows, at, at + SHARE < count ? at + SHARE : count, width, slope, part);
+        activate_rows(rows, at, at + SHARE < count ? at + SHARE : count, width, bias, slope, part);
         first += part[0];
         second += part[1];
     }
@@ -66,14 +75,13 @@ void activate(float *rows, long count, long width, float slope, double *sums) {
 }
 
 void convolve(const float *context, long count, long width, const float *taps, long number,
-              long dilation, const float *constants, long stride, float slope, float *out,
-              double *sums) {
+              long dilation, const float *constant, float slope, float *out, double *sums) {
     double first = 0, second = 0;
 #pragma omp parallel for reduction(+ : first, second) schedule(static)
     for (long at = 0; at < count; at += SHARE) {
         double part[2] = {0, 0};
         convolve_rows(context, at, at + SHARE < count ? at + SHARE : count, width, taps, number,
-                      dilation, constants, stride, slope, out, part);
+                      dilation, constant, slope, out, part);
         first += part[0];
         second += part[1];
     }

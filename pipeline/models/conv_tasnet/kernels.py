@@ -32,17 +32,17 @@ def sums_of(values: Tensor) -> Sums:
     return Sums(flat.sum().item(), torch.dot(flat, flat).item())
 
 
-def activate(rows: Tensor, slope: float) -> Sums:
-    """PReLU of `[rows, channels]` in place, and the sums of what came out."""
+def activate(rows: Tensor, bias: Tensor, slope: float) -> Sums:
+    """Bias, `[channels]`, and PReLU of `[rows, channels]` in place; the sums of what came out."""
     if (native := _native(rows)) is None:
-        return sums_of(F.leaky_relu_(rows, slope))
+        return sums_of(F.leaky_relu_(rows.add_(bias), slope))
     sums = (ctypes.c_double * 2)()
-    native.activate(rows.data_ptr(), *rows.shape, slope, sums)
+    native.activate(rows.data_ptr(), *rows.shape, bias.data_ptr(), slope, sums)
     return Sums(*sums)
 
 
 def convolve(
-    context: Tensor, taps: Tensor, dilation: int, constants: Tensor, slope: float, out: Tensor
+    context: Tensor, taps: Tensor, dilation: int, constant: Tensor, slope: float, out: Tensor
 ) -> Sums:
     """Depthwise convolution and PReLU, and the sums of what came out.
 
@@ -50,25 +50,23 @@ def convolve(
         context: `[rows + (P - 1) * dilation, channels]`.
         taps: `[P, channels]`.
         dilation: rows between two taps.
-        constants: what is added, `[1, channels]` or `[rows, channels]`.
+        constant: what is added, `[channels]`.
         slope: of the PReLU.
         out: `[rows, channels]`, filled.
     """
     if (native := _native(out)) is None:
-        out.copy_(constants)
+        out.copy_(constant)
         for k, tap in enumerate(taps):
             out.addcmul_(context[k * dilation : k * dilation + len(out)], tap)
         return sums_of(F.leaky_relu_(out, slope))
     sums = (ctypes.c_double * 2)()
-    stride = out.shape[1] if len(constants) > 1 else 0
     native.convolve(
         context.data_ptr(),
         *out.shape,
         taps.data_ptr(),
         len(taps),
         dilation,
-        constants.data_ptr(),
-        stride,
+        constant.data_ptr(),
         slope,
         out.data_ptr(),
         sums,
@@ -91,10 +89,10 @@ def _library() -> ctypes.CDLL | None:
         return None
     library = ctypes.CDLL(found.origin)
     pointer, whole, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
-    library.activate.argtypes = [pointer, whole, whole, real, pointer]
+    library.activate.argtypes = [pointer, whole, whole, pointer, real, pointer]
     library.convolve.argtypes = [
         *(pointer, whole, whole, pointer, whole, whole),
-        *(pointer, whole, real, pointer, pointer),
+        *(pointer, real, pointer, pointer),
     ]
     library.activate.restype = library.convolve.restype = None
     return library

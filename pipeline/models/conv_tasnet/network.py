@@ -1,6 +1,6 @@
 """Conv-TasNet as it is trained: the same tensors as asteroid's, and nothing computed twice."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, cast
 
 import torch
@@ -27,6 +27,7 @@ class ConvTasNet(nn.Module):
         self.encoder, decoder = Filterbank(arguments), Filterbank(arguments)
         self.masker = Masker(arguments, num_sources)
         self.decoder = decoder
+        self._kept: tuple[Hashable, Tiled] | None = None
 
     def forward(self, mixtures: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Estimate the sources.
@@ -59,7 +60,7 @@ class ConvTasNet(nn.Module):
 
     def _in_tiles(self, mixtures: Tensor, lengths: Tensor | None) -> Tensor:
         lower = torch.is_autocast_enabled("cpu")
-        tiled = Tiled(self, torch.get_autocast_dtype("cpu") if lower else mixtures.dtype)
+        tiled = self._tiled(torch.get_autocast_dtype("cpu") if lower else mixtures.dtype)
         ends = [mixtures.shape[-1]] * len(mixtures) if lengths is None else lengths.tolist()
         estimates = mixtures.new_zeros(len(mixtures), self.num_sources, mixtures.shape[-1])
         with torch.autocast("cpu", enabled=False):  # in the blocks alone, where it pays
@@ -67,6 +68,19 @@ class ConvTasNet(nn.Module):
                 found = tiled(mixture[: max(end, self.arguments.L)])
                 estimate[:, : found.shape[-1]] = found
         return estimates
+
+    def _tiled(self, dtype: torch.dtype) -> Tiled:
+        """The weights, arranged; those of a frozen network only once.
+
+        Where gradients are wanted, trainers also write to weights unseen, by their `data`.
+        """
+        weights = list(self.parameters())
+        if any(weight.requires_grad or weight.is_inference() for weight in weights):
+            return Tiled(self, dtype)
+        state = (dtype, *((weight.data_ptr(), weight._version) for weight in weights))
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, Tiled(self, dtype)
+        return self._kept[1]
 
     def _heard(self, lengths: Tensor, frames: Tensor) -> Tensor:
         """Ones for the frames that lie within each mixture, else zeros: `[batch, 1, frames]`."""

@@ -1,9 +1,7 @@
-"""Where the numbers are crunched: the device, its threads and its memory."""
+"""Where the numbers are crunched: the device and its threads."""
 
-import ctypes
 import logging
 import os
-import platform
 import shutil
 from importlib.util import find_spec
 
@@ -12,9 +10,8 @@ from torch import nn
 
 from pipeline.config import Machine
 from pipeline.errors import PipelineError
+from pipeline.memory import keep_memory
 from pipeline.provenance import cpu_name
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
 def open_device(machine: Machine, devices: int = 1) -> torch.device:
@@ -38,14 +35,6 @@ def open_device(machine: Machine, devices: int = 1) -> torch.device:
             " lower it, or let the job see more"
         )
     return torch.device(name)
-
-
-def keep_memory() -> None:
-    """Let malloc keep large blocks: half of a Conv-TasNet's CPU time is page faults otherwise."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def compile_networks(

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.memory import keep_memory
 from pipeline.processes import end_with_parent, end_workers
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ def in_workers(workers: int, function: Callable[[T], R], items: Sequence[T]) -> 
         BrokenProcessPool: a worker was killed.
         Exception: of the first item that fails, as if there were no other process.
     """
+    keep_memory()
     if workers == 1 or not items:
         with threadpool_limits(1):
             yield from map(function, items)

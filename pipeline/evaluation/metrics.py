@@ -4,19 +4,17 @@
 interfere, does not exist.
 """
 
-import warnings
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pesq as pypesq
 from numpy.typing import NDArray
-from pystoi import stoi as pystoi
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.config import Metric
 from pipeline.evaluation.bss_eval import FILTER_TAPS, square_cosines
+from pipeline.evaluation.intelligibility import envelopes, estoi, stoi
 
 Array = NDArray[np.float64]
 Signals = NDArray[Any]
@@ -31,11 +29,7 @@ SILENCE = 1e-8
 LONGEST_PESQ = 20.0
 """Seconds given whole to PESQ: its C code has room for 50 utterances and crashes beyond."""
 
-STOI_SECONDS = 30 * 128 / 10_000
-"""The 30 hops at STOI's own 10 kHz that it needs."""
-
-STOI_UNDEFINED = 1e-5
-"""What pystoi returns, with a warning, for fewer than 30 frames of speech."""
+INTELLIGIBILITY = {"stoi": stoi, "estoi": estoi}
 
 LOWER_IS_BETTER = frozenset({"wer", "cer"})
 """Of all metrics that a score table can hold, those that count errors."""
@@ -98,14 +92,26 @@ def bss(reference: Signals, estimate: Signals) -> Bss:
     return Bss(*values)
 
 
-def stoi(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
-    """Short-time objective intelligibility, 0…1 (Taal et al. 2011): `[sources]`."""
-    return _each(reference, estimate, lambda r, e: _stoi(r, e, sample_rate, extended=False))
+def intelligibility(
+    reference: Signals, estimate: Signals, sample_rate: int, metrics: Collection[str]
+) -> dict[str, Array]:
+    """Of `stoi`, 0…1 (Taal et al. 2011), and `estoi` (Jensen & Taal 2016) those asked for.
 
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+        sample_rate: Hz.
+        metrics: names; both share the first steps.
 
-def estoi(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
-    """Extended STOI (Jensen & Taal 2016): `[sources]`."""
-    return _each(reference, estimate, lambda r, e: _stoi(r, e, sample_rate, extended=True))
+    Returns:
+        `[sources]` for each; NaN where less than 30 frames of 12.8 ms hold speech.
+    """
+    wanted = [name for name in INTELLIGIBILITY if name in metrics]
+    values = np.full((len(wanted), len(reference)), np.nan)
+    for place, one, other in _sounding(reference, estimate):
+        if compared := envelopes(one, other, sample_rate):
+            values[:, place] = [INTELLIGIBILITY[name](compared) for name in wanted]
+    return dict(zip(wanted, values, strict=True))
 
 
 def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
@@ -116,11 +122,11 @@ def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
     mode = {8000: "nb", 16000: "wb"}[sample_rate]
     pieces = int(np.ceil(reference.shape[-1] / (LONGEST_PESQ * sample_rate)))
 
-    def whole(r: Array, e: Array) -> float:
-        cut = zip(np.array_split(r, pieces), np.array_split(e, pieces), strict=True)
-        return _nanmean([_pesq(*pair, sample_rate, mode) for pair in cut])
-
-    return _each(reference, estimate, whole)
+    values = np.full(len(reference), np.nan)
+    for place, one, other in _sounding(reference, estimate):
+        cut = zip(np.array_split(one, pieces), np.array_split(other, pieces), strict=True)
+        values[place] = _nanmean([_pesq(*pair, sample_rate, mode) for pair in cut])
+    return values
 
 
 def silent(signals: Signals) -> NDArray[np.bool_]:
@@ -149,9 +155,10 @@ def score_item(
         values |= bss(references, estimates)._asdict()
     if "si_sdr" in wanted:
         values["si_sdr"] = si_sdr(references, estimates)
-    for name, function in (("stoi", stoi), ("estoi", estoi), ("pesq", pesq)):
-        if name in wanted:
-            values[name] = function(references, estimates, sample_rate)
+    if INTELLIGIBILITY.keys() & wanted:
+        values |= intelligibility(references, estimates, sample_rate, wanted)
+    if "pesq" in wanted:
+        values["pesq"] = pesq(references, estimates, sample_rate)
     return {name: values[name].tolist() for name in wanted}
 
 
@@ -179,34 +186,10 @@ def _or_noise(estimate: Array) -> Array:
     return filled
 
 
-def _each(
-    reference: Signals, estimate: Signals, function: Callable[[Array, Array], float]
-) -> Array:
-    """Apply a metric of two `[time]` signals to each pair; NaN where either is silent."""
-    mutes = silent(reference) | silent(estimate)
-    pairs = zip(reference.astype(np.float64), estimate.astype(np.float64), mutes, strict=True)
-    return np.array([np.nan if mute else function(r, e) for r, e, mute in pairs])
-
-
-def _stoi(reference: Array, estimate: Array, sample_rate: int, extended: bool) -> float:
-    if len(reference) < STOI_SECONDS * sample_rate:
-        return np.nan
-    with _quiet_and_repeatable():
-        value = pystoi(reference, estimate, sample_rate, extended=extended)
-    return np.nan if value == STOI_UNDEFINED else float(value)
-
-
-@contextmanager
-def _quiet_and_repeatable() -> Iterator[None]:
-    """Silence pystoi's warnings and seed the noise that its ESTOI adds from the global RNG."""
-    state = np.random.get_state()
-    np.random.seed(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.random.set_state(state)
+def _sounding(reference: Signals, estimate: Signals) -> Iterator[tuple[int, Array, Array]]:
+    """The pairs of which neither is silent: place, and both `[time]`."""
+    for place in np.flatnonzero(~silent(reference) & ~silent(estimate)):
+        yield int(place), reference[place].astype(np.float64), estimate[place].astype(np.float64)
 
 
 def _pesq(reference: Array, estimate: Array, sample_rate: int, mode: str) -> float:

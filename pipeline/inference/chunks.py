@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from pipeline.audio import Samples
 
@@ -79,5 +78,8 @@ def fade(before: Samples, piece: Samples) -> Samples:
 
 def same_order(reference: Samples, piece: Samples) -> np.ndarray:
     """Order of the sources of `piece` that correlates best with `reference`, `[sources]`."""
+    # Not above: it takes 0.4 s, and few jobs have recordings that are cut.
+    from scipy.optimize import linear_sum_assignment
+
     similarity = np.nan_to_num(reference @ piece.T)  # NaN is for the caller to notice
     return linear_sum_assignment(-similarity)[1]

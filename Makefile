@@ -6,7 +6,7 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference
+.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -47,7 +47,7 @@ fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
 # The figures of docs/performance.md, on the results of a finished demo.
-bench: bench-conv-tasnet bench-streaming bench-inference bench-loader bench-scoring bench-overhead
+bench: bench-conv-tasnet bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
 
 # Our Conv-TasNet and asteroid's, on a GPU where there is one.
 bench-conv-tasnet: .venv/installed
@@ -74,6 +74,10 @@ bench-scale: .venv/installed
 bench-scoring: .venv/installed
 	$(BIN)/python benchmarks/scoring.py results/corpora
 
+# How mixing and scoring grow with the number of speakers.
+bench-speakers: .venv/installed
+	$(BIN)/python benchmarks/speakers.py results/corpora
+
 # The report of 3000 mixtures and 12 systems, from the results of a finished demo.
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py results
@@ -81,6 +85,10 @@ bench-report: .venv/installed
 # What a finished demo spent on starting its processes.
 bench-overhead: .venv/installed
 	$(BIN)/python benchmarks/overhead.py results
+
+# bf16 and fp32 on a finished demo's test mixtures.
+bench-precision: .venv/installed
+	$(BIN)/python benchmarks/precision.py results
 
 # Causal networks chunk by chunk on one thread.
 bench-streaming: .venv/installed

@@ -1,0 +1,95 @@
+"""What bf16 costs in SI-SDR: the networks of a finished run on its noisy test mixtures.
+
+    python benchmarks/precision.py results
+
+Every network goes over each mixture in fp32 and in bf16, on the device that `auto` finds. Printed
+are the noise that bf16 adds to the estimates, relative to them; the difference of the mean SI-SDR;
+and the largest difference of a mixture, whose sources are put in order by its fp32 estimates.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from pipeline import audio
+from pipeline.config import Machine
+from pipeline.devices import describe, open_device
+from pipeline.evaluation.metrics import Signals, permutation, si_sdr
+from pipeline.files import read_manifest
+from pipeline.inference.estimator import Batch, Estimator
+from pipeline.mixtures.names import source_names
+from pipeline.models.card import Card, read_card
+from pipeline.models.weights import load_network
+
+Row = dict[str, Any]
+
+
+class Compared(NamedTuple):
+    """Of a mixture: dB of the noise that bf16 adds, and SI-SDR in dB in fp32 and in bf16."""
+
+    noise: float
+    exact: float
+    rounded: float
+
+
+def main() -> None:
+    """Compare, and print a row a network."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="folder of a finished run")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    device = open_device(Machine(threads=options.threads))
+    rows = read_manifest(options.results / "mixtures/test/mixtures.csv").to_dict("records")
+    print(f"{len(rows)} mixtures on {describe(device)}\n")
+    print("| network | noise, dB | SI-SDR in fp32, dB | in bf16 less | at most, a mixture |")
+    print("|---|---|---|---|---|")
+    models = options.results / "models"
+    for weights in sorted(models.rglob("model.safetensors")):
+        card = read_card(weights)
+        exact, rounded = (_open(weights, card, device, name) for name in ("fp32", "bf16"))
+        shown = tqdm(rows, str(weights.parent.relative_to(models)), leave=False, disable=None)
+        found = [_compare(exact, rounded, row, card) for row in shown]
+        _report(weights.parent.relative_to(models), found)
+
+
+def _open(weights: Path, card: Card, device: torch.device, precision: str) -> Estimator:
+    network = load_network(weights, card.num_sources, card.sample_rate)
+    return Estimator(network, device, precision)
+
+
+def _compare(exact: Estimator, rounded: Estimator, row: Row, card: Card) -> Compared:
+    """Run both over a noisy mixture."""
+    names = ["mix_clean"] if card.num_sources == 1 else source_names(row)
+    mixture, *sources = (
+        audio.read_at(row[f"{name}_path"], card.sample_rate) for name in ("mix_both", *names)
+    )
+    references = np.stack(sources)
+    one, other = (_estimate(estimator, mixture) for estimator in (exact, rounded))
+    order = permutation(references, one)
+    noise = 10 * np.log10(np.square(one - other).sum() / np.square(one).sum())
+    values = (float(si_sdr(references, found[order]).mean()) for found in (one, other))
+    return Compared(float(noise), *values)
+
+
+def _estimate(estimator: Estimator, mixture: Signals) -> Signals:
+    """`[time]` to `[sources, time]`."""
+    samples, _ = estimator.start(Batch(torch.from_numpy(mixture)[None], None))()
+    return samples[0]
+
+
+def _report(name: Path, found: list[Compared]) -> None:
+    noise, exact, rounded = np.array(found).T
+    lost = exact - rounded
+    print(
+        f"| {name} | {np.median(noise):.1f} | {exact.mean():.2f} | {lost.mean():.4f}"
+        f" | {np.abs(lost).max():.3f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

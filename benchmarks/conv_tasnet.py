@@ -40,6 +40,8 @@ def main() -> None:
     options = _options()
     device = open_device(Machine(threads=options.threads))
     print(f"{describe(device)}, {options.threads} thread(s), torch {torch.__version__}\n")
+    if device.type == "cpu":
+        print("No GPU is seen: ours compiled and in bf16 on one is not measured.\n")
     with as_it_comes(options.threads) as others:
         _inference(options, device, others)
         _training(options, device, others)

@@ -8,6 +8,7 @@ and the largest difference of a mixture, whose sources are put in order by its f
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,8 @@ def main() -> None:
     for weights in sorted(models.rglob("model.safetensors")):
         card = read_card(weights)
         exact, rounded = (_open(weights, card, device, name) for name in ("fp32", "bf16"))
+        if rounded.precision != "bf16":
+            sys.exit("this device has no bf16 instructions: nothing to compare")
         shown = tqdm(rows, str(weights.parent.relative_to(models)), leave=False, disable=None)
         found = [_compare(exact, rounded, row, card) for row in shown]
         _report(weights.parent.relative_to(models), found)

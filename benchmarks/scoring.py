@@ -5,9 +5,9 @@
 The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Test mixtures are
 drawn and rendered from it in a temporary folder; estimates are sources with some of the others
 and of the noise. asteroid gets signals that are read already, and estimates in the right order;
-it scores the mixture again with every system. It runs in two ways: `as it comes`, in one process
-whose linear algebra has a thread a core, and `in a pool` of one such process a core, which is
-there before time is counted. Ours is what a job of the workflow does, from files to its table; it
+it scores the mixture again with every system. It runs in two ways, in processes that are there
+before time is counted: `as it comes`, in one whose linear algebra has a thread a core, and `in a
+pool` of one a core, with a thread each. Ours is what a job of the workflow does, from files to its table; it
 starts its processes in the time that is counted, and scores the mixture against the clean mixture
 too.
 
@@ -64,18 +64,19 @@ def main() -> None:
     values = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     values["mixtures"]["counts"]["test"] = options.mixtures
     config = load_config(values)
-    with tempfile.TemporaryDirectory() as name, _pool(options.cores) as pool:
+    cores = options.cores
+    with tempfile.TemporaryDirectory() as name, _pool(cores, 1) as pool, _pool(1, cores) as alone:
         folder = Path(name)
         items = _make_items(options.corpora, folder, config)
         given = [(*item, config.sample_rate) for item in items]
-        pool.map(_theirs, given[: options.cores], 1)
-        _theirs(given[0])
+        for ready in (pool, alone):
+            ready.map(_theirs, given[:cores], 1)
         measures: dict[str, Callable[[], Any]] = {
-            "mixture": lambda: _ours(folder, MIXTURE, None, config.sample_rate, options.cores),
+            "mixture": lambda: _ours(folder, MIXTURE, None, config.sample_rate, cores),
             "system": lambda: _ours(
-                folder, SYSTEM, folder / "estimates.csv", config.sample_rate, options.cores
+                folder, SYSTEM, folder / "estimates.csv", config.sample_rate, cores
             ),
-            "as it comes": lambda: [_theirs(item) for item in given],
+            "as it comes": lambda: alone.map(_theirs, given, 1),
             "in a pool": lambda: pool.map(_theirs, given, 1),
         }
         costs: dict[str, list[Cost]] = {name: [] for name in measures}
@@ -102,9 +103,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _pool(cores: int) -> Any:
-    """Processes of one numeric thread each, as ours are."""
-    return multiprocessing.get_context("fork").Pool(cores, threadpool_limits, (1,))
+def _pool(processes: int, threads: int) -> Any:
+    """Processes with so many numeric threads each, and memory as it comes."""
+    return multiprocessing.get_context("fork").Pool(processes, threadpool_limits, (threads,))
 
 
 def _make_items(corpora: Path, folder: Path, config: Any) -> list[Signals]:

@@ -24,7 +24,6 @@ from pipeline import audio
 from pipeline.config import Config, Metric, load_config
 from pipeline.evaluation.metrics import score_item
 from pipeline.files import read_manifest
-from pipeline.memory import keep_memory
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
@@ -43,7 +42,6 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=3)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    keep_memory()
     found: dict[int, list[tuple[float, ...]]] = {speakers: [] for speakers in SPEAKERS}
     with threadpool_limits(1):
         for _ in range(options.passes):

@@ -18,6 +18,9 @@ from pystoi.utils import EPS, resample_oct
 Array = NDArray[np.float64]
 
 HOP = N_FRAME // 2
+SHORTEST = (N_FRAME + N * HOP + 1) / FS
+"""Seconds of the shortest signal that has more than 30 frames."""
+
 WINDOW = np.hanning(N_FRAME + 2)[1:-1]
 
 
@@ -33,7 +36,7 @@ class Envelopes(NamedTuple):
 
 
 def envelopes(reference: Array, estimate: Array, sample_rate: int) -> Envelopes | None:
-    """Without the frames in which the reference is silent; None if fewer than 30 are left.
+    """Without the frames in which the reference is silent; None if 30 or fewer are left.
 
     Args:
         reference: `[time]`.
@@ -45,10 +48,10 @@ def envelopes(reference: Array, estimate: Array, sample_rate: int) -> Envelopes 
         return None
     frames = _frames(both)
     levels = 20 * np.log10(np.linalg.norm(frames[0], axis=-1) + EPS)
-    frames = frames[:, levels > levels.max() - DYN_RANGE]
-    frames = _frames(_overlap_add(frames))
-    if frames.shape[1] < N:
+    kept = levels > levels.max() - DYN_RANGE
+    if kept.sum() <= N:  # a frame is lost as they are cut again
         return None
+    frames = _frames(_overlap_add(frames[:, kept]))
     spectra = np.fft.rfft(frames, NFFT)
     powers = spectra.real**2 + spectra.imag**2
     return Envelopes(*np.sqrt(powers @ OBM.T).swapaxes(1, 2).copy())

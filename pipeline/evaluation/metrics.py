@@ -104,7 +104,7 @@ def intelligibility(
         metrics: names; both share the first steps.
 
     Returns:
-        `[sources]` for each; NaN where less than 30 frames of 12.8 ms hold speech.
+        `[sources]` for each; NaN where 30 frames or fewer hold speech.
     """
     wanted = [name for name in INTELLIGIBILITY if name in metrics]
     values = np.full((len(wanted), len(reference)), np.nan)

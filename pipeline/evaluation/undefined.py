@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation import intelligibility
 from pipeline.evaluation.bss_eval import FILTER_TAPS
 from pipeline.evaluation.metrics import silent
 
@@ -10,9 +11,6 @@ SILENT_REFERENCE = "the reference is silent"
 SILENT_ESTIMATE = "the estimate is silent"
 NO_BASELINE = "the unprocessed mixture's value is undefined"
 NO_TEXT = "the reference text is empty"
-
-SHORTEST_STOI = 30 * 128 / 10_000
-"""Seconds of the 30 hops at STOI's own 10 kHz that it needs."""
 
 SHORTEST_PESQ = 0.25
 """Seconds of the shortest signal that PESQ's code takes."""
@@ -38,5 +36,5 @@ def why_undefined(metric: str, reference: Signal, estimate: Signal, sample_rate:
         short = len(reference) < FILTER_TAPS
         return "too short for BSS Eval" if short else "no other reference sounds"
     if metric in ("stoi", "estoi"):
-        return "too short for STOI" if seconds < SHORTEST_STOI else "too little speech"
+        return "too short for STOI" if seconds < intelligibility.SHORTEST else "too little speech"
     return "too short for PESQ" if seconds < SHORTEST_PESQ else "no utterance found"

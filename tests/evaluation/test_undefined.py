@@ -44,6 +44,8 @@ def test_no_other_source_sounds():
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_too_short(rate):
+    almost = reasons(noise(0.4, rate), noise(0.4, rate) + 0.01, rate)
+    assert almost["stoi"] == ["too short for STOI"] * 2
     found = reasons(noise(0.1, rate), noise(0.1, rate) + 0.01, rate)
     assert set(found) == {"stoi", "estoi", "pesq"}
     assert found["stoi"] == found["estoi"] == ["too short for STOI"] * 2

@@ -89,6 +89,7 @@ def test_bf16_is_for_devices_that_have_it(monkeypatch, caplog, supported, precis
     caplog.set_level("INFO")
     monkeypatch.setattr("pipeline.inference.estimator.supports_bf16", lambda device: supported)
     estimator = Estimator(nn.Linear(4, 4, bias=False), CPU, "bf16")
+    assert not any(weight.requires_grad for weight in estimator.network.parameters())
     assert estimator.precision == precision
     said = [line for line in caplog.messages if "no bf16 instructions: running in fp32" in line]
     assert len(said) == (0 if supported else 1)

@@ -69,9 +69,10 @@ def test_estimates_and_gradients_are_asteroids(pair, mixtures):
         torch.testing.assert_close(own.grad, gradient, rtol=1e-7, atol=1e-9, msg=name)
 
 
-def test_tiles_give_the_same(pair, mixtures, monkeypatch):
+@pytest.mark.parametrize("time", [TIME, 100, 24, 16])  # 199 frames to one, for dilations up to 4
+def test_tiles_give_the_same(pair, mixtures, time, monkeypatch):
     monkeypatch.setattr("pipeline.models.conv_tasnet.tiled.ELEMENTS", 16 * 30)  # 30 frames each
-    network, twin = pair
+    (network, twin), mixtures = pair, mixtures[:, :time]
     with torch.inference_mode():
         torch.testing.assert_close(network(mixtures), twin(mixtures), rtol=1e-9, atol=1e-12)
 
@@ -106,20 +107,52 @@ def test_compiled_kernels_are_there_and_do_what_torch_does(mixtures, monkeypatch
         torch.testing.assert_close(network(mixtures), compiled)
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_weights_that_change_are_seen_from_then_on(frozen, mixtures):
-    network, other = make().requires_grad_(not frozen), make(seed=2)
+def test_a_compiled_part_of_other_code_is_not_used(monkeypatch, caplog):
+    kernels._library.cache_clear()
+    monkeypatch.setattr(kernels, "VERSION", kernels.VERSION + 1)
+    caplog.set_level("INFO")
+    assert kernels._library() is None
+    assert "install it again" in caplog.text
+    kernels._library.cache_clear()
+
+
+def test_sums_of_a_long_recording_are_exact():
+    values = torch.randn(15_000_000, generator=torch.Generator().manual_seed(0)) + 1
+    exact = values.double()
+    first, second = kernels.sums_of(values)
+    assert first == pytest.approx(exact.sum().item(), rel=1e-6)
+    assert second == pytest.approx(exact.square().sum().item(), rel=1e-6)
+
+
+def test_a_signal_that_does_not_vary_is_survived():
+    network = make(N=1, H=1, B=1, Sc=1).float()
+    with torch.inference_mode():
+        for level in (0.0, 0.1, 1.0, 30.0):
+            assert network(torch.full((1, TIME), level)).isfinite().all()
+
+
+def test_a_frozen_network_arranges_its_weights_once_until_they_change(mixtures):
+    network, other = make().requires_grad_(False), make(seed=2)
     with torch.no_grad():
         before = network(mixtures)
+        arranged = network._kept
         torch.testing.assert_close(network(mixtures), before, rtol=0, atol=0)
+        assert network._kept is arranged
         network.load_state_dict(other.state_dict())
         torch.testing.assert_close(network(mixtures), other(mixtures), rtol=0, atol=0)
         network.float()
         assert network(mixtures.float()).dtype == torch.float32
-        if not frozen:  # as an average of the weights is swapped in
-            network.masker.mask_net[1].bias.data.zero_()
-            network.masker.mask_net[1].weight.data.zero_()
-            assert not network(mixtures.float()).any()
+
+
+def test_weights_in_training_may_change_unseen(mixtures):
+    """As where an average of them is swapped in."""
+    network = make()
+    with torch.no_grad():
+        network(mixtures)
+        for weight in network.masker.TCN.parameters():
+            weight.data.mul_(0.9)
+        estimates = network(mixtures)
+    torch.testing.assert_close(estimates, network(mixtures), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("gradients", [True, False])

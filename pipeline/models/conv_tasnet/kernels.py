@@ -1,7 +1,7 @@
 """What lies between the matrix products of a tile: by `_kernels.c` in one pass, or by torch.
 
-The C code is compiled as the package is installed. Where it was not, or signals are not float32,
-torch does the same, slower.
+The C code is compiled as the package is installed. Where it was not, or from another version of the
+code, or where signals are not float32, torch does the same, slower.
 """
 
 import ctypes
@@ -13,6 +13,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+VERSION = 2
+"""Of the compiled functions' arguments, as `_kernels.c` says it."""
 
 
 class Sums(NamedTuple):
@@ -27,9 +30,12 @@ class Sums(NamedTuple):
 
 
 def sums_of(values: Tensor) -> Sums:
-    """Sums of a contiguous tensor."""
-    flat = values.view(-1)
-    return Sums(flat.sum().item(), torch.dot(flat, flat).item())
+    """Sums of a contiguous tensor, of which single precision is enough for a part."""
+    parts = values.view(-1).split(2**18)
+    return Sums(
+        sum(part.sum().item() for part in parts),
+        sum(torch.dot(part, part).item() for part in parts),
+    )
 
 
 def activate(rows: Tensor, bias: Tensor, slope: float) -> Sums:
@@ -88,6 +94,9 @@ def _library() -> ctypes.CDLL | None:
         )
         return None
     library = ctypes.CDLL(found.origin)
+    if not hasattr(library, "version") or library.version() != VERSION:
+        logging.info("pipeline was compiled from other code: install it again, networks run slower")
+        return None
     pointer, whole, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
     library.activate.argtypes = [pointer, whole, whole, pointer, real, pointer]
     library.convolve.argtypes = [

@@ -125,7 +125,7 @@ class TiledBlock:
     """
 
     widen_weight: Tensor  # [B, H]
-    widen_bias: Tensor
+    widen_bias: Tensor  # [H]
     slopes: tuple[float, float]
     norm: Norm  # the first one
     depth_weight: Tensor  # [P, H]
@@ -135,7 +135,6 @@ class TiledBlock:
     narrow_weight: Tensor  # [H, B + Sc], the second norm's scale in it
     narrow_sum: Tensor  # of it over H
     narrow_bias: Tensor  # [B + Sc], the second norm's shift in it
-    dtype: torch.dtype  # of the factors of the products
 
     @classmethod
     def of(cls, block: Block, dtype: torch.dtype) -> TiledBlock:
@@ -154,7 +153,6 @@ class TiledBlock:
             narrow_weight=narrow.T.to(dtype).contiguous(),
             narrow_sum=narrow.sum(1),
             narrow_bias=bias,
-            dtype=dtype,
         )
 
     @property
@@ -241,7 +239,8 @@ def multiply(rows: Tensor, weight: Tensor, out: Tensor) -> None:
 def moments(sums: Sums, count: int) -> tuple[float, float]:
     """One over the standard deviation, and the mean."""
     mean = sums.first / count
-    return (sums.second / count - mean**2 + EPSILON) ** -0.5, mean
+    variance = max(sums.second / count - mean**2, 0.0)  # rounding can step below
+    return (variance + EPSILON) ** -0.5, mean
 
 
 def centred(rows: Tensor) -> Tensor:

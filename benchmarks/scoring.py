@@ -7,9 +7,9 @@ drawn and rendered from it in a temporary folder; estimates are sources with som
 and of the noise. asteroid gets signals that are read already, and estimates in the right order;
 it scores the mixture again with every system. It runs in two ways, in processes that are there
 before time is counted: `as it comes`, in one whose linear algebra has a thread a core, and `in a
-pool` of one a core, with a thread each. Ours is what a job of the workflow does, from files to its table; it
-starts its processes in the time that is counted, and scores the mixture against the clean mixture
-too.
+pool` of one a core, with a thread each. Ours is what a job of the workflow does, from files to its
+table; it starts its processes in the time that is counted, and scores the mixture against the
+clean mixture too.
 
 All are timed in turns. Systems cost the same: S of them take asteroid S times what one takes, and
 us the mixture and S times one system. Ratios are of each pass; printed are median and range, of

@@ -21,10 +21,9 @@ from pipeline.config import Machine
 from pipeline.devices import describe, open_device
 from pipeline.evaluation.metrics import Signals, permutation, si_sdr
 from pipeline.files import read_manifest
-from pipeline.inference.estimator import Batch, Estimator
+from pipeline.inference.estimator import Batch, Estimator, load_estimator
 from pipeline.mixtures.names import source_names
 from pipeline.models.card import Card, read_card
-from pipeline.models.weights import load_network
 
 Row = dict[str, Any]
 
@@ -51,17 +50,13 @@ def main() -> None:
     models = options.results / "models"
     for weights in sorted(models.rglob("model.safetensors")):
         card = read_card(weights)
-        exact, rounded = (_open(weights, card, device, name) for name in ("fp32", "bf16"))
+        given = weights, card.num_sources, card.sample_rate, device
+        exact, rounded = (load_estimator(*given, precision) for precision in ("fp32", "bf16"))
         if rounded.precision != "bf16":
             sys.exit("this device has no bf16 instructions: nothing to compare")
         shown = tqdm(rows, str(weights.parent.relative_to(models)), leave=False, disable=None)
         found = [_compare(exact, rounded, row, card) for row in shown]
         _report(weights.parent.relative_to(models), found)
-
-
-def _open(weights: Path, card: Card, device: torch.device, precision: str) -> Estimator:
-    network = load_network(weights, card.num_sources, card.sample_rate)
-    return Estimator(network, device, precision)
 
 
 def _compare(exact: Estimator, rounded: Estimator, row: Row, card: Card) -> Compared:

@@ -24,6 +24,7 @@ UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
 RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
 AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
+DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
 
 
@@ -121,11 +122,14 @@ def write(
     sample_rate: int,
     subtype: Literal["PCM_16", "FLOAT", "OPUS"] = "PCM_16",
     format: Literal["WAV", "FLAC", "OGG"] = "WAV",
-) -> None:
+) -> str:
     """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates.
 
     Opus goes into OGG, and is for listening only: it loses sound, but no sample of length and
     no time. Its rates are 8, 12, 16, 24 and 48 kHz; every file has a serial number of its own.
+
+    Returns:
+        The digest of the file, for its manifest.
     """
     # In memory, so that a full disk is an OSError with its cause.
     encoded = io.BytesIO()
@@ -138,21 +142,40 @@ def write(
         sf.write(encoded, samples, sample_rate, subtype, format=format, compression_level=level)
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
+    return digest_of(encoded.getbuffer())
 
 
 @contextmanager
-def writing(
-    path: Path | str, samples: int, sample_rate: int
-) -> Iterator[Callable[[Samples], object]]:
+def writing(path: Path | str, samples: int, sample_rate: int) -> Iterator[Callable[[Samples], str]]:
     """Write a 32-bit float WAV of `samples` samples part by part, whole or not at all.
 
     Yields:
-        A function that writes the next part, `[time]`; memory holds nothing of those before.
+        A function that writes the next part, `[time]`, and returns the digest of the file up to
+        there; memory holds nothing of the parts before.
     """
+    content = hashlib.sha256()
     # Not through libsndfile, so that a full disk is an OSError with its cause.
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(_float_header(samples, sample_rate))
-        yield lambda part: file.write(part.astype("<f4").tobytes())
+
+        def write_next(encoded: bytes) -> str:
+            file.write(encoded)
+            content.update(encoded)
+            return content.hexdigest()[:DIGEST_DIGITS]
+
+        write_next(_float_header(samples, sample_rate))
+        yield lambda part: write_next(part.astype("<f4").tobytes())
+
+
+def digest_of(*contents: bytes | memoryview) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of contents, one after the other.
+
+    >>> digest_of(b"one", b"two")
+    '25b6746d5172ed63'
+    """
+    whole = hashlib.sha256()
+    for content in contents:
+        whole.update(content)
+    return whole.hexdigest()[:DIGEST_DIGITS]
 
 
 def _float_header(samples: int, sample_rate: int) -> bytes:

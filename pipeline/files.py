@@ -18,7 +18,7 @@ SEVERAL = "|"  # between the paths of one cell
 UNFIT = re.compile(r"[|\r\ud800-\udfff]")
 # Columns that stay text where every cell of them looks like a number.
 TEXT = {"speaker", "utterance", "chapter", "mixture_id", "noise", "subset", "transcript", "path"}
-TEXT |= {"system", "model", "tested"}
+TEXT |= {"system", "model", "tested", "digest"}
 TEXT_ENDS = ("_speaker", "_utterance", "_path")
 
 

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
     """Convert one shard of a scanned corpus; write `out/index.csv` and the WAVs beside it.
 
     Adds to the scan's columns: samples, lufs (ITU-R BS.1770, of the whole file; NaN below
-    0.4 s), rms (dBFS) and peak, all of the converted file.
+    0.4 s), rms (dBFS), peak and digest, all of the converted file.
 
     Raises:
         PipelineError: names every file that is truncated, silent or holds NaN.
@@ -44,7 +45,7 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
     write_manifest(out / "index.csv", pd.DataFrame(rows, columns=_columns(table)))
 
 
-def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
+def convert(source: Path, target: Path, sample_rate: int) -> dict[str, Any]:
     """Convert one file to 16-bit mono WAV at `sample_rate` Hz; return its facts."""
     samples, header = audio.read_with_info(source)
     samples = audio.resample(samples, header.sample_rate, sample_rate)
@@ -53,8 +54,8 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
         raise PipelineError(f"{source}: is silent (below -80 dBFS); remove it from the corpus")
     if peak > 1:  # resampling overshoots a full-scale wave
         samples /= peak
-    audio.write(target, samples, sample_rate)
     return {
+        "digest": audio.write(target, samples, sample_rate),
         "samples": len(samples),
         "lufs": loudness(samples, sample_rate),
         "rms": float(10 * np.log10(np.square(samples, dtype=np.float64).mean())),
@@ -74,4 +75,4 @@ def loudness(samples: audio.Samples, sample_rate: int) -> float:
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    return [*table.columns, "samples", "lufs", "rms", "peak"]
+    return [*table.columns, "samples", "lufs", "rms", "peak", "digest"]

@@ -63,6 +63,11 @@ class Loop:
         self._sample_rate, self._alone = sample_rate, alone
         self._joiner, self._writer = Joiner(), Writer(sample_rate)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of what was written of each mixture."""
+        return self._writer.digests
+
     def warm_up(self, pieces: list[Piece], times: int) -> None:
         """Run a batch for nothing."""
         batch = self._read(pieces).batch

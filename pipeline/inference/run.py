@@ -94,6 +94,7 @@ def _infer(
     wall = time.perf_counter() - began
     facts = {"device": describe(device), "threads": setting.machine.threads}
     estimates = table[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
+    estimates["digest"] = table["mixture_id"].map(loop.digests)
     write_manifest(out / "estimates.csv", estimates)
     if setting.timed:
         write_manifest(out / "latency.csv", _latencies(passed, rate).assign(**facts))

@@ -15,6 +15,7 @@ class Writer:
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate, self._open = sample_rate, ExitStack()
+        self.digests: dict[str, str] = {}  # of the sources of each mixture that is written
 
     def __enter__(self) -> "Writer":
         return self
@@ -31,7 +32,7 @@ class Writer:
                 for path in recording.targets
             ]
         for part in parts:
-            for write, source in zip(self._sources, part, strict=True):
-                write(source)
+            written = [write(source) for write, source in zip(self._sources, part, strict=True)]
         if piece.last:
+            self.digests[recording.mixture_id] = audio.digest_of("".join(written).encode())
             self._open.close()

@@ -12,8 +12,8 @@ from pipeline.config import Mixtures, Split
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest
 
-SPEECH_COLUMNS = ["utterance", "speaker", "sex", "path", "samples", "lufs", "rms", "peak"]
-NOISE_COLUMNS = ["noise", "path", "samples", "lufs", "peak"]
+SPEECH_COLUMNS = ["utterance", "speaker", "sex", "path", "samples", "lufs", "rms", "peak", "digest"]
+NOISE_COLUMNS = ["noise", "path", "samples", "lufs", "peak", "digest"]
 
 Columns = dict[str, list[Any]]
 

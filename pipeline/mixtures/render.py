@@ -32,9 +32,12 @@ def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) ->
     for row in tqdm(table.to_dict("records"), f"mixing {out.name}", disable=None):
         signals, facts = _render(row, len(names), sample_rate, settings)
         paths = {f"{name}_path": out / name / f"{row['mixture_id']}.wav" for name in signals}
-        for name, samples in signals.items():
+        written = [
             audio.write(paths[f"{name}_path"], samples, sample_rate)
-        rows.append(row | facts | mixture_facts(signals, sample_rate) | paths)
+            for name, samples in signals.items()
+        ]
+        digest = {"digest": audio.digest_of("".join(written).encode())}
+        rows.append(row | facts | mixture_facts(signals, sample_rate) | paths | digest)
     capped = sum(row["scale"] < 1 for row in rows)
     logging.info("%s: %d mixtures, %d scaled down to the peak cap", out.name, len(rows), capped)
     write_manifest(out / "index.csv", pd.DataFrame(rows))

@@ -18,9 +18,10 @@ from pipeline.mixtures.names import source_names
 
 @dataclass(frozen=True)
 class Examples:
-    """A table with the columns `input_path`, `noisy_path`, `target_<k>_path` and `length`.
+    """A table with `mixture_id`, `input_path`, `noisy_path`, `target_<k>_path` and `length`.
 
-    Its other columns are numbers that the manifest knows of each mixture.
+    The column `digest` is that of all signals of a mixture and of its denoised version, if it has
+    one. The other columns are numbers that the manifest knows of each mixture.
     """
 
     table: pd.DataFrame
@@ -33,20 +34,17 @@ class Examples:
         return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
 
     def content(self) -> Iterator[bytes]:
-        """What is heard, for a fingerprint, wherever the files lie.
+        """What a training reads, for a fingerprint, wherever the files lie.
 
-        Ids, all numbers (gains, levels, loudness tell one mixture from another), and the audio of
-        the first item, which tells one denoiser from another.
+        All numbers, and the digests of all files as they were written.
         """
         numbers = self.table.select_dtypes("number")
-        yield numbers.assign(mixture_id=self.table["mixture_id"]).to_csv(index=False).encode()
-        for column in ("input_path", *self.targets):
-            yield Path(self.table[column].iloc[0]).read_bytes()
+        yield numbers.assign(**self.table[["mixture_id", "digest"]]).to_csv(index=False).encode()
 
 
 def denoiser_examples(mixtures: Path, sample_rate: int) -> Examples:
     """`mix_both` in, `mix_clean` out."""
-    table = read_manifest(mixtures)
+    table = _read(mixtures)
     chosen = _described(table).assign(
         input_path=table["mix_both_path"],
         noisy_path=table["mix_both_path"],
@@ -59,18 +57,36 @@ def separator_examples(
     mixtures: Path, condition: str, denoised: Path | None, sample_rate: int
 ) -> Examples:
     """The mixture of a condition in, the clean sources out."""
-    table = read_manifest(mixtures)
+    table = _read(mixtures)
     names = source_names(table)
     chosen = _described(table).assign(
         input_path=condition_paths(table, condition, denoised),
         noisy_path=table["mix_both_path"],
         **{f"target_{name[1:]}_path": table[f"{name}_path"] for name in names},
     )
+    if denoised is not None:
+        digests = _read(denoised).set_index("mixture_id")["digest"]
+        chosen["digest"] += table["mixture_id"].map(digests)
     return Examples(chosen, len(names), sample_rate)
 
 
+def _read(manifest: Path) -> pd.DataFrame:
+    """A manifest of files that were written with their digests.
+
+    Raises:
+        PipelineError: it has none, as those of earlier versions.
+    """
+    table = read_manifest(manifest)
+    if "digest" not in table:
+        raise PipelineError(
+            f"{manifest}: lacks the column digest; delete the folder {manifest.parent} and run the"
+            " same command again"
+        )
+    return table
+
+
 def _described(table: pd.DataFrame) -> pd.DataFrame:
-    return table.select_dtypes("number").assign(mixture_id=table["mixture_id"])
+    return table.select_dtypes("number").assign(**table[["mixture_id", "digest"]])
 
 
 def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) -> pd.Series:

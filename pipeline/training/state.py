@@ -20,8 +20,9 @@ from pipeline.provenance import sha256
 
 PACKAGE = Path(__file__).parents[1]
 # What turns the facts of a training into weights: another version may give others.
-CODE = ("audio.py", "mixtures/*.py", "models/*.py", "training/*.py")
-LIBRARIES = ("asteroid", "pytorch-lightning", "torch")
+CODE = ("audio.py", "devices.py")
+CODE_FOLDERS = ("mixtures", "models", "training")
+LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
 
 Facts = dict[str, Any]
 
@@ -34,14 +35,22 @@ class Saved(NamedTuple):
 
 
 class State:
-    """The folder of one training: its two last states, its best epoch, and how it ended."""
+    """The folder of one training: its two last states, its best epoch, and how it ended.
+
+    `samples`, beside it, holds the excerpts of a dev recording, `tensorboard` the curves.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.samples = folder, folder.with_name("samples")
         self.last, self.previous = folder / "last.ckpt", folder / "previous.ckpt"
-        self.best = folder / "best.ckpt"
+        self.best, self.tensorboard = folder / "best.ckpt", folder / "tensorboard"
         self._job, self._ended = folder / "job.json", folder / "finished.json"
         self._weights, self._history = folder / "finished.safetensors", folder / "finished.csv"
+        # What a training leaves besides, and where it is kept once the training has ended.
+        self._left = {
+            self.samples: folder / "finished_samples",
+            self.tensorboard: folder / "finished_tensorboard",
+        }
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -57,19 +66,41 @@ class State:
                 logging.warning("%s: cannot be locked (%s)", self.folder, error.strerror)
             yield
 
+    @property
+    def programs(self) -> list[Facts]:
+        """The code and libraries that the claimed training ran with, one a change."""
+        return (_read(self._job) or {}).get("programs", [])
+
     def claim(self, facts: Facts) -> None:
         """Make the folder that of a training which `facts` decide.
+
+        A training that goes on by other code or libraries says so and remembers both.
 
         Raises:
             PipelineError: it holds an unfinished training of another configuration.
         """
-        earlier = _read(self._job) if self._states() else None
-        if earlier and (differing := differing_keys(facts, earlier)):
+        begun = bool(self._states())
+        earlier = (_read(self._job) if begun else None) or {}
+        if earlier and (differing := differing_keys(facts, earlier.get("facts", {}))):
             raise PipelineError(
                 f"{self.folder}: holds an unfinished training of another configuration (differs in"
                 f" {', '.join(differing)}); restore that, or delete the folder to start afresh"
             )
-        write_json(self._job, facts)
+        now, programs = program(), earlier.get("programs", [])
+        if programs and now != programs[-1]:
+            changed = ", ".join(differing_keys(now, programs[-1]))
+            logging.warning(
+                "%s: this training began with another program (differs in %s) and goes on with the"
+                " present one; delete the folder to train from the start",
+                self.folder,
+                changed,
+            )
+        if not begun:  # what an earlier training left would be shown as this one's
+            for left in self._left:
+                shutil.rmtree(left, ignore_errors=True)
+        if programs[-1:] != [now]:
+            programs.append(now)
+        write_json(self._job, {"facts": facts, "programs": programs})
 
     def newest(self) -> Saved | None:
         """The last state, or the one before if that is damaged; None where a training begins."""
@@ -103,19 +134,27 @@ class State:
 
     def finish(self, facts: Facts, weights: Path, history: Path) -> None:
         """Remember how the training ended, and forget what would continue it."""
+        self._ended.unlink(missing_ok=True)  # it tells of files that are about to change
         shutil.copyfile(weights, self._weights)
         shutil.copyfile(history, self._history)
-        write_json(self._ended, _ended(facts, self._weights, self._history))
+        for left, kept in self._left.items():
+            _copy_folder(left, kept)
+        write_json(self._ended, _ended(facts, self.programs, self._weights, self._history))
         for path in (*self._states(), self.best):
             path.unlink()
 
     def restore(self, facts: Facts, weights: Path, history: Path) -> bool:
-        """Write what an earlier training ended with, if the same facts and code decided it."""
+        """Write what an earlier training ended with, if the same facts and program decided it.
+
+        Its samples and curves take the place of those of a training that was begun since.
+        """
         kept = (self._weights, self._history)
         if not all(path.exists() for path in kept):
             return False
-        if _read(self._ended) != _ended(facts, *kept):
+        if _read(self._ended) != _ended(facts, [program()], *kept):
             return False
+        for left, finished in self._left.items():
+            _copy_folder(finished, left)
         for source, target in zip(kept, (weights, history), strict=True):
             with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
@@ -156,15 +195,25 @@ def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
     return names
 
 
-def _ended(facts: Facts, weights: Path, history: Path) -> Facts:
-    """What holds of a finished training: the same again gives the same weights."""
+def program(package: Path = PACKAGE) -> Facts:
+    """What turns facts into weights: a hash of the code, and the versions of the libraries."""
+    inside = (path for folder in CODE_FOLDERS for path in (package / folder).rglob("*"))
+    paths = [path for path in inside if path.suffix in (".py", ".c")]
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in CODE for path in PACKAGE.glob(pattern)):
+    for path in sorted([*paths, *(package / name for name in CODE)]):
         digest.update(path.read_bytes())
-    return {
-        "job": facts,
-        "code": digest.hexdigest(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-        "weights": sha256(weights),
-        "history": sha256(history),
-    }
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"code": digest.hexdigest(), "libraries": libraries}
+
+
+def _ended(facts: Facts, programs: list[Facts], weights: Path, history: Path) -> Facts:
+    """What holds of a finished training: the same again gives the same weights."""
+    sums = {"weights": sha256(weights), "history": sha256(history)}
+    return {"job": facts, "programs": programs} | sums
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Let a folder, or none, take the place of another."""
+    shutil.rmtree(target, ignore_errors=True)
+    if source.exists():
+        shutil.copytree(source, target)

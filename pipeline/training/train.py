@@ -123,7 +123,7 @@ def _fit(
             Best(state.best, DEV_SCORE),
             EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
             Plateau(settings.plateau_patience),
-            Samples(train.sample_rate, weights.parent / "samples"),
+            Samples(train.sample_rate, state.samples),
             TQDMProgressBar(refresh_rate=10),
             skips,
             *_optional(settings),
@@ -139,7 +139,7 @@ def _fit(
     if trainer.is_global_zero:
         _load_best(network, state.best)
         card = _card(job, train, curve, _parameters(network), describe(device), devices)
-        card.training["licences"] = list(licences)
+        card.training.update(licences=list(licences), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
 
@@ -211,7 +211,7 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
 def _logger(state: State, saved: Saved | None) -> TensorBoardLogger:
     """Curves that go on from the state, without what was drawn beyond it."""
     step = saved.step if saved else None
-    return TensorBoardLogger(state.folder, name="", version="tensorboard", purge_step=step)
+    return TensorBoardLogger(state.folder, name="", version=state.tensorboard.name, purge_step=step)
 
 
 def _optional(settings: Training) -> Iterator[pl.Callback]:

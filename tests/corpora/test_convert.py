@@ -39,7 +39,7 @@ def refused(scan):
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
     before, table = read_manifest(scan), converted(scan, rate=rate)
-    facts = ["samples", "lufs", "rms", "peak"]
+    facts = ["samples", "lufs", "rms", "peak", "digest"]
     assert list(table.columns) == [*before.columns, *facts]
     assert table.drop(columns=["path", *facts]).equals(before.drop(columns="path"))
     for source, row in zip(before["path"], table.to_dict("records"), strict=True):
@@ -54,6 +54,7 @@ def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
         power = 20 * np.log10(np.sqrt(np.mean(samples**2)))
         assert row["rms"] == pytest.approx(power, abs=0.01)
         assert row["peak"] == pytest.approx(abs(samples).max(), abs=2 / 32768)
+        assert row["digest"] == audio.digest_of(Path(row["path"]).read_bytes())
 
 
 def test_the_sound_is_that_of_the_source(scan):

@@ -88,8 +88,10 @@ def assert_float_wav_equals(path, expected):
 def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
     denoise_shard(mixtures, weights(1), tmp_path, "1-of-1", SETTING)
     estimates, table = read_manifest(tmp_path / "estimates.csv"), read_manifest(mixtures)
-    assert list(estimates) == ["mixture_id", "denoised_path"]
+    assert list(estimates) == ["mixture_id", "denoised_path", "digest"]
     assert estimates["mixture_id"].tolist() == table["mixture_id"].tolist()
+    digests = [audio.digest_of(Path(p).read_bytes()) for p in estimates["denoised_path"]]
+    assert estimates["digest"].tolist() == [audio.digest_of(d.encode()) for d in digests]
     for path, source in zip(estimates["denoised_path"], table["mix_both_path"], strict=True):
         assert_float_wav_equals(path, run_directly(weights(1), 1, source)[0])
 
@@ -104,7 +106,7 @@ def test_separate_hears_the_mixture_of_its_condition(mixtures, weights, tmp_path
     column = {"clean": "mix_clean_path", "noisy": "mix_both_path"}.get(condition, "denoised_path")
     out = tmp_path / "separated"
     estimates, _ = separate(mixtures, weights(2), out, "2-of-2", condition, denoised)
-    assert list(estimates) == ["mixture_id", "s1_path", "s2_path"]
+    assert list(estimates) == ["mixture_id", "s1_path", "s2_path", "digest"]
     for row, path in zip(estimates.to_dict("records"), inputs[column][2:], strict=True):
         expected = run_directly(weights(2), 2, path)
         assert_float_wav_equals(row["s1_path"], expected[0])

@@ -38,7 +38,7 @@ def write_mixtures(folder: Path, seed: int, lengths: list[int]) -> Path:
         row = {"mixture_id": f"{folder.name}-{number:04d}", "length": length}
         for name, signal in signals.items():
             row[f"{name}_path"] = folder / name / f"{row['mixture_id']}.wav"
-            audio.write(row[f"{name}_path"], signal.astype(np.float32), RATE)
+            row["digest"] = audio.write(row[f"{name}_path"], signal.astype(np.float32), RATE)
         rows.append(row | {"source_1_path": "/raw/a.wav", "source_2_path": "/raw/b.wav"})
     write_manifest(folder / "mixtures.csv", pd.DataFrame(rows))
     return folder / "mixtures.csv"

@@ -14,6 +14,7 @@ from pipeline.training.data import (
     segment_starts,
     separator_examples,
 )
+from pipeline.training.train import fingerprint
 
 RATE = 8000
 LENGTHS = [8000, 9001, 3000]
@@ -66,7 +67,10 @@ def test_recordings_are_whole(mixtures):
 
 
 def denoised_set(folder, ids):
-    rows = [{"mixture_id": i, "denoised_path": folder / f"denoised-{i}.wav"} for i in ids]
+    rows = [
+        {"mixture_id": i, "denoised_path": folder / f"denoised-{i}.wav", "digest": f"d{i}"}
+        for i in ids
+    ]
     write_manifest(folder / "estimates.csv", pd.DataFrame(rows))
     return folder / "estimates.csv"
 
@@ -90,6 +94,30 @@ def test_missing_denoised_mixture_is_named(mixtures, tmp_path):
     with pytest.raises(PipelineError, match=f"lacks mixture {ids[1]} and 1 more; delete") as error:
         separator_examples(mixtures, "denoised-x", denoised, RATE)
     assert str(denoised) in str(error.value)
+
+
+def test_every_file_counts_in_the_fingerprint(mixtures, tmp_path):
+    table = read_manifest(mixtures)
+    denoised = denoised_set(tmp_path, table["mixture_id"])
+    first = fingerprint(separator_examples(mixtures, "denoised-x", denoised, RATE))
+    assert fingerprint(separator_examples(mixtures, "denoised-x", denoised, RATE)) == first
+    changes = [(mixtures, "mixtures.csv"), (denoised, "denoised.csv")]
+    for manifest, name in changes:
+        changed = read_manifest(manifest)
+        changed.loc[2, "digest"] = "0123456789abcdef"  # neither the first file nor its length
+        write_manifest(tmp_path / "changed" / name, changed)
+        given = [tmp_path / "changed" / name if path == manifest else path for path, _ in changes]
+        other = separator_examples(given[0], "denoised-x", given[1], RATE)
+        assert fingerprint(other) != first
+
+
+def test_manifests_of_earlier_versions_are_refused(mixtures, tmp_path):
+    old = tmp_path / "old/mixtures.csv"
+    write_manifest(old, read_manifest(mixtures).drop(columns="digest"))
+    with pytest.raises(
+        PipelineError, match=f"lacks the column digest; delete the folder {old.parent}"
+    ):
+        denoiser_examples(old, RATE)
 
 
 def test_other_rate_is_refused(mixtures):

@@ -60,6 +60,11 @@ def training_table(run: Run, histories: dict[str, pd.DataFrame]) -> Table:
     if any(skipped.values()):
         counts = ", ".join(f"{name} {count}" for name, count in skipped.items() if count)
         notes.append(f"Steps left out, their loss or gradients NaN or infinite: {counts}.")
+    changed = [name for name in histories if len(_facts(run, name).get("programs", [])) > 1]
+    if changed:
+        notes.append(
+            f"Resumed by other code or libraries than they began with: {', '.join(changed)}."
+        )
     return Table("Training of each model", "model", columns, rows, notes)
 
 

@@ -1,0 +1,112 @@
+"""What decides that a finished training is the one asked for, and what it brings back."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from safetensors.torch import load_file
+
+from pipeline.errors import PipelineError
+from pipeline.models.card import read_card
+from pipeline.training.module import Trainee
+from pipeline.training.state import PACKAGE, program
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "audio.py",
+        "mixtures/render.py",
+        "models/conv_tasnet/network.py",
+        "models/conv_tasnet/_kernels.c",
+        "training/losses.py",
+    ],
+)
+def test_a_change_of_any_file_that_computes_is_another_program(tmp_path, file):
+    unwanted = shutil.ignore_patterns("*.so", "__pycache__")
+    package = shutil.copytree(PACKAGE, tmp_path / "pipeline", ignore=unwanted)
+    assert program(package) == program()
+    path = package / file
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    changed = program(package)
+    assert changed["code"] != program()["code"]
+    assert changed["libraries"] == program()["libraries"]
+
+
+def left_by(attempt):
+    """Everything that a training leaves beside its outputs."""
+    folders = attempt.folder / "samples", attempt.state / "tensorboard"
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*.*")}
+
+
+def stop_after(attempt, monkeypatch, steps):
+    """Run a training that is told to stop."""
+
+    def step(module, *batch):
+        if module.trainer.global_step == steps:
+            raise PipelineError("enough")
+        return STEP(module, *batch)
+
+    with monkeypatch.context() as patch, pytest.raises(PipelineError, match="enough"):
+        patch.setattr(Trainee, "training_step", step)
+        attempt.run(save_seconds=0)
+
+
+STEP = Trainee.training_step
+
+
+def test_samples_and_curves_come_back_with_the_weights(attempt, tmp_path, monkeypatch):
+    done = attempt(tmp_path, epochs=1).run()
+    left, weights = left_by(done), done.weights.read_bytes()
+    done.weights.unlink()
+    other = attempt(tmp_path, epochs=2, learning_rate=0.02)
+    stop_after(other, monkeypatch, 7)
+    assert left_by(other) != left  # its first epoch has ended
+    events = set((other.state / "tensorboard").glob("events*"))
+    assert events and not events & left.keys()  # no curves of an earlier training
+    attempt(tmp_path, epochs=1).run()
+    assert done.weights.read_bytes() == weights and left_by(done) == left
+
+
+def test_a_training_that_goes_on_by_another_program_says_so(attempt, tmp_path, monkeypatch, caplog):
+    stop_after(attempt(tmp_path), monkeypatch, 4)
+    before = program()
+    changed = {**before, "code": "other"}
+    monkeypatch.setattr("pipeline.training.state.program", lambda: changed)
+    done = attempt(tmp_path).run()
+    assert (
+        f"{done.state}: this training began with another program (differs in code) and goes on with"
+        " the present one; delete the folder to train from the start"
+    ) in caplog.text
+    assert read_card(done.weights).training["programs"] == [before, changed]
+    mixed = load_file(done.weights)
+    done.weights.unlink()
+    done.run()  # the present program alone has not trained this
+    assert read_card(done.weights).training["programs"] == [changed]
+    assert mixed.keys() == load_file(done.weights).keys()
+
+
+def test_one_program_is_recorded_once_however_often_it_resumes(attempt, tmp_path, monkeypatch):
+    stop_after(attempt(tmp_path), monkeypatch, 2)
+    stop_after(attempt(tmp_path), monkeypatch, 4)
+    done = attempt(tmp_path).run()
+    assert read_card(done.weights).training["programs"] == [program()]
+
+
+def test_a_change_of_the_last_file_trains_again(attempt, tmp_path):
+    done = attempt(tmp_path, epochs=1).run()
+    other = attempt(tmp_path, epochs=1)
+    table = other.examples[0].table.copy()
+    table.loc[table.index[-1], "digest"] = "another sound"
+    other.examples[0] = replace(other.examples[0], table=table)
+    steps = []
+
+    def count(module, *batch):
+        steps.append(1)
+        return STEP(module, *batch)
+
+    done.weights.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainee, "training_step", count)
+        other.run()
+    assert len(steps) == 6

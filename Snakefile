@@ -39,6 +39,7 @@ localrules:
     separators,
     gather_corpus,
     gather_mixtures,
+    librimix_metadata,
     gather_denoised,
     gather_separated,
     collect_latency,

@@ -57,22 +57,26 @@ def read_json(path: Path | str) -> Any:
 def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
     """Write a table, or parts of one as they come, as CSV atomically.
 
-    Columns named `path` or `*_path` are rewritten relative to the manifest, so that a
-    results folder can be moved as a whole. A cell may hold several paths, with `|` between.
+    Columns named `path` or `*_path` are rewritten relative to the manifest, so that a run's folder
+    can be moved as a whole. Of a manifest in a folder `results`, paths that lead out of the folder
+    around it stay absolute: they do not move with it. A cell may hold several paths, with `|`
+    between.
 
     Raises:
         PipelineError: a path, or that of the folder, has a `|` of its own, a carriage return or
             bytes that are not UTF-8.
     """
-    folder = Path(path).resolve().parent
+    folder, home = Path(path).resolve().parent, _home(Path(path).absolute())
     _check_name(folder)
     parts = [tables] if isinstance(tables, pd.DataFrame) else tables
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         columns: list[str] = []
         for table in parts:
             first, columns = not columns, columns or list(table.columns)
-            relative = {c: [_relative(v, folder) for v in table[c]] for c in _path_columns(table)}
-            table.assign(**relative)[columns].to_csv(file, index=False, header=first)
+            moving = {
+                c: [_relative(v, folder, home) for v in table[c]] for c in _path_columns(table)
+            }
+            table.assign(**moving)[columns].to_csv(file, index=False, header=first)
 
 
 def read_manifest(path: Path | str) -> pd.DataFrame:
@@ -133,14 +137,22 @@ def _path_columns(table: pd.DataFrame) -> list[str]:
     return [c for c in table.columns if c == "path" or c.endswith("_path")]
 
 
-def _relative(value: Any, folder: Path) -> Any:
+def _home(manifest: Path) -> str | None:
+    """What is moved together with a manifest: the folder that holds `results`, None if unknown."""
+    results = next((folder for folder in manifest.parents if folder.name == "results"), None)
+    if results is None:
+        return None
+    return str((results if results.is_symlink() else results.parent).resolve())
+
+
+def _relative(value: Any, folder: Path, home: str | None) -> Any:
     if pd.isna(value):
         return value
     if isinstance(value, Path):  # text may be several
         _check_name(value)
     parts = (os.path.split(path) for path in split_paths(str(value)))
     return join_paths(
-        os.path.normpath(f"{_between(where, str(folder))}/{name}") for where, name in parts
+        os.path.normpath(f"{_between(where, str(folder), home)}/{name}") for where, name in parts
     )
 
 
@@ -150,9 +162,15 @@ def _check_name(path: Path) -> None:
 
 
 @lru_cache(maxsize=100_000)
-def _between(where: str, folder: str) -> str:
-    """Relative path of a folder; kept, since it is asked for once a file and looks at the disk."""
-    return os.path.relpath(Path(where).resolve(), folder)
+def _between(where: str, folder: str, home: str | None) -> str:
+    """Path of a folder as a manifest in `folder` has it, without links.
+
+    It is kept, since it is asked for once a file and looks at the disk.
+    """
+    found = Path(where).resolve()
+    if home is not None and not found.is_relative_to(home):
+        return str(found)
+    return os.path.relpath(found, folder)
 
 
 def _absolute(value: Any, folder: str) -> Any:

@@ -12,7 +12,14 @@ from typing import Any, NoReturn
 
 from pipeline.errors import PipelineError
 from pipeline.processes import end_with_snakemake, end_workers
-from pipeline.receipts import close_receipt, distrust, find_damages, open_receipt
+from pipeline.receipts import (
+    Receipt,
+    close_receipt,
+    distrust,
+    find_damages,
+    open_receipt,
+    read_receipts,
+)
 
 # Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, a resumed
 # training goes on at the item it was at and in its folder, a cluster is no concern of Lightning's.
@@ -47,8 +54,9 @@ def job(snakemake: Any) -> Iterator[None]:
     pass_over_untrue_warnings()
     try:
         end_with_snakemake()
-        receipt = open_receipt(log, snakemake.input, snakemake.output)
-        refuse_damaged(snakemake.input)
+        receipts = read_receipts(LOGS)
+        receipt = open_receipt(log, snakemake.input, snakemake.output, receipts)
+        refuse_damaged(snakemake.input, receipts)
         yield
         close_receipt(receipt)
     except Exception as error:
@@ -63,13 +71,13 @@ def pass_over_untrue_warnings() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def refuse_damaged(inputs: Iterable[str]) -> None:
+def refuse_damaged(inputs: Iterable[str], receipts: list[Receipt]) -> None:
     """Stop at an input that is cut short: it would be read as if that were all of it.
 
     Raises:
         PipelineError: names it.
     """
-    for damage in find_damages(LOGS, inputs):
+    for damage in find_damages(receipts, inputs):
         raise PipelineError(f"{damage}; run the same command again")
 
 
@@ -97,7 +105,7 @@ def cause_of(error: Exception) -> str | None:
 def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
     """Log the cause and exit 1; what is damaged below is a cause before what comes of it."""
     try:
-        refuse_damaged(inputs)
+        refuse_damaged(inputs, read_receipts(LOGS))
     except PipelineError as damage:
         error = damage
     if isinstance(error, PipelineError):
@@ -113,5 +121,5 @@ def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
 def _with_cure(line: str) -> str:
     """The line of an error, with another cure where the file is one of a folder of ours."""
     fault, *cure = line.split("; ")
-    folder = None if "check its permissions" in cure else distrust(LOGS, line)
+    folder = None if "check its permissions" in cure else distrust(read_receipts(LOGS), line)
     return f"{fault}; run the same command again, which makes {folder} again" if folder else line

@@ -1,34 +1,49 @@
-"""Receipts: what every job made, of what and how large, so that damage done since is found.
+"""Receipts: what every job made, of what, how large and with what content.
 
-A job keeps its receipt beside its log: its inputs, and output to size in bytes, for a folder that
-of each CSV inside, and null as long as it is not finished. How long a WAV is stands in its CSV.
+A job keeps its receipt beside its log. It lists the inputs with their digests, and each output with
+its size in bytes (for a folder, that of each CSV inside) and its digest, or null while it is not
+finished. The length and the digest of a WAV stand in its CSV.
 """
 
+import hashlib
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from glob import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from pipeline.files import read_json, write_json
+from pipeline.provenance import sha256
 
 SUFFIX = ".outputs.json"
 RESULTS = "results/"  # where all outputs are
 DAMAGED = -1  # in place of a size
 
-Sizes = int | dict[str, int] | None
+
+class Made(TypedDict):
+    """What is known of a finished output; `size` of a folder is by the names of its CSVs."""
+
+    size: int | dict[str, int]
+    digest: str
 
 
 class Receipt(NamedTuple):
-    """What one job made, or is making, of what."""
+    """What one job made, or is making, and the digest of each input where a job of ours made it.
+
+    `closed` is the time at which the job ended, in seconds of the epoch.
+    """
 
     path: Path
-    inputs: list[str]
-    outputs: dict[str, Sizes]
+    inputs: dict[str, str | None]
+    outputs: dict[str, Made | None]
+    closed: float | None = None
 
     def write(self) -> None:
         """Write it atomically."""
-        write_json(self.path, {"inputs": self.inputs, "outputs": self.outputs})
+        content = self._asdict()
+        del content["path"]
+        write_json(self.path, content)
 
 
 class Damage(NamedTuple):
@@ -41,9 +56,29 @@ class Damage(NamedTuple):
         return f"{self.output}: {self.reason}"
 
 
-def open_receipt(log: Path | str, inputs: Iterable[str], outputs: Iterable[str]) -> Receipt:
-    """Note that a job has begun, and clear away what a killed one left."""
-    receipt = Receipt(Path(log).with_suffix(SUFFIX), list(inputs), dict.fromkeys(outputs))
+def read_receipts(logs: Path) -> list[Receipt]:
+    """Read the receipts of all jobs; what is none of ours, or torn, is left out.
+
+    Args:
+        logs: folder of the logs and receipts.
+    """
+    return list(_receipts(logs))
+
+
+def open_receipt(
+    log: Path | str, inputs: Iterable[str], outputs: Iterable[str], receipts: list[Receipt]
+) -> Receipt:
+    """Note that a job has begun, and clear away what a killed one left.
+
+    Args:
+        log: of the job.
+        inputs: of the job; their digests are looked up among the `receipts` of all jobs.
+        outputs: of the job.
+        receipts: of all jobs.
+    """
+    digests = _digests(receipts)
+    given = {name: digests.get(name) for name in inputs}
+    receipt = Receipt(Path(log).with_suffix(SUFFIX), given, dict.fromkeys(outputs))
     for output in map(Path, receipt.outputs):
         for part in output.parent.glob(f".{escape(output.name)}.*.part"):
             part.unlink(missing_ok=True)
@@ -52,43 +87,97 @@ def open_receipt(log: Path | str, inputs: Iterable[str], outputs: Iterable[str])
 
 
 def close_receipt(receipt: Receipt) -> None:
-    """Note the sizes of what a job has made."""
-    made = {output: _sizes(Path(output)) for output in receipt.outputs}
-    receipt._replace(outputs=made).write()
+    """Note the sizes and digests of what a job has made."""
+    made: dict[str, Made | None] = {output: _made(Path(output)) for output in receipt.outputs}
+    receipt._replace(outputs=made, closed=time.time()).write()
 
 
-def find_damages(logs: Path, among: Iterable[str] | None = None) -> list[Damage]:
+def find_damages(receipts: list[Receipt], among: Iterable[str] | None = None) -> list[Damage]:
     """Outputs that are there and unfinished, or smaller than they were made.
 
     Args:
-        logs: folder of the logs and receipts of all jobs.
+        receipts: of all jobs.
         among: outputs to look at, all unless given.
     """
     asked = None if among is None else set(among)
     return [
         Damage(Path(output), reason)
-        for receipt in _receipts(logs)
-        for output, size in receipt.outputs.items()
-        if (asked is None or output in asked) and (reason := _fault(Path(output), size))
+        for receipt in receipts
+        for output, made in receipt.outputs.items()
+        if (asked is None or output in asked) and (reason := _fault(Path(output), made))
     ]
 
 
-def find_stale(logs: Path, damages: Iterable[Damage]) -> list[Path]:
+def find_stale(receipts: list[Receipt], damages: Iterable[Damage]) -> list[Path]:
     """Outputs that are there and are to be made again because of others.
 
-    What was made, by however many steps, of what a job did not finish: Snakemake removes that
-    before the job, and asks for what is missing only where something newer is to be made of it, so
-    it would take for new what older jobs made of the one before. And what joins damaged folders,
-    for they are asked for through it alone.
+    That is what was made, by however many steps, of an output that a job did not finish or that has
+    another content today: Snakemake removes an output before its job and when its job fails, and
+    asks for a missing one only where something is to be made of it, so it would take for new what
+    older jobs made of the one before. It is also what joins damaged folders, for they are asked for
+    through it alone.
     """
-    receipts = list(_receipts(logs))
     folders = {str(damage.output) for damage in damages if damage.output.is_dir()}
-    again = set().union(*map(_unfinished, receipts))
-    begun = again | folders
+    unfinished = set[str]().union(*map(_unfinished, receipts))
+    again = unfinished | _outdated(receipts)
     while found := _made_of(again, receipts) - again:
         again |= found
     stale = again | _made_of(folders, receipts)
-    return sorted(path for path in map(Path, stale - begun) if path.exists())
+    return sorted(path for path in map(Path, stale - unfinished - folders) if path.exists())
+
+
+def distrust(receipts: list[Receipt], message: str) -> Path | None:
+    """Note as damaged the folder of ours that `message` begins with a file of, if it does.
+
+    The next run makes it again; other jobs of this one may still be reading it.
+    """
+    for receipt in receipts:
+        for output, made in receipt.outputs.items():
+            if Path(output).is_dir() and message.startswith(f"{Path(output).resolve()}/"):
+                damaged = Made(size=DAMAGED, digest=made["digest"] if made else "")
+                receipt._replace(outputs=receipt.outputs | {output: damaged}).write()
+                return Path(output)
+    return None
+
+
+def is_inside(output: Path) -> bool:
+    """Whether an output lies in the results folder, links followed; others are never removed."""
+    return output.parent.resolve().is_relative_to(Path(RESULTS).resolve())
+
+
+def discard(output: Path) -> None:
+    """Remove an output, a file or a folder; of a link, the link alone."""
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output, ignore_errors=True)
+    else:
+        output.unlink(missing_ok=True)
+
+
+def _receipts(logs: Path) -> Iterator[Receipt]:
+    for path in sorted(logs.rglob(f"*{SUFFIX}")):
+        try:
+            receipt = Receipt(path, **read_json(path))
+            if isinstance(receipt.inputs, dict) and all(map(_is_ours, receipt.outputs.items())):
+                yield receipt
+        except (OSError, ValueError, TypeError, AttributeError):
+            continue  # of a job that has just begun again, torn, or none of ours
+
+
+def _is_ours(output: tuple[str, Made | None]) -> bool:
+    """Whether a name is of what a job makes; others are never removed."""
+    name, made = output
+    known = made is None or made.keys() == Made.__annotations__.keys()
+    return known and name.startswith(RESULTS) and ".." not in Path(name).parts
+
+
+def _digests(receipts: list[Receipt]) -> dict[str, str]:
+    """Digests of all finished outputs."""
+    return {
+        output: made["digest"]
+        for receipt in receipts
+        for output, made in receipt.outputs.items()
+        if made
+    }
 
 
 def _made_of(inputs: set[str], receipts: list[Receipt]) -> set[str]:
@@ -96,69 +185,60 @@ def _made_of(inputs: set[str], receipts: list[Receipt]) -> set[str]:
     return {output for receipt in using for output in receipt.outputs}
 
 
-def distrust(logs: Path, message: str) -> Path | None:
-    """Note as damaged the folder of ours that `message` begins with a file of, if it does.
-
-    The next run makes it again; other jobs of this one may still be reading it.
-    """
-    for receipt in _receipts(logs):
-        for output in receipt.outputs:
-            if Path(output).is_dir() and message.startswith(f"{Path(output).resolve()}/"):
-                receipt._replace(outputs=receipt.outputs | {output: DAMAGED}).write()
-                return Path(output)
-    return None
-
-
-def discard(output: Path) -> None:
-    """Remove an output, a file or a folder."""
-    if output.is_dir():
-        shutil.rmtree(output, ignore_errors=True)
-    output.unlink(missing_ok=True)
-
-
-def _receipts(logs: Path) -> Iterator[Receipt]:
-    for path in sorted(logs.rglob(f"*{SUFFIX}")):
-        try:
-            receipt = Receipt(path, **read_json(path))
-            typed = isinstance(receipt.inputs, list) and isinstance(receipt.outputs, dict)
-            if typed and all(map(_is_ours, receipt.outputs)):
-                yield receipt
-        except (OSError, ValueError, TypeError):
-            continue  # of a job that has just begun again, torn, or none of ours
-
-
-def _is_ours(output: str) -> bool:
-    """Whether a name is of what a job makes; others are never removed."""
-    return output.startswith(RESULTS) and ".." not in Path(output).parts
-
-
 def _unfinished(receipt: Receipt) -> set[str]:
     """Outputs of a job that had begun, or was about to: with them Snakemake removes its log."""
     log = receipt.path.with_name(receipt.path.name.removesuffix(SUFFIX) + ".log")
     return {
         name
-        for name, size in receipt.outputs.items()
-        if size is None or not (log.exists() or Path(name).exists())
+        for name, made in receipt.outputs.items()
+        if made is None or not (log.exists() or Path(name).exists())
     }
 
 
-def _sizes(output: Path) -> Sizes:
-    if output.is_dir():
-        tables = sorted(output.rglob("*.csv"))
-        return {str(path.relative_to(output)): path.stat().st_size for path in tables}
-    return output.stat().st_size
+def _outdated(receipts: list[Receipt]) -> set[str]:
+    """Outputs made of another content of an input than its job made last.
+
+    Not where Snakemake sees that by itself, which compares the times of files.
+    """
+    digests = _digests(receipts)
+    return {
+        output
+        for receipt in receipts
+        for given, digest in receipt.inputs.items()
+        if digest is not None and digests.get(given, digest) != digest
+        for output in receipt.outputs
+        if not _is_newer(Path(given), Path(output))
+    }
 
 
-def _fault(output: Path, made: Sizes) -> str | None:
+def _is_newer(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.stat().st_mtime > other.stat().st_mtime
+
+
+def _made(output: Path) -> Made:
+    """Sizes and digest of a file, or of a folder by its CSVs and the sizes of its other files."""
+    if not output.is_dir():
+        return Made(size=output.stat().st_size, digest=sha256(output))
+    files = {str(path.relative_to(output)): path for path in output.rglob("*") if path.is_file()}
+    tables = {name: path for name, path in sorted(files.items()) if path.suffix == ".csv"}
+    content = {name: path.stat().st_size for name, path in files.items()}
+    sums = {name: sha256(path) for name, path in tables.items()}
+    digest = hashlib.sha256(repr(sorted((content | sums).items())).encode())
+    sizes = {name: content[name] for name in tables}
+    return Made(size=sizes, digest=digest.hexdigest())
+
+
+def _fault(output: Path, made: Made | None) -> str | None:
     if not output.exists():
         return None  # Snakemake sees that by itself
     if made is None:
         return "was left unfinished"
-    if made == DAMAGED:
+    size = made["size"]
+    if size == DAMAGED:
         return "was found damaged"
-    for name, size in made.items() if isinstance(made, dict) else [("", made)]:
+    for name, expected in size.items() if isinstance(size, dict) else [("", size)]:
         path = output / name
         held = path.stat().st_size if path.exists() else 0
-        if held < size:
-            return f"{held} of {size} bytes{f' of {name}' if name else ''} are there"
+        if held < expected:
+            return f"{held} of {expected} bytes{f' of {name}' if name else ''} are there"
     return None

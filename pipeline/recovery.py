@@ -1,35 +1,48 @@
 """What is mended as a run starts: the lock of a killed one, and outputs damaged since."""
 
-import atexit
 import errno
 import os
-import re
 import shutil
-import socket
 import sys
+from argparse import Namespace
+from atexit import register
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
-import psutil
+from pipeline.live import note_run, was_killed
+from pipeline.receipts import discard, find_damages, find_stale, is_inside, read_receipts
+from pipeline.records import keep_records, without_times
 
-from pipeline.processes import is_snakemake
-from pipeline.receipts import discard, find_damages, find_stale
-
-# What only asks or tidies up, rather than runs: `-n` and `-t` also among other short options.
-ASKS = re.compile(
-    r"-[^-]*[nt].*|--dry.*|--list.*|--cleanup-(metadata|shadow)|--delete-(all|temp)-output"
-    r"|--(report|(detailed-)?summary|dag|d3dag|rulegraph|filegraph|lint|archive|unlock|touch"
-    r"|containerize|generate-unit-tests|export-cwl|print-compilation|help|version)(=.*)?"
+# Options of Snakemake that only ask or tidy up, rather than run.
+ASKS = (
+    *("dryrun", "touch", "report", "lint", "generate_unit_tests", "containerize", "export_cwl"),
+    *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_untracked"),
+    *("list_params_changes", "summary", "detailed_summary", "archive", "print_compilation"),
+    *("dag", "d3dag", "rulegraph", "filegraph", "unlock", "cleanup_metadata", "cleanup_shadow"),
+    *("delete_all_output", "delete_temp_output", "container_cleanup_images", "list_conda_envs"),
+    *("conda_cleanup_envs", "conda_create_envs_only"),
 )
-CLUSTER = "cluster"
-SECONDS_APART = 5  # at most, between two ways to tell when a process began
-
 FULL = 1 << 20  # bytes
+FULL_INODES = 16  # files
 
 
-def only_asks(arguments: Sequence[str]) -> bool:
-    """Whether a command line runs nothing, as far as it tells; Snakemake knows it too late."""
-    return "dryrun" in arguments or any(ASKS.fullmatch(argument) for argument in arguments)
+def parsed(arguments: Sequence[str]) -> Namespace:
+    """What Snakemake's own parser makes of a command line; nothing of one that is not its."""
+    from snakemake.cli import get_argument_parser  # takes a second, and Snakemake has it already
+
+    try:
+        with redirect_stderr(StringIO()):
+            return get_argument_parser().parse_args(list(arguments))
+    except SystemExit:  # Snakemake was called by a program of the user's, with other arguments
+        return Namespace()
+
+
+def only_asks(options: Namespace) -> bool:
+    """Whether a command runs nothing, as far as its options tell; Snakemake knows it too late."""
+    asked = vars(options)
+    return asked.get("executor") == "dryrun" or any(asked.get(option) for option in ASKS)
 
 
 def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> Iterator[str]:
@@ -43,44 +56,52 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
+        PipelineError: the results are without Snakemake's records.
     """
-    locks, runs, asks = folder / "locks", folder / "runs", only_asks(arguments)
-    if "--unlock" in arguments:
+    options = parsed(arguments)
+    locks, runs, asks = folder / "locks", folder / "runs", only_asks(options)
+    if vars(options).get("unlock"):
         shutil.rmtree(runs, ignore_errors=True)
     if not asks:
         watch_disk(Path.cwd())
         others = note_run(runs, local)
-        if not all(map(_was_killed, others)):
+        if not all(map(was_killed, others)):
             return  # Snakemake itself refuses, and says how to unlock
         if others:
             yield from _clear(locks, others)
     if any(locks.glob("*.lock")):
         return
-    damages = find_damages(logs)
-    stale = find_stale(logs, damages)
-    for output in () if asks else [*(damage.output for damage in damages), *stale]:
-        discard(output)
-    fate = f"{'would be' if asks else 'is'} removed, and made again where it is needed"
+    yield from _mend(folder, logs, asks)
+
+
+def _mend(folder: Path, logs: Path, asks: bool) -> Iterator[str]:
+    """Remove what is damaged or stale, or only say it; let the records be those of the results."""
+    receipts = read_receipts(logs)
+    keep_records(folder, receipts)
+    if without_times(receipts):
+        yield (
+            f"{logs.parent}: was copied without the times of its files, so that finished work is"
+            " done again; stop, and copy it anew with cp -a, to avoid that"
+        )
+    damages = find_damages(receipts)
+    stale = find_stale(receipts, damages)
     for damage in damages:
-        yield f"{damage}; {fate}"
+        yield f"{damage}; {_fate(damage.output, asks)}"
     if stale:
-        yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
+        yield (
+            f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again;"
+            f" {_fate(stale[0], asks)}"
+        )
+    for output in () if asks else (*(damage.output for damage in damages), *stale):
+        if is_inside(output):
+            discard(output)
 
 
-def note_run(runs: Path, local: bool) -> list[Path]:
-    """Note this run until it ends, before it locks; return the notes of others.
-
-    A lock is left over where all others that are noted were killed, on this machine, and their
-    jobs with them, which those of a cluster are not.
-    """
-    runs = runs.absolute()  # Snakemake leaves the folder before it ends
-    runs.mkdir(parents=True, exist_ok=True)
-    began = f"{psutil.Process().create_time():.0f}"
-    parts = [socket.gethostname(), str(os.getpid()), began, *([] if local else [CLUSTER])]
-    own = runs / ":".join(parts)
-    own.touch()
-    atexit.register(own.unlink, missing_ok=True)
-    return [run for run in runs.iterdir() if run != own and ":" in run.name]
+def _fate(output: Path, asks: bool) -> str:
+    """What becomes of an output that is not to be trusted."""
+    if not is_inside(output):
+        return "it lies outside the results folder, behind a link: remove it and run again"
+    return f"{'would be' if asks else 'is'} removed, and made again where it is needed"
 
 
 def _clear(locks: Path, killed: list[Path]) -> Iterator[str]:
@@ -101,29 +122,17 @@ def watch_disk(folder: Path) -> None:
     """
     if is_full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    atexit.register(_say_if_full, folder)
+    register(_say_if_full, folder)
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written on the disk of a folder."""
-    return shutil.disk_usage(folder).free < FULL
+    """Whether nothing more can be written on the disk of a folder, for bytes or for inodes."""
+    disk = os.statvfs(folder)
+    # A file system that makes inodes as it needs them counts none.
+    without_inodes = disk.f_files > 0 and disk.f_favail < FULL_INODES
+    return without_inodes or disk.f_bavail * disk.f_frsize < FULL
 
 
 def _say_if_full(folder: Path) -> None:
     if folder.exists() and is_full(folder):
         print(f"error: {folder}: the disk is full; free some space, run again", file=sys.stderr)
-
-
-def _was_killed(run: Path) -> bool:
-    host, number, began, *cluster = run.name.split(":")
-    if host != socket.gethostname() or cluster:
-        return False  # nobody here knows
-    if int(number) == os.getpid():
-        return True  # an earlier process of this number
-    try:
-        process = psutil.Process(int(number))
-        same = abs(process.create_time() - int(began)) <= SECONDS_APART
-        alive = same or is_snakemake(process)
-        return not alive or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

@@ -106,6 +106,28 @@ def test_the_results_folder_can_be_moved(tmp_path):
     assert list(read_manifest(new / "manifests/m.csv")["path"]) == expected
 
 
+def test_what_lies_out_of_a_run_s_folder_does_not_move_with_it(tmp_path):
+    run, corpus = tmp_path / "run", tmp_path / "corpus"
+    write_manifest(run / "results/scan/m.csv", table_of(corpus))
+    write_manifest(run / "results/scan/ours.csv", table_of(run / "data"))
+    (tmp_path / "far/away").mkdir(parents=True)
+    run = run.rename(tmp_path / "far/away/run")
+    for name, folder in {"m": corpus, "ours": run / "data"}.items():
+        expected = [str(path) for path in table_of(folder)["path"]]
+        assert list(read_manifest(run / f"results/scan/{name}.csv")["path"]) == expected
+
+
+def test_results_behind_a_link_move_with_what_is_in_them(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/results").symlink_to(tmp_path / "scratch")
+    write_manifest(tmp_path / "run/results/m.csv", table_of(tmp_path / "run/results/audio"))
+    text = (tmp_path / "scratch/m.csv").read_text(encoding="utf-8")
+    assert str(tmp_path) not in text
+    write_manifest(tmp_path / "run/results/m.csv", table_of(tmp_path / "run/data"))
+    assert str(tmp_path / "run/data") in (tmp_path / "scratch/m.csv").read_text(encoding="utf-8")
+
+
 def test_relative_paths_start_at_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_manifest("results/m.csv", pd.DataFrame({"path": ["audio/a.wav"]}))

@@ -1,14 +1,18 @@
 import os
-import socket
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline.errors import PipelineError
+from pipeline.files import write_json
 from pipeline.jobs import cause_of
-from pipeline.receipts import close_receipt, open_receipt
-from pipeline.recovery import is_full, only_asks, recover, watch_disk
+from pipeline.receipts import close_receipt, open_receipt, read_receipts
+from pipeline.records import KEPT
+from pipeline.recovery import is_full, only_asks, parsed, recover, watch_disk
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
@@ -16,7 +20,7 @@ LOCK = FOLDER / "locks/0.output.lock"
 RUN = """
 import sys, time
 from pathlib import Path
-from pipeline.recovery import note_run
+from pipeline.live import note_run
 note_run(Path(".snakemake/runs"), LOCAL)
 print(flush=True)
 time.sleep(60)
@@ -27,10 +31,12 @@ time.sleep(60)
 def folder(tmp_path, monkeypatch):
     """A working folder with a damaged table."""
     monkeypatch.chdir(tmp_path)
-    receipt = open_receipt(LOGS / "job.log", ["plan.csv"], [str(TABLE)])
+    receipt = open_receipt(LOGS / "job.log", ["plan.csv"], [str(TABLE)], [])
     TABLE.write_text("a,b")
     close_receipt(receipt)
     TABLE.write_text("a")
+    (KEPT / "metadata").mkdir(parents=True)
+    (KEPT / "metadata/table").write_text("{}")
 
 
 @pytest.fixture
@@ -72,7 +78,7 @@ def test_what_is_damaged_is_removed():
 
 def test_a_dry_run_only_says_it(other):
     assert said("-n") == [DAMAGED.replace("is removed", "would be removed")]
-    assert TABLE.exists() and not FOLDER.exists()
+    assert TABLE.exists() and not (FOLDER / "runs").exists()
 
 
 def test_the_lock_of_a_killed_run_is_removed(other):
@@ -124,23 +130,14 @@ def test_beside_a_killed_run_another_may_go_on(other):
     assert LOCK.exists() and TABLE.exists()
 
 
-@pytest.mark.parametrize("noted", [False, True])
+@pytest.mark.parametrize("noted", [None, {}, {"host": "another"}])
 def test_the_lock_of_nobody_known_here_is_left(noted):
     LOCK.parent.mkdir(parents=True)
     LOCK.write_text(str(TABLE))
-    if noted:
-        (FOLDER / "runs").mkdir()
-        (FOLDER / f"runs/another.{socket.gethostname()}:1:1").touch()
+    if noted is not None:
+        write_json(FOLDER / "runs/another:1:1", noted)
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
-
-
-def test_a_killed_run_had_the_number_of_this_process():
-    LOCK.parent.mkdir(parents=True)
-    LOCK.write_text(str(TABLE))
-    (FOLDER / "runs").mkdir()
-    (FOLDER / f"runs/{socket.gethostname()}:{os.getpid()}:1").touch()
-    assert len(said()) == 2
 
 
 def test_a_run_that_ends_takes_its_note_back(tmp_path):
@@ -157,22 +154,31 @@ def test_a_run_that_ends_takes_its_note_back(tmp_path):
     [
         ("-n", True),
         ("--cores 2 -np", True),
-        ("-nc2", True),
-        ("-qn", True),
+        ("-c2 -pn", True),
+        ("-qn", False),  # quiet about what is called n
         ("--dry-run", True),
         ("--dryrun", True),
         ("--executor dryrun", True),
+        ("-e dryrun", True),
         ("--report r.zip", True),
+        ("--report=r.zip", True),
         ("--list-rules", True),
         ("--unlock", True),
         ("--summary", True),
+        ("-S", True),
+        ("-t -c1", True),
         ("-c2 --nolock --printshellcmds", False),
         ("-R render --rerun-incomplete --cores 2", False),
         ("all --config seed=1 --configfile c.yaml --directory d", False),
+        ("-d/tmp/run -c2", False),
+        ("-Rtrain_denoiser -c2", False),
+        ("-c2 dryrun", False),  # a target
+        ("--not-an-option-of-snakemake", False),
     ],
 )
-def test_command_lines_that_run_nothing_are_known(arguments, asks):
-    assert only_asks(arguments.split()) == asks
+def test_command_lines_that_run_nothing_are_known(arguments, asks, capsys):
+    assert only_asks(parsed(arguments.split())) == asks
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_full_disk_is_refused():
@@ -181,3 +187,109 @@ def test_a_full_disk_is_refused():
     with pytest.raises(OSError) as caught:
         watch_disk(full)
     assert cause_of(caught.value) == "/proc: the disk is full; free some space, run again"
+
+
+def test_a_disk_without_inodes_is_full(monkeypatch):
+    real = os.statvfs(Path.cwd())
+    values = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**values | {"f_favail": 3}))
+    assert is_full(Path.cwd())
+    uncounted = values | {"f_files": 0, "f_favail": 0}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**uncounted))
+    assert not is_full(Path.cwd())
+
+
+def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):
+    TABLE.unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Path("results/mixtures").symlink_to(elsewhere)
+    receipt = open_receipt(LOGS / "other.log", [], ["results/mixtures/plan.csv"], [])
+    (elsewhere / "plan.csv").write_text("a,b")
+    close_receipt(receipt)
+    (elsewhere / "plan.csv").write_text("a")
+    [line] = said()
+    assert line == (
+        "results/mixtures/plan.csv: 1 of 3 bytes are there; it lies outside the results folder,"
+        " behind a link: remove it and run again"
+    )
+    assert (elsewhere / "plan.csv").exists()
+    (elsewhere / "plan.csv").unlink()
+    assert said() == []
+
+
+def test_records_are_kept_in_the_results():
+    said()
+    assert (FOLDER / "metadata/table").read_text() == "{}"
+    (FOLDER / "incomplete/job").write_text("{}")
+    assert (KEPT / "incomplete/job").exists()
+
+
+def test_records_of_an_earlier_version_move_into_the_results():
+    shutil.rmtree(KEPT)
+    for kind in ("metadata", "incomplete"):
+        (FOLDER / kind / "@long").mkdir(parents=True)
+        (FOLDER / kind / "@long/name").write_text(kind)
+    said()
+    assert (KEPT / "metadata/@long/name").read_text() == "metadata"
+    assert (FOLDER / "metadata").is_symlink() and (FOLDER / "incomplete").is_symlink()
+
+
+def test_the_younger_of_two_records_stays():
+    for k, folder in enumerate((FOLDER / "metadata", KEPT / "metadata")):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, age in {"one": k, "two": 1 - k}.items():
+            (folder / name).write_text(f"{name} {age}")
+            os.utime(folder / name, (100 - age, 100 - age))
+    said()
+    assert [(KEPT / "metadata" / name).read_text() for name in ("one", "two")] == ["one 0", "two 0"]
+
+
+def test_a_copied_folder_has_records_of_its_own(tmp_path):
+    said()
+    shutil.copytree(Path.cwd() / "results", tmp_path / "copy/results", symlinks=True)
+    shutil.copytree(Path.cwd() / ".snakemake", tmp_path / "copy/.snakemake", symlinks=True)
+    (KEPT / "metadata/table").write_text("changed")
+    os.chdir(tmp_path / "copy")
+    said()
+    assert (FOLDER / "metadata/table").read_text() == "{}"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_results_without_records_are_refused(link):
+    TABLE.write_text("a,b")
+    if link:
+        said()
+    shutil.rmtree(KEPT)
+    with pytest.raises(PipelineError, match=r"^results/: the records of what made it are gone"):
+        said()
+    with pytest.raises(PipelineError, match="copy the folder whole, or move it away"):
+        said("-n")
+    Path("results").rename("away")
+    assert said() == []
+
+
+def test_a_first_job_that_failed_left_nothing_to_refuse():
+    shutil.rmtree(KEPT)
+    TABLE.unlink()
+    assert said() == []
+
+
+def test_a_database_of_records_is_the_user_s_affair():
+    shutil.rmtree(KEPT)
+    TABLE.write_text("a,b")
+    FOLDER.mkdir()
+    (FOLDER / "metadata.db").touch()
+    assert said() == [] and not (FOLDER / "metadata").exists()
+
+
+def test_a_copy_without_times_is_said():
+    TABLE.write_text("a,b")
+    assert said() == []
+    for receipt in read_receipts(LOGS):
+        os.utime(receipt.path, (receipt.closed + 100, receipt.closed + 100))
+    [line] = said()
+    assert line == (
+        "results: was copied without the times of its files, so that finished work is done again;"
+        " stop, and copy it anew with cp -a, to avoid that"
+    )

@@ -42,9 +42,9 @@ def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
     what they hear, denoised against noisy (`matched`); and one trained on clean mixtures that
     hears denoised against noisy ones (`clean-trained`). Denoising is said to help or to hurt
     only where the interval excludes zero. Where the denoiser was timed, the fact says what it
-    adds, as medians over the test mixtures: `added_latency_ms`, `audio_seconds`, and the
-    `device` and `threads` it was timed on. A last sentence names the best system that needs
-    no clean mixture, where several systems hear denoised ones.
+    adds in `timings`, one for each setting that it was timed under: `device` and `threads`, the
+    medians `added_latency_ms` and `audio_seconds`, and of how many `files`. A last sentence names
+    the best system that needs no clean mixture, where several systems hear denoised ones.
 
     Args:
         comparisons: what `aggregate.compare` wrote.
@@ -86,14 +86,17 @@ def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> I
 def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
     """What the denoiser takes, which separation of its output waits for; nothing if not timed."""
     own = times[(times["stage"] == "denoise") & (times["model"] == denoiser)]
-    if own.empty:
-        return {}
-    return {
-        "added_latency_ms": float(own["latency_ms"].median()),
-        "audio_seconds": float(own["audio_seconds"].median()),
-        "device": " and ".join(own["device"].unique()),
-        "threads": int(own["threads"].max()),
-    }
+    timings = [
+        {
+            "device": device,
+            "threads": int(threads),
+            "added_latency_ms": float(calls["latency_ms"].median()),
+            "audio_seconds": float(calls["audio_seconds"].median()),
+            "files": len(calls),
+        }
+        for (device, threads), calls in own.groupby(["device", "threads"], sort=False)
+    ]
+    return {"timings": timings} if timings else {}
 
 
 def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
@@ -113,26 +116,40 @@ def _verdict(pair: Fact) -> str:
 
 
 def _evidence(pair: Fact) -> str:
-    count = pair["mixtures"]
-    mixtures = "1 mixture" if count == 1 else f"{count} mixtures"
     interval = "too few for an interval"
     if pair["low"] is not None:
         percent = f"{100 * pair['confidence']:g} %"
         interval = f"{percent} interval {pair['low']:.2f} to {pair['high']:.2f}"
-    return f"{interval}, {mixtures}, better on {100 * pair['win_rate']:.0f} % of them"
+    better = f"better on {100 * pair['win_rate']:.0f} % of them"
+    return f"{interval}, {_counted(pair['mixtures'])}, {better}"
+
+
+def _counted(mixtures: int) -> str:
+    return "1 mixture" if mixtures == 1 else f"{mixtures} mixtures"
 
 
 def _cost(pair: Fact) -> str:
-    if "added_latency_ms" not in pair:
+    timings = pair.get("timings", [])
+    if not timings:
         return ""
-    where = pair["device"]
-    if where.startswith("CPU"):  # a GPU's time hardly hangs on them
-        where += ", 1 thread" if pair["threads"] == 1 else f", {pair['threads']} threads"
-    digits = 0 if pair["added_latency_ms"] >= 10 else 1
-    return (
-        f", at {pair['added_latency_ms']:.{digits}f} ms of added latency a mixture"
-        f" (median, {pair['audio_seconds']:.1f} s of audio, {where})"
+    if len(timings) == 1:
+        [(cost, where)] = map(_timing, timings)
+        return f", at {cost} of added latency a mixture (median, {where})"
+    each = " and ".join(
+        f"{cost} ({_counted(timing['files'])}, {where})"
+        for timing, (cost, where) in zip(timings, map(_timing, timings), strict=True)
     )
+    return f", at an added latency that was timed under several settings: medians {each}"
+
+
+def _timing(timing: Fact) -> tuple[str, str]:
+    """Milliseconds in words, and of what and where they were measured."""
+    where = timing["device"]
+    if where.startswith("CPU"):  # the time of a GPU hardly depends on them
+        where += ", 1 thread" if timing["threads"] == 1 else f", {timing['threads']} threads"
+    digits = 0 if timing["added_latency_ms"] >= 10 else 1
+    cost = f"{timing['added_latency_ms']:.{digits}f} ms"
+    return cost, f"{timing['audio_seconds']:.1f} s of audio, {where}"
 
 
 def _best(means: list[Fact]) -> list[Fact]:

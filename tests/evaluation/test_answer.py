@@ -149,8 +149,15 @@ def test_the_latency_that_it_adds_is_said(tmp_path, noisy, change):
         " CPU Intel Xeon, 1 thread)."
     )
     (fact,) = result["facts"]
-    assert (fact["added_latency_ms"], fact["audio_seconds"]) == (73.4, 6.1)
-    assert (fact["device"], fact["threads"]) == ("CPU Intel Xeon", 1)
+    assert fact["timings"] == [
+        {
+            "device": "CPU Intel Xeon",
+            "threads": 1,
+            "added_latency_ms": 73.4,
+            "audio_seconds": 6.1,
+            "files": 3,
+        }
+    ]
 
 
 def test_latency_on_a_gpu_and_on_several_machines(tmp_path, noisy):
@@ -158,11 +165,21 @@ def test_latency_on_a_gpu_and_on_several_machines(tmp_path, noisy):
     gpu = answered(tmp_path, systems, times=[timed("net", 4.25, "NVIDIA H200", 4)])
     assert ", at 4.2 ms of added latency a mixture" in gpu["sentences"][0]
     assert gpu["sentences"][0].endswith("NVIDIA H200).")
-    mixed = [timed("net", 1.0, "CPU A", 2), timed("net", 2.0, "CPU B", 2)]
-    assert "CPU A and CPU B, 2 threads" in answered(tmp_path, systems, times=mixed)["sentences"][0]
+
+
+def test_latencies_of_several_settings_are_not_one_figure(tmp_path, noisy):
+    systems = {DENOISED: noisy, NOISY: noisy}
+    times = [timed("net", 70.0, "CPU A", 1), timed("net", 72.0, "CPU A", 1)]
+    times += [timed("net", 303.0, "CPU A", 2)]
+    (sentence,) = answered(tmp_path, systems, times=times)["sentences"]
+    assert sentence.endswith(
+        ", at an added latency that was timed under several settings: medians 71 ms (2 mixtures,"
+        " 6.1 s of audio, CPU A, 1 thread) and 303 ms (1 mixture, 6.1 s of audio, CPU A,"
+        " 2 threads)."
+    )
 
 
 def test_a_denoiser_that_was_not_timed_adds_no_words(tmp_path, noisy):
     result = answered(tmp_path, {DENOISED: noisy, NOISY: noisy}, times=[timed("other", 5.0)])
     assert "latency" not in result["sentences"][0]
-    assert "added_latency_ms" not in result["facts"][0]
+    assert "timings" not in result["facts"][0]

@@ -8,7 +8,7 @@ import pytest
 from report.rendered import rendered
 from safetensors.numpy import save_file
 
-from pipeline.files import read_manifest
+from pipeline.files import read_manifest, write_manifest
 from pipeline.models.card import FORMAT, read_card
 from pipeline.report.figures.latency import MOST, draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
@@ -40,6 +40,18 @@ def test_percentiles_of_networks_are_those_of_the_csv(run):
     assert [row.cells[3].value for row in table.rows] == run.latency_summary["p99_ms"].tolist()
     assert table.columns[3] == "p99 (ms)"
     assert {row.cells[-1].text for row in table.rows} == {"whole recording"}
+
+
+def test_several_settings_are_named(tree, run, tmp_path):
+    assert latency.mixed(run.latency) == []
+    changed = run.latency.assign(threads=1)
+    changed.loc[(changed["stage"] == "denoise") & (changed.index % 2 == 0), "threads"] = 2
+    lines = latency.mixed(changed)
+    assert f"denoise {NET}: cpu with 2 threads and cpu with 1 thread" in lines
+    assert f"separate {NET}/noisy: cpu with 1 thread" in lines
+    write_manifest(tree.inputs.latency, changed)
+    page = rendered(tree.inputs, tmp_path / "page", "latency")
+    assert "Not everything was timed under one setting" in page and lines[0] in page
 
 
 def test_end_to_end_is_both_stages_of_the_same_mixture(run):

@@ -30,7 +30,7 @@ if workflow.is_main_process:
         arguments, here = sys.argv[1:], workflow.local_exec
         for line in recover(Path(".snakemake"), LOGS, arguments, here):
             logger.warning(line)
-    except OSError as error:
+    except (OSError, PipelineError) as error:
         sys.exit(f"error: {cause_of(error) or error}")
 
 # "<separator>/<condition>" for every separator that is trained.
@@ -274,9 +274,10 @@ def separator_job(wildcards):
 
 
 def init_weights(role, name):
-    """Weights to start from, as an input where they are a file of ours."""
+    """Weights to start from, as an input where they are a file and no name of a hub."""
     source = getattr(cfg, role)[name].init_from or ""
-    return [source] if source.endswith(".safetensors") else []
+    is_file = source.endswith(".safetensors") or Path(source).is_file()
+    return [source] if is_file else []
 
 
 def denoiser_init(wildcards):
@@ -302,6 +303,14 @@ def texts_to_compare(wildcards):
     if wildcards.measure != "asr":
         return []
     return f"results/scores/asr/reference/{wildcards.scatteritem}.csv"
+
+
+def recogniser(wildcards):
+    """Files of the model that recognises speech, for the measure that looks at them."""
+    asr = cfg.evaluation.asr
+    if asr is None or asr.model is None or getattr(wildcards, "measure", "asr") != "asr":
+        return []
+    return sorted(str(path) for path in Path(asr.model).rglob("*") if path.is_file())
 
 
 def transcripts(wildcards):

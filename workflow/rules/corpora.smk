@@ -19,6 +19,7 @@ if cfg.corpora.kind == "download" and workflow.is_main_process:
 DOWNLOADS = {
     name: selection_of(part, cfg.corpora.download, cfg.seed)
     | {"folder": cfg.corpora.download.folder}
+    | part.model_dump(include={"format", "bytes", "checksum", "unpacks_to"})
     for name, part in load_catalogue(cfg.corpora.download.catalogue).items()
 }
 

@@ -6,6 +6,7 @@ rule score_mixture:
     input:
         mixtures="results/mixtures/test/mixtures.csv",
         references=texts_to_compare,
+        model=recogniser,
     output:
         "results/scores/{measure}/mixture/{scatteritem}.csv",
     log:
@@ -51,6 +52,7 @@ rule score_separated:
         mixtures="results/mixtures/test/mixtures.csv",
         estimates="results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
         references=texts_to_compare,
+        model=recogniser,
     output:
         "results/scores/{measure}/separated/{separator}/{trained}/{tested}/{scatteritem}.csv",
     log:
@@ -72,6 +74,7 @@ rule reference_texts:
     input:
         mixtures="results/mixtures/test/mixtures.csv",
         speech=transcripts,
+        model=recogniser,
     output:
         "results/scores/asr/reference/{scatteritem}.csv",
     log:

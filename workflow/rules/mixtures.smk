@@ -67,12 +67,9 @@ rule render:
 
 rule gather_mixtures:
     input:
-        shards=gather.shards("results/mixtures/{{split}}/{scatteritem}"),
-        speech="results/corpora/scan/speech.csv",
-        noise="results/corpora/scan/noise.csv",
+        gather.shards("results/mixtures/{{split}}/{scatteritem}"),
     output:
-        mixtures="results/mixtures/{split}/mixtures.csv",
-        librimix=directory("results/mixtures/{split}/metadata"),
+        "results/mixtures/{split}/mixtures.csv",
     log:
         "<logs>/mixtures/gather_{split}.log",
     benchmark:
@@ -80,6 +77,26 @@ rule gather_mixtures:
     conda:
         "../../envs/data.yaml"
     params:
-        start_rate=cfg.sample_rate if cfg.mixtures.kind == "drawn" else 16000,
+        manifest="index.csv",
     script:
-        "../scripts/gather_mixtures.py"
+        "../scripts/gather.py"
+
+
+rule librimix_metadata:
+    input:
+        mixtures="results/mixtures/{split}/mixtures.csv",
+        speech="results/corpora/scan/speech.csv",
+        noise="results/corpora/scan/noise.csv",
+    output:
+        directory("results/mixtures/{split}/metadata"),
+    log:
+        "<logs>/mixtures/metadata_{split}.log",
+    benchmark:
+        "<benchmarks>/librimix_metadata/{split}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        start_rate=cfg.sample_rate if cfg.mixtures.kind == "drawn" else 16000,
+        folder=str(Path.cwd()),  # LibriMix's own tables hold absolute paths
+    script:
+        "../scripts/librimix_metadata.py"

@@ -31,6 +31,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     total, cost = total_table(run, totals), cost_table(run, totals)
     return {
         "where": where(run.latency),
+        "mixed": mixed(run.latency),
         "total": total and site.table("latency-total", total),
         "scored": bool(points),
         "cost": cost and site.table("latency-cost", cost),
@@ -43,6 +44,17 @@ def where(latency: pd.DataFrame) -> str:
     """The devices that were timed, with their threads."""
     pairs = latency[["device", "threads"]].drop_duplicates().itertuples(index=False)
     return " and ".join(f"{p.device} with {counted(p.threads, 'thread')}" for p in pairs)
+
+
+def mixed(latency: pd.DataFrame) -> list[str]:
+    """What each network was timed under, where that is not one setting for all of them.
+
+    Times of different devices or numbers of threads do not compare.
+    """
+    if len(latency[["device", "threads"]].drop_duplicates()) == 1:
+        return []
+    networks = latency.groupby(["stage", "model"], sort=False)
+    return [f"{stage} {model}: {where(calls)}" for (stage, model), calls in networks]
 
 
 def end_to_end(run: Run) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import struct
 import wave
 from collections.abc import Callable, Iterator
@@ -87,6 +86,17 @@ def read_with_info(
     if not np.isfinite(first).all():
         raise PipelineError(f"{path}: holds NaN or infinite samples; mend or remove the file")
     return first, header
+
+
+def channel_swings(path: Path | str) -> list[float]:
+    """Half the way from the lowest to the highest sample of each channel: its peak, if centred.
+
+    Errors are those of `read_with_info`.
+    """
+    with _opened(path) as file:
+        parts = [(p.min(axis=0), p.max(axis=0)) for p in _parts(file, file.frames, "float32")]
+    low, high = (np.array(ends) for ends in zip(*parts, strict=True))
+    return ((high.max(axis=0) - low.min(axis=0)) / 2).tolist()
 
 
 def read_at(
@@ -219,12 +229,15 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
             _check_header(path, file)
             yield file
     except (sf.LibsndfileError, PermissionError) as error:
-        raise PipelineError(_unreadable(path, str(error))) from error
+        raise PipelineError(_unreadable(path, error)) from error
 
 
 def _check_file(path: Path | str) -> None:
-    if not Path(path).is_file():  # one would wait at a pipe for ever
-        raise PipelineError(_unreadable(path, "not a file"))
+    try:
+        if not Path(path).is_file():  # one would wait at a pipe for ever
+            raise PipelineError(_unreadable(path, OSError("not a file")))
+    except PermissionError as error:  # of a folder that leads to it
+        raise PipelineError(_unreadable(path, error)) from error
 
 
 def _facts(file: sf.SoundFile) -> AudioInfo:
@@ -257,10 +270,10 @@ def _check_header(path: Path | str, file: sf.SoundFile) -> None:
         raise PipelineError(f"{path}: its header gives no length; encode it again into a file")
 
 
-def _unreadable(path: Path | str, error: str) -> str:
+def _unreadable(path: Path | str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: may not be read; check its permissions"
     if not Path(path).exists():
         return f"{path}: no such file; check the path, or run the stage that makes it again"
-    if not os.access(path, os.R_OK):
-        return f"{path}: may not be read; check its permissions"
-    reason = error.split(": ")[-1].strip().rstrip(".")
+    reason = str(error).split(": ")[-1].strip().rstrip(".")
     return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

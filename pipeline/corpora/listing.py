@@ -78,7 +78,7 @@ def _list_into(found: Listing, folder: Path, above: list[tuple[int, int]]) -> No
         path = folder / entry.name
         if entry.name.startswith("."):
             found.hidden.append(path)
-        elif entry.is_dir():
+        elif _is_folder(entry):
             _list_into(found, path, [*above, place])
         elif path.suffix.lower() in AUDIO_SUFFIXES:
             found.audio.append(path)
@@ -86,3 +86,13 @@ def _list_into(found: Listing, folder: Path, above: list[tuple[int, int]]) -> No
             found.broken.append(path)
         elif entry.name.endswith(TRANSCRIPTS):
             found.transcripts.append(path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except PermissionError as error:
+        raise PipelineError(f"{entry.path}: may not be read; check its permissions") from error
+    except OSError:  # a link that leads to itself
+        return False

@@ -58,7 +58,7 @@ def scan_speech(
     _check_speakers(table, num_speakers)
     _check_unique(table, ["utterance"])
     _check_headers(table["path"], workers)
-    _check_copies(table, "utterance", workers)
+    _check_copies(table, "utterance", workers, refuse=only is None)
     _log_counts(table, "utterance")
     write_manifest(out, table)
 
@@ -84,7 +84,7 @@ def scan_noise(root: Path, out: Path, only: set[Path] | None = None, workers: in
     table = pd.DataFrame(rows)
     _check_unique(table, ["split", "noise"])
     _check_headers(table["path"], workers)
-    _check_copies(table, "noise", workers)
+    _check_copies(table, "noise", workers, refuse=only is None)
     _log_counts(table, "noise")
     write_manifest(out, table)
 
@@ -170,20 +170,26 @@ def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
     raise PipelineError(f"{other}: has the name of {one}; rename or remove one of them")
 
 
-def _check_copies(table: pd.DataFrame, what: str, workers: int) -> None:
-    """Refuse a recording that is in two splits under any name; count those twice in one."""
+def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) -> None:
+    """Refuse a recording that is in two splits under any name; count those twice in one.
+
+    A user cannot mend what was fetched as it is published: there it is said, not refused.
+    """
     splits = dict(zip(table["path"], table["split"], strict=True))
     problems, within = [], Counter[str]()
     for first, *others in find_copies(list(table["path"]), workers):
-        within[splits[first]] += len(others)
-        problems += [
-            f"{other}: is the same recording as {first}, in {splits[other]} and in"
-            f" {splits[first]}; remove one of them"
-            for other in others
-            if splits[other] != splits[first]
-        ]
-    if problems:
+        for other in others:
+            if splits[other] == splits[first]:
+                within[splits[first]] += 1
+                continue
+            problems.append(
+                f"{other}: is the same recording as {first}, in {splits[other]} and in"
+                f" {splits[first]}; remove one of them"
+            )
+    if problems and refuse:
         raise PipelineError(first_few(problems))
+    if problems:
+        logging.warning("%d %s files are in two splits: %s", len(problems), what, problems[0])
     for split, count in within.items():
         logging.warning("%s: %d %s files are copies of others in it", split, count, what)
 
@@ -229,11 +235,8 @@ def _header_problem(path: Path) -> str | None:
 
 
 def _log_left_out(listings: Iterable[Listing], only: set[Path] | None) -> None:
-    """Say how much of what is there is not looked at; among fetched files there is more."""
-    if only is not None:
-        return
     for what, field in (("hidden files or folders", "hidden"), ("links to nothing", "broken")):
-        paths = [path for found in listings for path in getattr(found, field)]
+        paths = _listed([path for found in listings for path in getattr(found, field)], only)
         if paths:
             logging.warning("%d %s are left out, such as %s", len(paths), what, paths[0])
 

@@ -204,6 +204,18 @@ def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
     assert log.count("1001-7.trans.txt: is UTF-16 text; save it as UTF-8") == 1
 
 
+def test_a_bad_transcript_stops_what_asks_for_it(attempt):
+    def damage(corpus) -> None:
+        path = first(corpus).with_name("1001-7.trans.txt")
+        path.write_bytes("1001-7-0000 CAFÉ".encode("latin-1"))
+
+    asr = {"engine": "pocketsphinx", "reference": "transcript"}
+    changes = {"evaluation": {"asr": asr}, "mixtures": {"mode": "max"}}
+    code, printed = attempt(damage, "results/corpora/scan/speech.csv", **changes)
+    assert code != 0
+    assert_one_line(printed, "1001-7.trans.txt: is not UTF-8 text; save it as UTF-8")
+
+
 def test_weights_for_another_number_of_speakers(attempt, finished):
     weights = finished / "models/denoisers/conv_tasnet/model.safetensors"
     broken = weights.with_name("cut.safetensors")

@@ -2,11 +2,10 @@
 
 import hashlib
 import io
-import os
 import struct
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,16 +14,18 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from pipeline.containers import missing_end, repaired
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 
 Samples = NDArray[np.float32]
-UNKNOWN_SIZE = 0xFFFFFFFF  # bytes in the header of a WAV that was piped out
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
 RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
 AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
 DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
+# Formats of libsndfile's in which a file that is cut short is noticed.
+WHOLE = {"WAV", "WAVEX", "RF64", "W64", "NIST", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
 
 
@@ -40,7 +41,7 @@ def info(path: Path | str) -> AudioInfo:
     """Read the header of an audio file.
 
     Raises:
-        PipelineError: the file is missing, empty, not audio or a WAV cut short.
+        PipelineError: the file is missing, empty, cut short or not audio.
     """
     with _opened(path) as file:
         return _facts(file)
@@ -86,6 +87,17 @@ def read_with_info(
     if not np.isfinite(first).all():
         raise PipelineError(f"{path}: holds NaN or infinite samples; mend or remove the file")
     return first, header
+
+
+def channel_swings(path: Path | str) -> list[float]:
+    """Half the way from the lowest to the highest sample of each channel: its peak, if centred.
+
+    Errors are those of `read_with_info`.
+    """
+    with _opened(path) as file:
+        parts = [(p.min(axis=0), p.max(axis=0)) for p in _parts(file, file.frames, "float32")]
+    low, high = (np.array(ends) for ends in zip(*parts, strict=True))
+    return ((high.max(axis=0) - low.min(axis=0)) / 2).tolist()
 
 
 def read_at(
@@ -228,16 +240,27 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
     _check_file(path)
     try:
         # Opened once, for libsndfile and for a look of our own.
-        with Path(path).open("rb", 0) as raw, sf.SoundFile(raw.fileno(), closefd=False) as file:
-            _check_header(path, raw.fileno(), file.frames, file.samplerate)
+        with ExitStack() as closing:
+            raw = closing.enter_context(Path(path).open("rb", 0)).fileno()
+            if missing := missing_end(raw):  # libsndfile reads what is there
+                raise PipelineError(
+                    f"{path}: truncated, {missing}; fetch the file again or remove it"
+                )
+            mended = repaired(path, raw)
+            source = closing.enter_context(mended) if mended else raw
+            file = closing.enter_context(sf.SoundFile(source, closefd=False))
+            _check_header(path, file)
             yield file
     except (sf.LibsndfileError, PermissionError) as error:
-        raise PipelineError(_unreadable(path, str(error))) from error
+        raise PipelineError(_unreadable(path, error)) from error
 
 
 def _check_file(path: Path | str) -> None:
-    if not Path(path).is_file():  # one would wait at a pipe for ever
-        raise PipelineError(_unreadable(path, "not a file"))
+    try:
+        if not Path(path).is_file():  # one would wait at a pipe for ever
+            raise PipelineError(_unreadable(path, OSError("not a file")))
+    except PermissionError as error:  # of a folder that leads to it
+        raise PipelineError(_unreadable(path, error)) from error
 
 
 def _facts(file: sf.SoundFile) -> AudioInfo:
@@ -252,41 +275,28 @@ def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) 
         yield part
 
 
-def _check_header(path: Path | str, raw: int, samples: int, rate: int) -> None:
-    """Refuse an empty file, one of unknown length, and a WAV cut short, which libsndfile reads.
-
-    `raw` is the descriptor of the open file, whose place in it stays as it is.
-    """
-    if rate not in RATES:
+def _check_header(path: Path | str, file: sf.SoundFile) -> None:
+    """Refuse what no recording is, an empty file, and one of unknown length."""
+    if file.format not in WHOLE:
         raise PipelineError(
-            f"{path}: its header says {rate} Hz, which no recording has;"
+            f"{path}: is in a format without a check of its end ({file.format_info});"
+            " convert it to WAV or FLAC, or remove it"
+        )
+    if file.samplerate not in RATES:
+        raise PipelineError(
+            f"{path}: its header says {file.samplerate} Hz, which no recording has;"
             " fetch the file again or remove it"
         )
-    if samples <= 0:
+    if file.frames <= 0:
         raise PipelineError(f"{path}: holds no samples; fetch the file again or remove it")
-    if samples == UNKNOWN_LENGTH:
+    if file.frames == UNKNOWN_LENGTH:
         raise PipelineError(f"{path}: its header gives no length; encode it again into a file")
-    if os.pread(raw, 4, 0) != b"RIFF":
-        return
-    place = 12
-    while len(head := os.pread(raw, 8, place)) == 8:
-        name, size = struct.unpack("<4sI", head)
-        place += 8
-        if name == b"data":
-            held = os.fstat(raw).st_size - place
-            if held < size < UNKNOWN_SIZE:
-                raise PipelineError(
-                    f"{path}: truncated, {held} of {size} bytes of sound are there;"
-                    " fetch the file again or remove it"
-                )
-            return
-        place += size + size % 2
 
 
-def _unreadable(path: Path | str, error: str) -> str:
+def _unreadable(path: Path | str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: may not be read; check its permissions"
     if not Path(path).exists():
         return f"{path}: no such file; check the path, or run the stage that makes it again"
-    if not os.access(path, os.R_OK):
-        return f"{path}: may not be read; check its permissions"
-    reason = error.split(": ")[-1].strip().rstrip(".")
+    reason = str(error).split(": ")[-1].strip().rstrip(".")
     return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

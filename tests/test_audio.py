@@ -70,6 +70,14 @@ def test_the_first_channel_of_several_is_read(tmp_path):
     assert audio.info(tmp_path / "a.wav").channels == 2
 
 
+def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "AT_ONCE", 1000)
+    wave = np.concatenate([np.zeros(2000), tone(100, RATE, 0.1), np.zeros(2000)])
+    channels = np.stack([wave, 0.25 - wave / 4, 0 * wave], axis=1)
+    audio.write(tmp_path / "a.wav", channels.astype("f4"), RATE, subtype="FLOAT")
+    assert audio.channel_swings(tmp_path / "a.wav") == pytest.approx([0.5, 0.125, 0], abs=1e-6)
+
+
 @pytest.mark.parametrize("suffix", ["WAV", "FLAC"])
 @pytest.mark.parametrize("start, samples", [(0, 10), (1234, 500), (3999, 1), (3000, -1)])
 def test_a_part_is_read(tmp_path, start, samples, suffix):

@@ -160,6 +160,16 @@ def test_a_bad_value_is_named_with_what_is_wrong(key, value, cause):
     assert refused(with_value(key, value)).startswith(f"{key}: {cause}")
 
 
+@pytest.mark.parametrize("key", ["corpora.local", "corpora.download.speech"])
+def test_a_subset_named_twice_in_a_split_is_said_to_stand_twice(key):
+    subsets = {"train": ["a", "b", "a"], "dev": ["c"], "test": ["d"]}
+    section = {"subsets": subsets} | ({} if "speech" in key else {"speech": ".", "noise": "."})
+    line = f"{key}.subsets.train: 'a' stands twice; name it once"
+    assert refused(with_value(key, section)) == line
+    subsets["train"] = ["a", "b"]
+    load_config(with_value(key, section))
+
+
 @pytest.mark.parametrize("key", ["mixtures.noise_speeds", "training.speech_speed"])
 @pytest.mark.parametrize(
     "speed, cause", [(0, "greater than or equal to 0.1"), (10, "less than 10")]

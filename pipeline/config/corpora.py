@@ -1,10 +1,10 @@
 """The section `corpora`: where speech and noise come from."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pipeline.config.section import SPLITS, Counts, Section
+from pipeline.config.section import SPLITS, Counts, Distinct, Section
 
 
 class DemoCorpus(Section):
@@ -19,9 +19,9 @@ class DemoCorpus(Section):
 class Subsets(Section):
     """Subset folders below the speech root for each split."""
 
-    train: list[str] = Field(min_length=1)
-    dev: list[str] = Field(min_length=1)
-    test: list[str] = Field(min_length=1)
+    train: Annotated[list[str], Distinct] = Field(min_length=1)
+    dev: Annotated[list[str], Distinct] = Field(min_length=1)
+    test: Annotated[list[str], Distinct] = Field(min_length=1)
 
 
 class LocalCorpus(Section):

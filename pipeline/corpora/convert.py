@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,23 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
         PipelineError: names every file that is truncated, silent or holds NaN.
     """
     table = shard_of(read_manifest(scan), scatteritem)
-    rows, problems, stereo = [], [], 0
+    rows, problems, stereo, rates = [], [], 0, Counter[int]()
     for row in tqdm(table.to_dict("records"), f"converting {scatteritem}", disable=None):
-        target = out / row["split"] / Path(row["path"]).with_suffix(".wav").name
+        name = row["utterance"] if "utterance" in row else row["noise"]
+        target = out / row["split"] / f"{name}.wav"
         try:
             facts = convert(Path(row["path"]), target, sample_rate)
         except PipelineError as error:
             problems.append(str(error))
             continue
         stereo += facts.pop("channels") > 1
+        rates[int(facts.pop("sample_rate"))] += 1
         rows.append(row | facts | {"path": target})
     if problems:
         raise PipelineError(first_few(problems))
     if stereo:
         logging.warning("%d files have several channels; their first channel is used", stereo)
+    _log_rates(rates, sample_rate)
     write_manifest(out / "index.csv", pd.DataFrame(rows, columns=_columns(table)))
 
 
@@ -51,7 +55,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, Any]:
     samples = audio.resample(samples, header.sample_rate, sample_rate)
     peak = float(abs(samples).max())
     if peak < SILENCE:
-        raise PipelineError(f"{source}: is silent (below -80 dBFS); remove it from the corpus")
+        raise PipelineError(f"{source}: {_silence(source, header.channels)}")
     if peak > 1:  # resampling overshoots a full-scale wave
         samples /= peak
     return {
@@ -61,6 +65,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, Any]:
         "rms": float(10 * np.log10(np.square(samples, dtype=np.float64).mean())),
         "peak": min(peak, 1.0),
         "channels": header.channels,
+        "sample_rate": header.sample_rate,
     }
 
 
@@ -72,6 +77,34 @@ def loudness(samples: audio.Samples, sample_rate: int) -> float:
         warnings.simplefilter("ignore")  # log of zero where every block is gated
         value = pyloudnorm.Meter(sample_rate).integrated_loudness(samples.astype("float64"))
     return float(value) if value > -float("inf") else float("nan")
+
+
+def _silence(source: Path, channels: int) -> str:
+    """What to do about a file whose first channel is silent; another one may not be."""
+    swings = audio.channel_swings(source) if channels > 1 else []
+    heard = [str(k) for k, swing in enumerate(swings, 1) if swing >= SILENCE]
+    if not heard:
+        return "is silent (below -80 dBFS); remove it from the corpus"
+    others = f"channel {heard[0]} is" if len(heard) == 1 else f"channels {', '.join(heard)} are"
+    return (
+        f"channel 1 is silent (below -80 dBFS), {others} not; replace the file with one of"
+        f" channel {heard[0]} alone, or remove it from the corpus"
+    )
+
+
+def _log_rates(files: Counter[int], sample_rate: int) -> None:
+    """Say how many files had another rate; a lower one leaves the upper band empty."""
+    for rate, count in sorted(files.items()):
+        if rate > sample_rate:
+            logging.info("%d files are resampled from %d to %d Hz", count, rate, sample_rate)
+        elif rate < sample_rate:
+            logging.warning(
+                "%d files are resampled from %d to %d Hz; they hold nothing above %d Hz",
+                count,
+                rate,
+                sample_rate,
+                rate // 2,
+            )
 
 
 def _columns(table: pd.DataFrame) -> list[str]:

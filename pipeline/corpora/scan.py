@@ -1,8 +1,8 @@
 """Find every file of the corpora and refuse what cannot work, before anything is computed."""
 
 import logging
-import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +11,11 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.config import SPLITS, Split
-from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
+from pipeline.corpora.copies import find_copies
+from pipeline.corpora.listing import Listing, list_noise, list_speech
+from pipeline.corpora.names import composed, noise_name
+from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.texts import read_sexes, read_transcripts
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, write_manifest
 
@@ -22,6 +26,7 @@ def scan_speech(
     out: Path,
     only: set[Path] | None = None,
     workers: int = 4,
+    need_transcripts: bool = False,
 ) -> None:
     """List the utterances of a corpus in LibriSpeech's layout, one row a file.
 
@@ -33,22 +38,27 @@ def scan_speech(
         out: the manifest to write.
         only: files to list, as `fetched_files` gives them; others in the folders are not
             looked at. None lists all.
-        workers: threads that read headers.
+        workers: threads that read files.
+        need_transcripts: whether a transcript that cannot be read is an error.
 
     Raises:
-        PipelineError: missing folders, wrong layout, unreadable or empty files, a speaker in
-            two splits, or fewer speakers than a mixture needs.
+        PipelineError: missing folders, wrong layout, unreadable or empty files, a speaker or a
+            recording in two splits, or fewer speakers than a mixture needs.
     """
+    listings = [
+        (split, folder, list_speech(folder)) for split in SPLITS for folder in folders[split]
+    ]
+    _log_left_out([found for _, _, found in listings], only)
     rows = [
         row | {"split": split}
-        for split in SPLITS
-        for folder in folders[split]
-        for row in _utterances(folder, only)
+        for split, folder, found in listings
+        for row in _utterances(folder, found, only, need_transcripts)
     ]
     table = pd.DataFrame(rows)
     _check_speakers(table, num_speakers)
     _check_unique(table, ["utterance"])
     _check_headers(table["path"], workers)
+    _check_copies(table, "utterance", workers, refuse=only is None)
     _log_counts(table, "utterance")
     write_manifest(out, table)
 
@@ -56,19 +66,25 @@ def scan_speech(
 def scan_noise(root: Path, out: Path, only: set[Path] | None = None, workers: int = 4) -> None:
     """List the recordings of noise in WHAM!'s layout `{tr,cv,tt}/*.wav`, one row a file.
 
-    Columns: noise, split, path. `only` is as in `scan_speech`.
+    Columns: noise, split, path. A recording in a folder below has that folder in its name.
+    `only` is as in `scan_speech`.
 
     Raises:
-        PipelineError: a missing or empty split, unreadable or empty files.
+        PipelineError: a missing or empty split, unreadable or empty files, or a recording in two
+            splits.
     """
+    listings = list_noise(root)
+    _log_left_out(listings.values(), only)
     rows = [
-        {"noise": path.stem, "split": split, "path": path}
+        {"noise": noise_name(path.relative_to(root / NOISE_FOLDERS[split])), "split": split}
+        | {"path": path}
         for split in SPLITS
-        for path in _noises(root, NOISE_FOLDERS[split], only)
+        for path in _noises(root / NOISE_FOLDERS[split], listings[split], only)
     ]
     table = pd.DataFrame(rows)
     _check_unique(table, ["split", "noise"])
     _check_headers(table["path"], workers)
+    _check_copies(table, "noise", workers, refuse=only is None)
     _log_counts(table, "noise")
     write_manifest(out, table)
 
@@ -89,17 +105,16 @@ def fetched_files(parts: Iterable[Path]) -> set[Path]:
     return paths
 
 
-def _utterances(folder: Path, only: set[Path] | None) -> list[dict[str, object]]:
-    if not folder.is_dir():
-        raise PipelineError(
-            f"{folder}: no such folder; check corpora.local.speech and corpora.local.subsets"
-        )
-    paths = _listed(_audio_files(_files_below(folder)), only)
+def _utterances(
+    folder: Path, found: Listing, only: set[Path] | None, need_transcripts: bool
+) -> list[dict[str, object]]:
+    paths = _listed(found.audio, only)
     if not paths:
         raise PipelineError(
             f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
-    transcripts, sexes = _transcripts(folder), _sexes(folder.parent / "SPEAKERS.TXT")
+    transcripts = read_transcripts(found.transcripts, need_transcripts)
+    sexes = read_sexes(folder.parent / "SPEAKERS.TXT")
     return [_utterance(path, folder, transcripts, sexes) for path in paths]
 
 
@@ -107,7 +122,8 @@ def _utterance(
     path: Path, folder: Path, transcripts: dict[str, str], sexes: dict[str, str]
 ) -> dict[str, object]:
     parts = path.relative_to(folder).parts
-    if len(parts) != 3 or not path.stem.startswith(f"{parts[0]}-{parts[1]}-"):
+    name = composed(path.stem)
+    if len(parts) != 3 or not name.startswith(composed(f"{parts[0]}-{parts[1]}-")):
         raise PipelineError(
             f"{path}: not in LibriSpeech's layout"
             " <subset>/<speaker>/<chapter>/<speaker>-<chapter>-<n>.flac; move or remove it"
@@ -115,59 +131,18 @@ def _utterance(
     return {
         "utterance": path.stem,
         "speaker": parts[0],
-        "sex": sexes.get(parts[0]),
+        "sex": sexes.get(composed(parts[0])),
         "subset": folder.name,
-        "transcript": transcripts.get(path.stem),
+        "transcript": transcripts.get(name),
         "path": path,
     }
 
 
-def _transcripts(folder: Path) -> dict[str, str]:
-    lines = (
-        line
-        for file in sorted(_files_below(folder))
-        if file.name.endswith(".trans.txt")
-        for line in _text(file).splitlines()
-    )
-    return {key: text for key, _, text in (line.partition(" ") for line in lines)}
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{file}: is not UTF-8 text; save it as UTF-8") from error
-
-
-def _sexes(speakers: Path) -> dict[str, str]:
-    """Reader id to F or M, from LibriSpeech's `SPEAKERS.TXT` where there is one."""
-    if not speakers.exists():
-        return {}
-    lines = speakers.read_text(encoding="utf-8", errors="replace").splitlines()
-    fields = (line.split("|") for line in lines if line.strip() and not line.startswith(";"))
-    return {field[0].strip(): field[1].strip() for field in fields if len(field) > 1}
-
-
-def _noises(root: Path, name: str, only: set[Path] | None) -> list[Path]:
-    folder = root / name
-    if not folder.is_dir():
-        raise PipelineError(
-            f"{folder}: no such folder; corpora.local.noise must hold {{tr,cv,tt}}/*.wav"
-        )
-    paths = _listed(_audio_files(folder.iterdir()), only)
+def _noises(folder: Path, found: Listing, only: set[Path] | None) -> list[Path]:
+    paths = _listed(found.audio, only)
     if not paths:
         raise PipelineError(f"{folder}: holds no audio; put at least one noise recording there")
     return paths
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files at any depth; a speaker's folder may be a link to where it really lies."""
-    for where, _, names in os.walk(folder, followlinks=True):
-        yield from (Path(where, name) for name in names)
-
-
-def _audio_files(paths: Iterable[Path]) -> list[Path]:
-    return sorted(p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def _listed(paths: list[Path], only: set[Path] | None) -> list[Path]:
@@ -179,13 +154,55 @@ def _listed(paths: list[Path], only: set[Path] | None) -> list[Path]:
 
 
 def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
-    double = table[table.duplicated(columns, keep=False)].sort_values(columns)
-    if len(double):
-        first, second = double["path"].iloc[:2]
-        raise PipelineError(f"{second}: has the name of {first}; rename or remove one of them")
+    names = table[columns].map(composed)
+    double = table[names.duplicated(keep=False)].sort_values(columns)
+    if double.empty:
+        return
+    # The first of them may have its like further down, spelled another way.
+    first = double.index[0]
+    same = (names.loc[double.index] == names.loc[first]).all(axis=1)
+    one, other = double[same]["path"].iloc[:2]
+    if one.resolve() == other.resolve():
+        raise PipelineError(
+            f"{other}: stands twice in the corpora; name its folder once in corpora.local.subsets,"
+            " or remove the link to it"
+        )
+    raise PipelineError(f"{other}: has the name of {one}; rename or remove one of them")
+
+
+def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) -> None:
+    """Refuse a recording that is in two splits under any name; count those twice in one.
+
+    A user cannot mend what was fetched as it is published: there it is said, not refused.
+    """
+    splits = dict(zip(table["path"], table["split"], strict=True))
+    problems, within = [], Counter[str]()
+    for first, *others in find_copies(list(table["path"]), workers):
+        for other in others:
+            if splits[other] == splits[first]:
+                within[splits[first]] += 1
+                continue
+            problems.append(
+                f"{other}: is the same recording as {first}, in {splits[other]} and in"
+                f" {splits[first]}; remove one of them"
+            )
+    if problems and refuse:
+        raise PipelineError(first_few(problems))
+    if problems:
+        logging.warning("%d %s files are in two splits: %s", len(problems), what, problems[0])
+    for split, count in within.items():
+        logging.warning("%s: %d %s files are copies of others in it", split, count, what)
 
 
 def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
+    names = table["speaker"].map(composed)
+    spellings = table.groupby(names)["speaker"].unique()
+    double = spellings[spellings.map(len) > 1]
+    if len(double):
+        raise PipelineError(
+            f"corpora: speaker {double.index[0]} has two folders, whose names differ only in how an"
+            " accent is encoded; give both the name of one"
+        )
     splits = table.groupby("speaker")["split"].unique()
     shared = splits[splits.map(len) > 1]
     if len(shared):
@@ -215,6 +232,13 @@ def _header_problem(path: Path) -> str | None:
     except PipelineError as error:
         return str(error)
     return None
+
+
+def _log_left_out(listings: Iterable[Listing], only: set[Path] | None) -> None:
+    for what, field in (("hidden files or folders", "hidden"), ("links to nothing", "broken")):
+        paths = _listed([path for found in listings for path in getattr(found, field)], only)
+        if paths:
+            logging.warning("%d %s are left out, such as %s", len(paths), what, paths[0])
 
 
 def _log_counts(table: pd.DataFrame, what: str) -> None:

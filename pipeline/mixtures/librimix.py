@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio
-from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.names import below_split, composed, noise_name
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest
 from pipeline.mixtures.names import Signal, mix
 
 RATE = 16000  # Hz of LibriSpeech and of LibriMix's noise, where its gains and starts count
 SEAM = RATE // 2 + 1  # samples in which a short noise fades into its repeat
-SPLIT_OF = {folder: split for split, folder in NOISE_FOLDERS.items()}
 LONGEST_NAME = 200  # bytes of a mixture's, to which an ending is added
 READERS = 4  # headers read at once
 
@@ -48,11 +47,11 @@ def read_metadata(
             corpora do not hold; a file that is not at 16 kHz.
     """
     table = pd.concat([_read_csv(path, num_speakers) for path in csvs], ignore_index=True)
-    voices = read_manifest(speech).set_index("utterance")
+    spoken = read_manifest(speech)
+    voices = spoken.set_index(spoken["utterance"].map(composed))
     held = read_manifest(noise)
-    recordings = dict(
-        zip(zip(held["split"], held["noise"], strict=True), held["path"], strict=True)
-    )
+    names = zip(held["split"], held["noise"].map(composed), strict=True)
+    recordings = dict(zip(names, held["path"], strict=True))
     _check_present(csvs, table, voices, recordings, num_speakers)
     plan = {"mixture_id": table["mixture_ID"]}
     for k in range(1, num_speakers + 1):
@@ -163,7 +162,7 @@ def _check_present(
     if len(double):
         raise PipelineError(f"{named}: mixture {double.iloc[0]} stands twice; keep one of them")
     spoken = pd.concat([table[f"source_{k}_path"] for k in range(1, num_speakers + 1)]).unique()
-    missing = [path for path in spoken if Path(path).stem not in voices.index]
+    missing = [path for path in spoken if _utterance(path) not in voices.index]
     missing += [p for p in table["noise_path"].unique() if _find_noise(p, recordings) is None]
     if missing:
         raise PipelineError(
@@ -173,10 +172,9 @@ def _check_present(
 
 
 def _source_columns(k: int, table: pd.DataFrame, voices: pd.DataFrame) -> dict[str, Any]:
-    names = [Path(path).stem for path in table[f"source_{k}_path"]]
-    facts = voices.loc[names]
-    source = {fact: facts[fact].to_numpy() for fact in ("speaker", "sex", "path")}
-    source = {"utterance": names} | source | {"start": 0, "gain": table[f"source_{k}_gain"]}
+    facts = voices.loc[[_utterance(path) for path in table[f"source_{k}_path"]]]
+    source = {fact: facts[fact].to_numpy() for fact in ("utterance", "speaker", "sex", "path")}
+    source |= {"start": 0, "gain": table[f"source_{k}_gain"]}
     return {f"source_{k}_{fact}": values for fact, values in source.items()}
 
 
@@ -194,9 +192,15 @@ def _noise_columns(table: pd.DataFrame, recordings: Recordings) -> dict[str, Any
     }
 
 
+def _utterance(path: str) -> str:
+    """Name by which an utterance is found, of its path in the metadata."""
+    return composed(Path(path).stem)
+
+
 def _find_noise(path: str, recordings: Recordings) -> tuple[tuple[str, str], float] | None:
     """Key of a noise among the recordings and the speed to play it at; the file itself first."""
-    split, name = SPLIT_OF.get(Path(path).parent.name, ""), Path(path).stem
+    split, below = below_split(Path(path))
+    name = composed(noise_name(below))
     if (split, name) in recordings:
         return (split, name), 1.0
     recording, speed = speed_named(name)

@@ -6,6 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.config import Split
+from pipeline.corpora.names import below_split
+from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.files import SEVERAL, read_manifest, replacing
 from pipeline.mixtures.librimix import RATE, name_of_speed
 from pipeline.mixtures.names import source_names
@@ -14,7 +17,7 @@ KINDS = ("mix_both", "mix_clean", "mix_single")
 
 
 def write_metadata(
-    mixtures: Path, folder: Path, split: str, speech: Path, noise: Path, start_rate: int
+    mixtures: Path, folder: Path, split: Split, speech: Path, noise: Path, start_rate: int
 ) -> None:
     """Write what LibriMix has of a set, each where its reader finds nothing else.
 
@@ -60,7 +63,7 @@ def _metrics_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def _plan_table(
-    table: pd.DataFrame, split: str, speech: Path, noise: Path, start_rate: int
+    table: pd.DataFrame, split: Split, speech: Path, noise: Path, start_rate: int
 ) -> pd.DataFrame:
     """LibriMix's columns with paths below the corpora's roots, then two that are ours.
 
@@ -79,17 +82,21 @@ def _plan_table(
     return pd.DataFrame(columns | {"noise_speed": table["noise_speed"]})
 
 
-def _noise_paths(table: pd.DataFrame, split: str, noise: Path) -> list[str]:
-    """`tr/<name>.wav`, with the speed in the name as LibriMix's augmentation has it."""
+def _noise_paths(table: pd.DataFrame, split: Split, noise: Path) -> list[str]:
+    """`tr/<name>.wav`, with the speed in the name as LibriMix's augmentation has it.
+
+    Folders below `tr` stay in the path.
+    """
     scan = read_manifest(noise).query("split == @split")
     recordings = dict(zip(scan["noise"], scan["path"], strict=True))
     originals = [
         Path(recordings.get(row.noise, row.noise_source_path))
         for row in table[["noise", "noise_source_path"]].itertuples()
     ]
+    below = [NOISE_FOLDERS[split] / below_split(path)[1] for path in originals]
     return [
-        f"{path.parent.name}/{name_of_speed(path.stem, speed)}{path.suffix}"
-        for path, speed in zip(originals, table["noise_speed"], strict=True)
+        str(path.with_name(f"{name_of_speed(path.stem, speed)}{path.suffix}"))
+        for path, speed in zip(below, table["noise_speed"], strict=True)
     ]
 
 

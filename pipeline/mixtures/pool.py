@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import Mixtures, Split
+from pipeline.corpora.names import composed
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest
 
@@ -79,7 +80,8 @@ def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Spl
 
 def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFrame:
     """Noises of the types that are not excluded."""
-    excluded = noise["noise"].str.startswith(tuple(settings.exclude_noises))
+    prefixes = tuple(composed(prefix) for prefix in settings.exclude_noises)
+    excluded = noise["noise"].map(composed).str.startswith(prefixes)
     if excluded.all():
         raise PipelineError(
             f"mixtures.exclude_noises: leaves no noise for split {split}; exclude fewer prefixes"

@@ -126,6 +126,61 @@ def test_several_channels_are_counted_once_and_the_first_used(corpus, caplog):
     assert np.abs(audio.read_at(table.loc["stereo2", "path"], 16000) - left).max() < 1.5 / 32768
 
 
+@pytest.mark.parametrize(
+    "heard, line",
+    [
+        ([1], "channel 2 is not; replace the file with one of channel 2 alone"),
+        ([1, 3], "channels 2, 4 are not; replace the file with one of channel 2 alone"),
+    ],
+)
+def test_a_channel_that_is_not_silent_is_offered(scan, heard, line):
+    path = read_manifest(scan)["path"][0]
+    samples, rate = sf.read(path)
+    channels = np.full((len(samples), 4), 5e-5)
+    channels[:, heard] = samples[:, None]
+    sf.write(path, channels, rate)
+    assert refused(scan) == (
+        f"{path}: channel 1 is silent (below -80 dBFS), {line}, or remove it from the corpus"
+    )
+    sf.write(path, sf.read(path)[0][:, 1], rate)  # the cure
+    converted_again = converted(scan)
+    assert np.abs(audio.read_at(converted_again["path"][0], 8000)).max() > 0.1
+
+
+def test_channels_that_are_all_silent_are_silent(scan):
+    path = read_manifest(scan)["path"][0]
+    sf.write(path, np.full((16000, 2), 5e-5), 16000)
+    assert refused(scan) == f"{path}: is silent (below -80 dBFS); remove it from the corpus"
+
+
+def test_other_rates_are_told_once_each_with_a_count(corpus, caplog):
+    for split in corpus.subsets:
+        corpus.hiss(split, "same")
+    for name, rate in (("a", 8000), ("b", 8000), ("c", 11025), ("d", 48000)):
+        path = corpus.hiss("train", name)
+        sf.write(path, sf.read(path)[0], rate)
+    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        converted(corpus.root / "noise.csv", rate=16000)
+    assert caplog.messages == [
+        "2 files are resampled from 8000 to 16000 Hz; they hold nothing above 4000 Hz",
+        "1 files are resampled from 11025 to 16000 Hz; they hold nothing above 5512 Hz",
+        "1 files are resampled from 48000 to 16000 Hz",
+    ]
+    assert [r.levelname for r in caplog.records] == ["WARNING", "WARNING", "INFO"]
+
+
+def test_noises_of_one_name_in_two_folders_are_two_files(corpus):
+    for split in corpus.subsets:
+        corpus.hiss(split, "rain")
+    corpus.hiss("train", "street/rain", 1.5)
+    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    table = converted(corpus.root / "noise.csv").set_index("noise")
+    assert Path(table["path"]["street_rain"]).name == "street_rain.wav"
+    assert list(table["samples"][:2]) == [16000, 12000]
+
+
 def test_loudness_is_that_of_the_standard():
     """BS.1770: a sine of 997 Hz at full scale in one channel reads -3.01 LUFS."""
     sine = np.sin(2 * np.pi * 997 * np.arange(48000) / 48000).astype(np.float32)

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
 
 
-def scanned(corpus, num_speakers=1, only=None):
-    scan_speech(corpus.folders, num_speakers, corpus.root / "speech.csv", only)
+def scanned(corpus, num_speakers=1, only=None, **options):
+    scan_speech(corpus.folders, num_speakers, corpus.root / "speech.csv", only, **options)
     return read_manifest(corpus.root / "speech.csv")
 
 
@@ -22,10 +23,10 @@ def scanned_noise(corpus, only=None):
     return read_manifest(corpus.root / "noise.csv")
 
 
-def refused(function, corpus, *arguments):
+def refused(function, corpus, *arguments, **options):
     """The one line with which a corpus is refused; no manifest is left."""
     with pytest.raises(PipelineError) as error:
-        function(corpus, *arguments)
+        function(corpus, *arguments, **options)
     assert "\n" not in str(error.value)
     assert not list(corpus.root.glob("*.csv"))
     return str(error.value)
@@ -189,10 +190,116 @@ def test_many_bad_files_are_counted(one_each):
     assert refused(scanned, one_each).endswith("; and 3 more")
 
 
-def test_a_transcript_in_another_encoding_is_named(one_each):
+def test_a_bad_transcript_is_told_and_stops_only_what_needs_it(one_each, caplog):
     file = one_each.speech / "train-clean/84/7/84-7.trans.txt"
     file.write_bytes("84-7-0000 CAFÉ".encode("latin-1"))
-    assert refused(scanned, one_each) == f"{file}: is not UTF-8 text; save it as UTF-8"
+    line = f"{file}: is not UTF-8 text; save it as UTF-8"
+    assert refused(scanned, one_each, need_transcripts=True) == line
+    table = scanned(one_each).set_index("speaker")
+    assert f"1 transcripts are left out: {line}" in caplog.messages
+    assert list(table["transcript"].fillna("?")) == ["?", "WORDS OF 0012", "WORDS OF 3000"]
+    file.write_bytes(file.read_bytes().decode("latin-1").encode())  # the cure
+    assert scanned(one_each, need_transcripts=True)["transcript"][0] == "CAFÉ"
+
+
+def test_names_are_compared_as_they_are_read(one_each):
+    """macOS writes é as e and an accent; texts that come with a corpus, as one character."""
+    one, two = "Jos\u00e9", "Jose\u0301"
+    path = one_each.speak("train", two)
+    path.with_name(f"{two}-7.trans.txt").write_text(f"{one}-7-0000 CAFÉ\n", encoding="utf-8")
+    (one_each.speech / "SPEAKERS.TXT").write_text(f"{one} | M | train-clean\n", encoding="utf-8")
+    row = scanned(one_each).set_index("speaker").loc[two]  # as it stands on the disk
+    assert (row["transcript"], row["sex"], row["path"]) == ("CAFÉ", "M", str(path))
+    path.rename(path.with_name(f"{one}-7-0000.flac"))  # folder and file in two forms
+    assert two in set(scanned(one_each)["speaker"])
+    (one_each.root / "speech.csv").unlink()
+    one_each.speak("train", one, 1)
+    message = refused(scanned, one_each)
+    assert message.startswith(f"corpora: speaker {one} has two folders, whose names differ only")
+
+
+def test_two_forms_of_a_name_are_one_name(one_each):
+    names = ["caf\u00e9", "cafe\u0301"]
+    paths = [one_each.hiss("train", name) for name in names]
+    message = refused(scanned_noise, one_each)
+    assert message.split("; ")[1] == "rename or remove one of them"
+    assert all(str(path) in message for path in paths)
+
+
+def test_hidden_files_are_left_out_and_counted(one_each, caplog):
+    """macOS puts `._x` beside every x of a disk that is not its own, and .DS_Store into folders."""
+    before, noises = scanned(one_each), scanned_noise(one_each)
+    assert not caplog.messages
+    files = [p for p in one_each.root.rglob("*") if p.suffix in (".flac", ".txt", ".wav")]
+    for file in files:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7Mac OS X")
+        file.with_name(".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (one_each.noise / "tt/.cache").mkdir()
+    shutil.copy(one_each.noise / "tr/rain.wav", one_each.noise / "tt/.cache")
+    assert scanned(one_each).equals(before) and scanned_noise(one_each).equals(noises)
+    told = [line.split(", such as")[0] for line in caplog.messages]
+    hidden = "hidden files or folders are left out"
+    assert told == [f"9 {hidden}", f"7 {hidden}"]
+
+
+def test_a_link_to_nothing_is_told(one_each, caplog):
+    (one_each.speech / "train-clean/85").symlink_to(one_each.root / "nowhere")
+    assert len(scanned(one_each)) == 3
+    assert caplog.messages == [
+        f"1 links to nothing are left out, such as {one_each.speech}/train-clean/85"
+    ]
+
+
+def test_a_recording_that_stands_twice_under_one_name_is_said_to(one_each):
+    link = one_each.speech / "linked"
+    link.symlink_to(one_each.speech / "train-clean")
+    one_each.subsets = one_each.subsets | {"train": ["train-clean", "linked"]}
+    message = refused(scanned, one_each)
+    assert message.startswith(f"{link}/84/7/84-7-0000.flac: stands twice in the corpora; name its")
+    link.unlink()
+    one_each.subsets = one_each.subsets | {"train": ["train-clean"]}
+    assert len(scanned(one_each)) == 3
+
+
+@pytest.mark.parametrize("take", [shutil.copyfile, os.symlink, os.link])
+def test_a_recording_in_two_splits_is_refused_under_any_name(one_each, take):
+    for split, name in (("train", "drizzle"), ("dev", "hail")):  # of one size, not the same
+        one_each.hiss(split, name)
+    noise, copy = one_each.noise / "tr/rain.wav", one_each.noise / "tt/street/wet.wav"
+    copy.parent.mkdir()
+    take(noise, copy)
+    assert refused(scanned_noise, one_each) == (
+        f"{copy}: is the same recording as {noise}, in test and in train; remove one of them"
+    )
+    copy.unlink()
+    assert len(scanned_noise(one_each)) == 5
+
+
+def test_a_recording_of_a_reader_under_the_name_of_another_is_refused(one_each):
+    taken = one_each.speech / "train-clean/84/7/84-7-0000.flac"
+    copy = one_each.speak("test", "3000", 1)
+    shutil.copyfile(taken, copy)
+    assert refused(scanned, one_each) == (
+        f"{copy}: is the same recording as {taken}, in test and in train; remove one of them"
+    )
+
+
+def test_a_recording_twice_in_one_split_is_told(one_each, caplog):
+    shutil.copyfile(one_each.noise / "tr/rain.wav", one_each.noise / "tr/wet.wav")
+    assert len(scanned_noise(one_each)) == 4
+    assert caplog.messages == ["train: 1 noise files are copies of others in it"]
+
+
+def test_a_published_recording_in_two_splits_is_told(one_each, tmp_path, caplog):
+    """Whoever fetched it cannot mend it: what is removed would be missed."""
+    copy = one_each.noise / "tt/wet.wav"
+    shutil.copyfile(one_each.noise / "tr/rain.wav", copy)
+    paths = sorted(one_each.noise.rglob("*.wav"))
+    write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": paths, "bytes": 1}))
+    assert len(scanned_noise(one_each, fetched_files([tmp_path / "part.csv"]))) == 4
+    assert [line.split(" is the same")[0] for line in caplog.messages] == [
+        f"1 noise files are in two splits: {copy}:"
+    ]
 
 
 def test_a_row_for_each_noise(one_each):
@@ -225,3 +332,16 @@ def test_a_noise_that_stands_twice_is_named(one_each):
     audio.write(one_each.noise / "tr/rain.flac", samples, rate, format="FLAC")
     names = [one_each.noise / "tr" / name for name in ("rain.wav", "rain.flac")]
     assert refused(scanned_noise, one_each).startswith(f"{names[0]}: has the name of {names[1]}; ")
+
+
+def test_noises_in_folders_are_named_with_them(one_each):
+    one_each.hiss("train", "street/rain")
+    one_each.hiss("train", "street/night/rain")
+    table = scanned_noise(one_each)
+    assert list(table["noise"])[:3] == ["rain", "street_night_rain", "street_rain"]
+    assert list(table["split"])[:3] == ["train"] * 3
+    one_each.hiss("train", "street_rain")
+    (one_each.root / "noise.csv").unlink()
+    message = refused(scanned_noise, one_each)
+    first, second = (f"{one_each.noise}/tr/{name}.wav" for name in ("street/rain", "street_rain"))
+    assert message == f"{second}: has the name of {first}; rename or remove one of them"

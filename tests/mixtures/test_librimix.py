@@ -240,6 +240,34 @@ def test_exported_metadata_gives_the_same_plan(bench, settings, tmp_path):
     pd.testing.assert_frame_equal(again, plan)
 
 
+def test_names_of_metadata_are_found_in_another_form(bench):
+    """macOS writes é as e and an accent; metadata has it as one character, or the reverse."""
+    one, two = "caf\u00e9", "cafe\u0301"
+    voice = bench.corpus.speak("train", two, seconds=1.6)
+    noise = bench.corpus.hiss("train", two, 3.0)
+    bench.scan()
+    for name in (one, two):
+        given = f"train-clean/{name}/7/{name}-7-0000.flac"
+        [row] = bench.plan(16000, "min", name, source_1_path=given)
+        assert (row["source_1_path"], row["source_1_speaker"]) == (str(voice), two)
+        assert row["source_1_utterance"] == f"{two}-7-0000"
+        assert row["noise_source_path"] == str(noise)
+
+
+def test_noises_in_folders_are_found_and_written(bench, settings, tmp_path):
+    made = bench.corpus.hiss("train", "street/rain", 3.0)
+    bench.scan()
+    csv = bench.write(["street/rain", "street/rainsp08"], mixture_ID=["a", "b"])
+    plan = read_metadata([csv], *bench.manifests, 3, 8000, "min")
+    assert list(plan["noise_source_path"]) == [str(made)] * 2
+    assert list(plan["noise_speed"]) == [1, 0.8]
+    write_manifest(tmp_path / "plan.csv", plan)
+    render_shard(tmp_path / "plan.csv", tmp_path / "set", 8000, settings(kind="librimix"))
+    write_metadata(tmp_path / "set/index.csv", tmp_path / "out", "train", *bench.manifests, 16000)
+    written = pd.read_csv(tmp_path / "out/plan/libri3mix_train.csv")
+    assert list(written["noise_path"]) == ["tr/street/rain.wav", "tr/street/rainsp08.wav"]
+
+
 @pytest.mark.parametrize(
     "columns, cause",
     [

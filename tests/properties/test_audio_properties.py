@@ -38,6 +38,7 @@ SEEDS = [
     ("WAVEX", "PCM_16", 6),
     ("RF64", "PCM_16", 1),
     ("W64", "PCM_24", 1),
+    ("NIST", "PCM_16", 2),
     ("FLAC", "PCM_S8", 1),
     ("FLAC", "PCM_16", 1),
     ("FLAC", "PCM_24", 8),

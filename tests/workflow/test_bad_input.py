@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -114,6 +115,10 @@ DAMAGED = {
     ),
     "speaker in two splits": (move_speaker, "corpora: speaker 1001 is in train and dev"),
     "too few speakers": (remove_speaker, "corpora: split train has 2 speakers"),
+    "copied recording": (
+        lambda c: shutil.copyfile(c.noise / "tr/long.wav", c.noise / "tt/new.wav"),
+        "new.wav: is the same recording as",
+    ),
     "empty noise split": (empty_noise, "tt: holds no audio"),
 }
 
@@ -180,17 +185,35 @@ def test_short_utterances_are_left_out_and_counted(attempt, workspace):
     assert "train: 1 of 7 utterances are shorter than mixtures.min_seconds = 0.5 s" in log
 
 
-def test_another_rate_and_stereo_are_taken_and_said(attempt, workspace):
+def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
     def damage(corpus) -> None:
         rewrite(lambda samples: np.stack([samples, samples], axis=1))(corpus)
         path = sorted((corpus.speech / "train-clean").rglob("*.flac"))[1]
         samples, _ = sf.read(path)
-        sf.write(path, np.repeat(samples, 2), 32000)
+        sf.write(path, np.repeat(samples, 2), 4000)
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+        next(path.parent.glob("*.trans.txt")).write_bytes("1001-7-0000 CAFÉ".encode("utf-16"))
 
     code, printed = attempt(damage)
     assert code == 0, printed
     log = (workspace / "logs/corpora/convert_speech_1-of-1.log").read_text(encoding="utf-8")
     assert log.count("1 files have several channels") == 1
+    assert log.count("1 files are resampled from 4000 to 8000 Hz; they hold nothing above") == 1
+    log = (workspace / "logs/corpora/scan.log").read_text(encoding="utf-8")
+    assert log.count("1 hidden files or folders are left out, such as") == 1
+    assert log.count("1001-7.trans.txt: is UTF-16 text; save it as UTF-8") == 1
+
+
+def test_a_bad_transcript_stops_what_asks_for_it(attempt):
+    def damage(corpus) -> None:
+        path = first(corpus).with_name("1001-7.trans.txt")
+        path.write_bytes("1001-7-0000 CAFÉ".encode("latin-1"))
+
+    asr = {"engine": "pocketsphinx", "reference": "transcript"}
+    changes = {"evaluation": {"asr": asr}, "mixtures": {"mode": "max"}}
+    code, printed = attempt(damage, "results/corpora/scan/speech.csv", **changes)
+    assert code != 0
+    assert_one_line(printed, "1001-7.trans.txt: is not UTF-8 text; save it as UTF-8")
 
 
 def test_weights_for_another_number_of_speakers(attempt, finished):

@@ -12,7 +12,14 @@ with job(snakemake):
     corpora = Corpora(**snakemake.params.corpora)
     folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
     only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
-    # Not a parameter: it is checked early, but decides nothing of what is listed.
-    num_speakers = load_config(snakemake.config).mixtures.num_speakers
-    scan_speech(folders, num_speakers, Path(snakemake.output.speech), only)
+    # Not parameters: they are checked early, but decide nothing of what is listed.
+    config = load_config(snakemake.config)
+    asr = config.evaluation.asr
+    scan_speech(
+        folders,
+        config.mixtures.num_speakers,
+        Path(snakemake.output.speech),
+        only,
+        need_transcripts=asr is not None and asr.reference == "transcript",
+    )
     scan_noise(noise, Path(snakemake.output.noise), only)

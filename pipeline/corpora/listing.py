@@ -1,0 +1,98 @@
+"""The files of a corpus on disk, by their names alone: none of them is opened."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import SPLITS, Split
+from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
+from pipeline.errors import PipelineError
+
+TRANSCRIPTS = ".trans.txt"
+
+
+class Listing(NamedTuple):
+    """Paths below a folder, each list sorted."""
+
+    audio: list[Path]
+    transcripts: list[Path]
+    hidden: list[Path]
+    """Files and folders whose name begins with a dot; what is in such a folder is not listed."""
+    broken: list[Path]
+    """Links to nothing, but for those named as audio, which are in `audio`."""
+
+
+def list_speech(folder: Path) -> Listing:
+    """What lies below the folder of a subset.
+
+    Raises:
+        PipelineError: as `list_files`.
+    """
+    return list_files(folder, "check corpora.local.speech and corpora.local.subsets")
+
+
+def list_noise(root: Path) -> dict[Split, Listing]:
+    """What lies below the folder of each split, `{tr,cv,tt}`, of a corpus of noise.
+
+    Raises:
+        PipelineError: as `list_files`.
+    """
+    cure = "corpora.local.noise must hold {tr,cv,tt}/*.wav"
+    return {split: list_files(root / NOISE_FOLDERS[split], cure) for split in SPLITS}
+
+
+def list_files(folder: Path, cure: str) -> Listing:
+    """All files below a folder, at any depth; folders may be links to where they really lie.
+
+    Args:
+        folder: where to look.
+        cure: what to do where there is no such folder.
+
+    Raises:
+        PipelineError: no such folder, one that may not be read, or a link to a folder above it.
+    """
+    found = Listing([], [], [], [])
+    try:
+        _list_into(found, folder, [])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PipelineError(f"{error.filename}: no such folder; {cure}") from error
+    for paths in found:
+        paths.sort()
+    return found
+
+
+def _list_into(found: Listing, folder: Path, above: list[tuple[int, int]]) -> None:
+    """Add what is in a folder; `above` are the device and inode of the folders that lead to it."""
+    try:
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+        for entry in listed[:1]:  # a folder may let its names be read and nothing else
+            entry.stat(follow_symlinks=False)
+    except PermissionError as error:
+        raise PipelineError(f"{folder}: may not be read; check its permissions") from error
+    status = folder.stat()
+    place = (status.st_dev, status.st_ino)
+    if place in above:
+        raise PipelineError(f"{folder}: is a link to a folder above it; remove the link")
+    for entry in listed:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            found.hidden.append(path)
+        elif _is_folder(entry):
+            _list_into(found, path, [*above, place])
+        elif path.suffix.lower() in AUDIO_SUFFIXES:
+            found.audio.append(path)
+        elif entry.is_symlink() and not path.exists():
+            found.broken.append(path)
+        elif entry.name.endswith(TRANSCRIPTS):
+            found.transcripts.append(path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except PermissionError as error:
+        raise PipelineError(f"{entry.path}: may not be read; check its permissions") from error
+    except OSError:  # a link that leads to itself
+        return False

@@ -1,0 +1,137 @@
+"""What lies in a corpus: links, folders of any depth, and what may not be read."""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.corpora.listing import list_noise, list_speech
+from pipeline.corpora.scan import scan_noise, scan_speech
+from pipeline.corpora.texts import read_sexes, read_transcripts
+from pipeline.errors import PipelineError
+
+NOBODY = 65534
+
+
+@contextmanager
+def a_user():
+    """Act as a user who is not root, who may read everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def filled(corpus):
+    """A filled corpus that any user may read, in a folder that any may enter."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    filled = type(corpus)(folder / "corpus").fill(speakers=2, utterances=1)
+    filled.root.chmod(0o777)
+    yield filled
+    shutil.rmtree(folder)
+
+
+def refused(function, *arguments):
+    with pytest.raises(PipelineError) as error:
+        function(*arguments)
+    return str(error.value)
+
+
+def scan(corpus):
+    with a_user():
+        scan_speech(corpus.folders, 2, corpus.root / "speech.csv")
+        scan_noise(corpus.noise, corpus.root / "noise.csv")
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "LibriSpeech/train-clean/1001",
+        "LibriSpeech/train-clean/1001/7",
+        "LibriSpeech/dev-clean",
+        "wham_noise/tr",
+        "wham_noise/tt/street",
+    ],
+)
+def test_a_folder_that_may_not_be_read_is_named(filled, place, mode):
+    filled.hiss("test", "street/rain")
+    folder = filled.root / place
+    folder.chmod(mode)
+    assert refused(scan, filled) == f"{folder}: may not be read; check its permissions"
+    folder.chmod(0o755)  # the cure
+    scan(filled)
+
+
+@pytest.mark.parametrize(
+    "place", ["LibriSpeech/dev-clean/2001/7/2001-7-0000.flac", "wham_noise/cv/long.wav"]
+)
+def test_a_recording_that_may_not_be_read_is_named(filled, place):
+    file = filled.root / place
+    file.chmod(0o000)
+    assert refused(scan, filled) == f"{file}: may not be read; check its permissions"
+    file.chmod(0o644)
+    scan(filled)
+
+
+def test_a_text_that_may_not_be_read_is_named(filled):
+    transcript = filled.speech / "train-clean/1001/7/1001-7.trans.txt"
+    for file, read in (
+        (transcript, lambda: read_transcripts([transcript], needed=True)),
+        (filled.speech / "SPEAKERS.TXT", lambda: read_sexes(filled.speech / "SPEAKERS.TXT")),
+    ):
+        file.chmod(0o000)
+        with a_user():
+            assert refused(read) == f"{file}: may not be read; check its permissions"
+        file.chmod(0o644)
+        with a_user():
+            assert read()
+
+
+def test_a_link_into_a_folder_that_may_not_be_entered_is_named(filled):
+    link, away = filled.speech / "train-clean/1003", filled.root / "away"
+    (away / "1003").mkdir(parents=True)
+    link.symlink_to(away / "1003")
+    away.chmod(0o000)
+    assert refused(scan, filled) == f"{link}: may not be read; check its permissions"
+
+
+def test_a_link_to_a_folder_above_is_named(corpus):
+    corpus.fill(speakers=1, utterances=1)
+    subset, noises = corpus.speech / "train-clean", corpus.noise / "tr"
+    for function, folder, above in (
+        (list_speech, subset, subset),
+        (list_noise, corpus.noise, noises),
+    ):
+        link = above / "again"
+        link.symlink_to(above)
+        line = f"{link}: is a link to a folder above it; remove the link"
+        assert refused(function, folder) == line
+        link.unlink()  # the cure
+        assert function(folder)
+
+
+def test_a_link_that_leads_to_itself_is_a_link_to_nothing(corpus):
+    corpus.fill(speakers=1, utterances=1)
+    link = corpus.speech / "train-clean/loop"
+    link.symlink_to(link)
+    assert list_speech(corpus.speech / "train-clean").broken == [link]
+
+
+def test_two_links_to_one_folder_are_two_folders(corpus):
+    corpus.hiss("train", "away/rain")
+    for name in ("one", "two"):
+        (corpus.noise / "tr" / name).symlink_to(corpus.noise / "tr/away")
+    for split in ("dev", "test"):
+        corpus.hiss(split, "rain")
+    names = [path.parent.name for path in list_noise(corpus.noise)["train"].audio]
+    assert names == ["away", "one", "two"]

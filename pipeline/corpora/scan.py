@@ -15,7 +15,7 @@ from pipeline.corpora.copies import find_copies
 from pipeline.corpora.listing import Listing, list_noise, list_speech
 from pipeline.corpora.names import composed, noise_name
 from pipeline.corpora.roots import NOISE_FOLDERS
-from pipeline.corpora.texts import read_sexes, read_transcripts
+from pipeline.corpora.texts import SPEAKERS, read_sexes, read_transcripts
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, write_manifest
 
@@ -114,7 +114,7 @@ def _utterances(
             f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
     transcripts = read_transcripts(found.transcripts, need_transcripts)
-    sexes = read_sexes(folder.parent / "SPEAKERS.TXT")
+    sexes = read_sexes(folder.parent / SPEAKERS)
     return [_utterance(path, folder, transcripts, sexes) for path in paths]
 
 

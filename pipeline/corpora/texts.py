@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.corpora.names import composed
 from pipeline.errors import PipelineError, first_few
 
+SPEAKERS = "SPEAKERS.TXT"  # beside the folders of the subsets
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 

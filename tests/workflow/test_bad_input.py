@@ -199,7 +199,7 @@ def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
     log = (workspace / "logs/corpora/convert_speech_1-of-1.log").read_text(encoding="utf-8")
     assert log.count("1 files have several channels") == 1
     assert log.count("1 files are resampled from 4000 to 8000 Hz; they hold nothing above") == 1
-    log = (workspace / "logs/corpora/scan.log").read_text(encoding="utf-8")
+    log = (workspace / "logs/corpora/scan_speech.log").read_text(encoding="utf-8")
     assert log.count("1 hidden files or folders are left out, such as") == 1
     assert log.count("1001-7.trans.txt: is UTF-16 text; save it as UTF-8") == 1
 

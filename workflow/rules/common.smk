@@ -308,7 +308,11 @@ def texts_to_compare(wildcards):
 def recogniser(wildcards):
     """Files of the model that recognises speech, for the measure that looks at them."""
     asr = cfg.evaluation.asr
-    if asr is None or asr.model is None or getattr(wildcards, "measure", "asr") != "asr":
+    if (
+        asr is None
+        or asr.model is None
+        or getattr(wildcards, "measure", "asr") != "asr"
+    ):
         return []
     return sorted(str(path) for path in Path(asr.model).rglob("*") if path.is_file())
 

@@ -1,13 +1,68 @@
 # in:  the corpora of the config (embedded demo, folders on disk, or parts to download)
 # out: results/corpora/{speech,noise}.csv, WAVs at the workflow's rate beside them
-from pipeline.corpora.catalogue import load_catalogue, parts_in_use, selection_of
+from pipeline.corpora.catalogue import (
+    load_catalogue,
+    noise_part,
+    selection_of,
+    speech_parts,
+)
+from pipeline.corpora.changes import look_at
 
-# What has to be there before the files of the corpora can be listed.
-CORPUS_SOURCES = {
-    "demo": ["results/corpora/demo"],
-    "local": [],
-    "download": [f"results/corpora/download/{part}.csv" for part in parts_in_use(cfg)],
-}[cfg.corpora.kind]
+CATALOGUE = load_catalogue(cfg.corpora.download.catalogue)
+
+
+def corpus_sources(corpus):
+    """What has to be there before the files of a corpus can be listed."""
+    settings = cfg.corpora.download
+    if cfg.corpora.kind == "demo":
+        return ["results/corpora/demo"]
+    if cfg.corpora.kind == "local":
+        return []
+    speech = corpus == "speech"
+    parts = (
+        speech_parts(settings, CATALOGUE)
+        if speech
+        else [noise_part(settings, CATALOGUE)]
+    )
+    return [f"results/corpora/download/{part.part}.csv" for part in parts]
+
+
+# Each corpus on disk as it is found; jobs do not look again.
+SEEN = (
+    {
+        corpus: look_at(
+            cfg.corpora,
+            corpus,
+            Path(f"results/corpora/scan/{corpus}.files.csv"),
+            [Path(source) for source in corpus_sources(corpus)],
+        )
+        for corpus in ("speech", "noise")
+    }
+    if workflow.is_main_process
+    else {}
+)
+for seen in SEEN.values():
+    if seen.line:
+        logger.warning(seen.line)
+
+
+def files_to_list(wildcards):
+    return corpus_sources(wildcards.corpus)
+
+
+def corpus_settings(wildcards):
+    """What decides where the files of a corpus lie, and which files these are."""
+    kind, corpus = cfg.corpora.kind, wildcards.corpus
+    given = cfg.corpora.model_dump(mode="json", include={kind})[kind]
+    unused = {"speech": {"noise"}, "noise": {"speech", "subsets"}}[corpus]
+    if kind == "demo":
+        unused = set()
+    elif kind == "download":
+        unused |= {"catalogue"}  # its rows are looked at, not its name
+    found = SEEN[corpus].state if SEEN else None
+    settings = {key: value for key, value in given.items() if key not in unused}
+    return {"kind": kind, kind: settings, "found": found}
+
 
 if cfg.corpora.kind == "download" and workflow.is_main_process:
     from pipeline.corpora.summary import download_summary
@@ -20,7 +75,7 @@ DOWNLOADS = {
     name: selection_of(part, cfg.corpora.download, cfg.seed)
     | {"folder": cfg.corpora.download.folder}
     | part.model_dump(include={"format", "bytes", "checksum", "unpacks_to"})
-    for name, part in load_catalogue(cfg.corpora.download.catalogue).items()
+    for name, part in CATALOGUE.items()
 }
 
 
@@ -65,18 +120,18 @@ rule demo_corpus:
 
 rule scan_corpora:
     input:
-        CORPUS_SOURCES,
+        files_to_list,
     output:
-        speech="results/corpora/scan/speech.csv",
-        noise="results/corpora/scan/noise.csv",
+        scan="results/corpora/scan/{corpus}.csv",
+        files="results/corpora/scan/{corpus}.files.csv",
     log:
-        "<logs>/corpora/scan.log",
+        "<logs>/corpora/scan_{corpus}.log",
     benchmark:
-        "<benchmarks>/scan_corpora/scan_corpora.tsv"
+        "<benchmarks>/scan_corpora/{corpus}.tsv"
     conda:
         "../../envs/data.yaml"
     params:
-        corpora=cfg.corpora.model_dump(mode="json", include={"kind", cfg.corpora.kind}),
+        corpora=corpus_settings,
     script:
         "../scripts/scan_corpora.py"
 

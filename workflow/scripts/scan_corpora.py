@@ -1,25 +1,25 @@
-"""List the files of the corpora and check what can be checked without decoding them."""
+"""List the files of a corpus and check what can be checked without decoding them."""
 
 from pathlib import Path
 
 from pipeline.jobs import job
 
 with job(snakemake):
-    from pipeline.config import Corpora, load_config
+    from pipeline.config import load_config
+    from pipeline.corpora.changes import files_of, write_files
     from pipeline.corpora.roots import corpus_roots
     from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
-    corpora = Corpora(**snakemake.params.corpora)
+    config, corpus = load_config(snakemake.config), snakemake.wildcards.corpus
+    corpora, out = config.corpora, Path(snakemake.output.scan)
+    seen = files_of(corpora, corpus)  # first: what comes while it is scanned is a change
     folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
     only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
-    # Not parameters: they are checked early, but decide nothing of what is listed.
-    config = load_config(snakemake.config)
-    asr = config.evaluation.asr
-    scan_speech(
-        folders,
-        config.mixtures.num_speakers,
-        Path(snakemake.output.speech),
-        only,
-        need_transcripts=asr is not None and asr.reference == "transcript",
-    )
-    scan_noise(noise, Path(snakemake.output.noise), only)
+    if corpus == "noise":
+        scan_noise(noise, out, only)
+    else:
+        asr = config.evaluation.asr
+        transcribed = asr is not None and asr.reference == "transcript"
+        # Not parameters: they are checked early, but decide nothing of what is listed.
+        scan_speech(folders, config.mixtures.num_speakers, out, only, need_transcripts=transcribed)
+    write_files(seen, Path(snakemake.output.files))

@@ -14,7 +14,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from pipeline.containers import missing_end, repaired
+from pipeline.containers import find_sound, missing_end, repaired
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 
@@ -219,11 +219,12 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
         # Opened once, for libsndfile and for a look of our own.
         with ExitStack() as closing:
             raw = closing.enter_context(Path(path).open("rb", 0)).fileno()
-            if missing := missing_end(raw):  # libsndfile reads what is there
+            sound = find_sound(raw)
+            if missing := missing_end(raw, sound):  # libsndfile reads what is there
                 raise PipelineError(
                     f"{path}: truncated, {missing}; fetch the file again or remove it"
                 )
-            mended = repaired(path, raw)
+            mended = repaired(path, sound)
             source = closing.enter_context(mended) if mended else raw
             file = closing.enter_context(sf.SoundFile(source, closefd=False))
             _check_header(path, file)

@@ -145,6 +145,15 @@ def test_a_wav_that_is_truly_empty_is_said_to_be(tmp_path, behind):
     assert refused(tmp_path / "a.wav").startswith("holds no samples")
 
 
+@pytest.mark.parametrize("count", [b"0", b"9" * 5000, b"-1", b"many"])
+def test_a_sphere_without_a_true_count_is_read_to_its_end(tmp_path, count):
+    content = encoded("NIST")
+    text = content[:1024].rstrip(b"\0").replace(b"   1024", b"   8192")
+    text = text.replace(b"sample_count -i 4000", b"sample_count -i " + count)
+    (tmp_path / "a.wav").write_bytes(text.ljust(8192, b"\0") + content[1024:])
+    assert np.abs(heard(tmp_path / "a.wav") - NOISE).max() < 1e-4
+
+
 def test_a_compressed_sphere_is_not_said_to_be_cut(tmp_path):
     content = encoded("NIST").replace(b"-s3 pcm\n", b"-s26 pcm,embedded-shorten-v2.00\n")
     (tmp_path / "a.wav").write_bytes(content[:3000])

@@ -23,7 +23,7 @@ UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
 RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
 AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
-# Formats of libsndfile's in which a file that is cut short is noticed.
+# Formats in which a file that is cut short is noticed; of MP3, where its header says the length.
 WHOLE = {"WAV", "WAVEX", "RF64", "W64", "NIST", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
 
@@ -257,7 +257,7 @@ def _check_header(path: Path | str, file: sf.SoundFile) -> None:
     """Refuse what no recording is, an empty file, and one of unknown length."""
     if file.format not in WHOLE:
         raise PipelineError(
-            f"{path}: is in a format without a check of its end ({file.format_info});"
+            f"{path}: its format does not show whether it is whole ({file.format_info});"
             " convert it to WAV or FLAC, or remove it"
         )
     if file.samplerate not in RATES:

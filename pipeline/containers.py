@@ -185,4 +185,4 @@ def _missing_page(raw: int) -> str | None:
     whole = len(page) >= OGG_HEAD and OGG_HEAD + page[26] + sum(page[27 : 27 + page[26]])
     if whole and page[5] & OGG_LAST and len(page) >= whole:
         return None
-    return f"the end of its Ogg stream is not among the {size} bytes that are there"
+    return f"its Ogg stream does not end within the {size} bytes that are there"

@@ -197,16 +197,14 @@ def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) ->
                 continue
             problems.append(
                 f"{other}: is the same recording as {first}, in {splits[other]} and in"
-                f" {splits[first]}; remove one of them"
+                f" {splits[first]}"
             )
     if problems and refuse:
-        raise PipelineError(first_few(problems))
+        raise PipelineError(first_few([f"{problem}; remove one of them" for problem in problems]))
     if problems:
         logging.warning("%d %s files are in two splits: %s", len(problems), what, problems[0])
     for split, count in within.items():
-        logging.warning(
-            "%s: %d %s files are copies of other files of this split", split, count, what
-        )
+        logging.warning("%s: %d %s files are copies of others of this split", split, count, what)
 
 
 def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
@@ -214,9 +212,10 @@ def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
     spellings = table.groupby(names)["speaker"].unique()
     double = spellings[spellings.map(len) > 1]
     if len(double):
+        one, other = (table.loc[table["speaker"] == s, "path"].iloc[0] for s in double.iloc[0][:2])
         raise PipelineError(
-            f"corpora: speaker {double.index[0]} has two folders, whose names differ only in how an"
-            " accent is encoded; give both the name of one"
+            f"{other.parents[1]}: is the folder of the speaker of {one.parents[1]}, an accent in"
+            " its name being encoded in another way; move the files of one into the other"
         )
     splits = table.groupby("speaker")["split"].unique()
     shared = splits[splits.map(len) > 1]

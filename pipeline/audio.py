@@ -14,7 +14,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from pipeline.containers import missing_end, repaired
+from pipeline.containers import find_sound, missing_end, repaired
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 
@@ -24,7 +24,7 @@ RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the
 AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
 DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
-# Formats of libsndfile's in which a file that is cut short is noticed.
+# Formats in which a file that is cut short is noticed; of MP3, where its header says the length.
 WHOLE = {"WAV", "WAVEX", "RF64", "W64", "NIST", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
 
@@ -242,11 +242,12 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
         # Opened once, for libsndfile and for a look of our own.
         with ExitStack() as closing:
             raw = closing.enter_context(Path(path).open("rb", 0)).fileno()
-            if missing := missing_end(raw):  # libsndfile reads what is there
+            sound = find_sound(raw)
+            if missing := missing_end(raw, sound):  # libsndfile reads what is there
                 raise PipelineError(
                     f"{path}: truncated, {missing}; fetch the file again or remove it"
                 )
-            mended = repaired(path, raw)
+            mended = repaired(path, sound)
             source = closing.enter_context(mended) if mended else raw
             file = closing.enter_context(sf.SoundFile(source, closefd=False))
             _check_header(path, file)
@@ -279,7 +280,7 @@ def _check_header(path: Path | str, file: sf.SoundFile) -> None:
     """Refuse what no recording is, an empty file, and one of unknown length."""
     if file.format not in WHOLE:
         raise PipelineError(
-            f"{path}: is in a format without a check of its end ({file.format_info});"
+            f"{path}: its format does not show whether it is whole ({file.format_info});"
             " convert it to WAV or FLAC, or remove it"
         )
     if file.samplerate not in RATES:

@@ -14,6 +14,7 @@ TAKEN_OFF = 64  # bytes, more than either takes
 NO_LENGTH = 1 << 62  # bytes; the same in containers with 64-bit lengths
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0O\x8e\xdb\x8a"
 SPHERE_FIELD = re.compile(rb"^(\w+) -\w+ (\S+)\s*$", re.MULTILINE)
+NUMBER = re.compile(rb"\d{1,18}$")
 SPHERE_HEAD = 1024  # bytes, of nearly all files; the second line says it
 OGG_PAGE = 65307  # bytes, the longest there is
 OGG_HEAD = 27  # bytes of a page before the sizes of its segments
@@ -51,28 +52,43 @@ class Field(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """The sound of a file: bytes that the header claims, bytes that are there, in `field`."""
+    """The sound of a file: bytes that its header claims, in `field`, and bytes that it holds."""
 
     claimed: int
     held: int
-    field: Field
+    field: Field | None = None
 
 
-def missing_end(raw: int) -> str | None:
-    """What a file that is cut short lacks, in words; None where nothing shows that it is.
+def find_sound(raw: int) -> Sound | None:
+    """The sound of a file in a container that says how long it is; None for others.
 
     Args:
         raw: descriptor of the open file, whose position stays as it is.
     """
-    if os.pread(raw, 4, 0) == b"OggS":
-        return _missing_page(raw)
-    sound = _find_sound(raw)
-    if sound is None or sound.held >= sound.claimed or _is_unknown(sound.claimed):
+    magic, end = os.pread(raw, 4, 0), os.fstat(raw).st_size
+    if magic in CHUNKS:
+        return _sound_in_chunks(raw, CHUNKS[magic], end)
+    if magic in AU_ORDERS and len(head := os.pread(raw, 8, 4)) == 8:
+        start, size = struct.unpack(f"{AU_ORDERS[magic]}II", head)
+        return Sound(size, end - start, Field(8, f"{AU_ORDERS[magic]}I", size))
+    return _sound_in_sphere(raw, end) if magic == b"NIST" else None
+
+
+def missing_end(raw: int, sound: Sound | None) -> str | None:
+    """What a file that is cut short lacks, in words; None where nothing shows that it is.
+
+    Args:
+        raw: as for `find_sound`.
+        sound: what that has found.
+    """
+    if sound is None:
+        return _missing_page(raw) if os.pread(raw, 4, 0) == b"OggS" else None
+    if sound.held >= sound.claimed or _is_unknown(sound.claimed):
         return None
     return f"{sound.held} of {sound.claimed} bytes of sound are there"
 
 
-def repaired(path: Path | str, raw: int) -> io.FileIO | None:
+def repaired(path: Path | str, sound: Sound | None) -> io.FileIO | None:
     """The file with its true length in the header, where libsndfile cannot do without.
 
     That is where the header says 0 and sound follows, or says that it does not know in 64 bits.
@@ -80,8 +96,9 @@ def repaired(path: Path | str, raw: int) -> io.FileIO | None:
     Returns:
         A file to close after use, or None where the header can be read as it is.
     """
-    sound = _find_sound(raw)
-    if sound is None or sound.held <= 0 or 0 < sound.claimed < NO_LENGTH:
+    if sound is None or sound.field is None:
+        return None
+    if sound.held <= 0 or 0 < sound.claimed < NO_LENGTH:
         return None
     place, packed, value = sound.field
     most = 2 ** (8 * struct.calcsize(packed)) - 1
@@ -109,17 +126,6 @@ class _Repaired(io.FileIO):
 
 def _is_unknown(size: int) -> bool:
     return size >= NO_LENGTH or any(0 <= most - size < TAKEN_OFF for most in UNKNOWN_LENGTHS)
-
-
-def _find_sound(raw: int) -> Sound | None:
-    """The sound of a file in a container that says how long it is; None for others."""
-    magic, end = os.pread(raw, 4, 0), os.fstat(raw).st_size
-    if magic in CHUNKS:
-        return _sound_in_chunks(raw, CHUNKS[magic], end)
-    if magic in AU_ORDERS and len(head := os.pread(raw, 8, 4)) == 8:
-        start, size = struct.unpack(f"{AU_ORDERS[magic]}II", head)
-        return Sound(size, end - start, Field(8, f"{AU_ORDERS[magic]}I", size))
-    return _sound_in_sphere(raw, end) if magic == b"NIST" else None
 
 
 def _sound_in_chunks(raw: int, layout: Chunks, end: int) -> Sound | None:
@@ -163,10 +169,10 @@ def _sound_in_sphere(raw: int, end: int) -> Sound | None:
     fields = dict(SPHERE_FIELD.findall(os.pread(raw, min(length, end), 0)))
     numbers = [fields.get(b"sample_count"), fields.get(b"sample_n_bytes", b"1")]
     numbers.append(fields.get(b"channel_count", b"1"))
-    if b"," in fields.get(b"sample_coding", b"") or not all(n and n.isdigit() for n in numbers):
+    if b"," in fields.get(b"sample_coding", b"") or not all(n and NUMBER.match(n) for n in numbers):
         return None
-    count, width, channels = map(int, numbers)
-    return Sound(count * width * channels, end - length, Field(0, "<I", 0)) if count else None
+    count, width, channels = (int(n or 0) for n in numbers)
+    return Sound(count * width * channels, end - length) if count else None
 
 
 def _missing_page(raw: int) -> str | None:
@@ -179,4 +185,4 @@ def _missing_page(raw: int) -> str | None:
     whole = len(page) >= OGG_HEAD and OGG_HEAD + page[26] + sum(page[27 : 27 + page[26]])
     if whole and page[5] & OGG_LAST and len(page) >= whole:
         return None
-    return f"the end of its Ogg stream is not among the {size} bytes that are there"
+    return f"its Ogg stream does not end within the {size} bytes that are there"

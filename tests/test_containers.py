@@ -75,21 +75,21 @@ def test_an_ogg_without_its_last_page_is_refused(tmp_path, subtype, missing):
     assert len(heard(path)) == len(noise)
     path.write_bytes(content[:-missing])
     held = len(content) - missing
-    line = f"truncated, the end of its Ogg stream is not among the {held} bytes that are there"
+    line = f"truncated, its Ogg stream does not end within the {held} bytes that are there"
     assert refused(path) == line + CURE
 
 
 def test_an_ogg_cut_between_two_pages_is_refused(tmp_path):
     content = encoded("OGG", "VORBIS", samples=np.tile(NOISE, 20))
     (tmp_path / "a.flac").write_bytes(content[: content.rfind(b"OggS")])
-    assert refused(tmp_path / "a.flac").startswith("truncated, the end of its Ogg stream")
+    assert refused(tmp_path / "a.flac").startswith("truncated, its Ogg stream does not end within")
 
 
 @pytest.mark.parametrize("format", ["SVX", "VOC", "IRCAM", "PAF", "AVR", "PVF", "MAT5"])
 def test_a_format_whose_end_cannot_be_checked_is_refused(tmp_path, format):
     (tmp_path / "a.wav").write_bytes(encoded(format))
     line = refused(tmp_path / "a.wav")
-    assert line.startswith("is in a format without a check of its end (")
+    assert line.startswith("its format does not show whether it is whole (")
     assert line.endswith("); convert it to WAV or FLAC, or remove it")
 
 
@@ -143,6 +143,15 @@ def test_a_wav_that_is_truly_empty_is_said_to_be(tmp_path, behind):
     content = encoded("WAV", samples=NOISE[:0])
     (tmp_path / "a.wav").write_bytes(content + behind)
     assert refused(tmp_path / "a.wav").startswith("holds no samples")
+
+
+@pytest.mark.parametrize("count", [b"0", b"9" * 5000, b"-1", b"many"])
+def test_a_sphere_without_a_true_count_is_read_to_its_end(tmp_path, count):
+    content = encoded("NIST")
+    text = content[:1024].rstrip(b"\0").replace(b"   1024", b"   8192")
+    text = text.replace(b"sample_count -i 4000", b"sample_count -i " + count)
+    (tmp_path / "a.wav").write_bytes(text.ljust(8192, b"\0") + content[1024:])
+    assert np.abs(heard(tmp_path / "a.wav") - NOISE).max() < 1e-4
 
 
 def test_a_compressed_sphere_is_not_said_to_be_cut(tmp_path):

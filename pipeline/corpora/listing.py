@@ -19,7 +19,7 @@ class Listing(NamedTuple):
     hidden: list[Path]
     """Files and folders whose name begins with a dot; what is in such a folder is not listed."""
     broken: list[Path]
-    """Links to nothing, but for those named as audio, which are in `audio`."""
+    """Broken links, but for those named as audio, which are in `audio`."""
 
 
 def list_speech(folder: Path) -> Listing:

@@ -1,6 +1,7 @@
 """Find every file of the corpora and refuse what cannot work, before anything is computed."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.texts import SPEAKERS, read_sexes, read_transcripts
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, write_manifest
+
+LONGEST_NAME = 230  # bytes of a noise's, to which an ending is added
 
 
 def scan_speech(
@@ -82,6 +85,7 @@ def scan_noise(root: Path, out: Path, only: set[Path] | None = None, workers: in
         for path in _noises(root / NOISE_FOLDERS[split], listings[split], only)
     ]
     table = pd.DataFrame(rows)
+    _check_lengths(table)
     _check_unique(table, ["split", "noise"])
     _check_headers(table["path"], workers)
     _check_copies(table, "noise", workers, refuse=only is None)
@@ -153,6 +157,15 @@ def _listed(paths: list[Path], only: set[Path] | None) -> list[Path]:
     return [path for path in paths if folders[path.parent] / path.name in only]
 
 
+def _check_lengths(table: pd.DataFrame) -> None:
+    too_long = table[table["noise"].map(lambda name: len(os.fsencode(name)) > LONGEST_NAME)]
+    if len(too_long):
+        raise PipelineError(
+            f"{too_long['path'].iloc[0]}: its name and those of its folders have more than"
+            f" {LONGEST_NAME} bytes; rename them"
+        )
+
+
 def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
     names = table[columns].map(composed)
     double = table[names.duplicated(keep=False)].sort_values(columns)
@@ -184,14 +197,14 @@ def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) ->
                 continue
             problems.append(
                 f"{other}: is the same recording as {first}, in {splits[other]} and in"
-                f" {splits[first]}; remove one of them"
+                f" {splits[first]}"
             )
     if problems and refuse:
-        raise PipelineError(first_few(problems))
+        raise PipelineError(first_few([f"{problem}; remove one of them" for problem in problems]))
     if problems:
         logging.warning("%d %s files are in two splits: %s", len(problems), what, problems[0])
     for split, count in within.items():
-        logging.warning("%s: %d %s files are copies of others in it", split, count, what)
+        logging.warning("%s: %d %s files are copies of others of this split", split, count, what)
 
 
 def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
@@ -199,9 +212,10 @@ def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
     spellings = table.groupby(names)["speaker"].unique()
     double = spellings[spellings.map(len) > 1]
     if len(double):
+        one, other = (table.loc[table["speaker"] == s, "path"].iloc[0] for s in double.iloc[0][:2])
         raise PipelineError(
-            f"corpora: speaker {double.index[0]} has two folders, whose names differ only in how an"
-            " accent is encoded; give both the name of one"
+            f"{other.parents[1]}: is the folder of the speaker of {one.parents[1]}, an accent in"
+            " its name being encoded in another way; move the files of one into the other"
         )
     splits = table.groupby("speaker")["split"].unique()
     shared = splits[splits.map(len) > 1]
@@ -235,7 +249,7 @@ def _header_problem(path: Path) -> str | None:
 
 
 def _log_left_out(listings: Iterable[Listing], only: set[Path] | None) -> None:
-    for what, field in (("hidden files or folders", "hidden"), ("links to nothing", "broken")):
+    for what, field in (("hidden files or folders", "hidden"), ("broken links", "broken")):
         paths = _listed([path for found in listings for path in getattr(found, field)], only)
         if paths:
             logging.warning("%d %s are left out, such as %s", len(paths), what, paths[0])

@@ -120,7 +120,7 @@ def test_a_link_to_a_folder_above_is_named(corpus):
         assert function(folder)
 
 
-def test_a_link_that_leads_to_itself_is_a_link_to_nothing(corpus):
+def test_a_link_that_leads_to_itself_is_a_broken_link(corpus):
     corpus.fill(speakers=1, utterances=1)
     link = corpus.speech / "train-clean/loop"
     link.symlink_to(link)

@@ -213,9 +213,12 @@ def test_names_are_compared_as_they_are_read(one_each):
     path.rename(path.with_name(f"{one}-7-0000.flac"))  # folder and file in two forms
     assert two in set(scanned(one_each)["speaker"])
     (one_each.root / "speech.csv").unlink()
-    one_each.speak("train", one, 1)
+    second = one_each.speak("train", one, 1)
+    folders = [one_each.speech / "train-clean" / name for name in (two, one)]
     message = refused(scanned, one_each)
-    assert message.startswith(f"corpora: speaker {one} has two folders, whose names differ only")
+    assert message.startswith(f"{folders[1]}: is the folder of the speaker of {folders[0]}, an acc")
+    second.rename(folders[0] / "7" / second.name)  # the cure
+    assert set(scanned(one_each)["speaker"]) == {"84", two, "0012", "3000"}
 
 
 def test_two_forms_of_a_name_are_one_name(one_each):
@@ -242,11 +245,11 @@ def test_hidden_files_are_left_out_and_counted(one_each, caplog):
     assert told == [f"9 {hidden}", f"7 {hidden}"]
 
 
-def test_a_link_to_nothing_is_told(one_each, caplog):
+def test_a_broken_link_is_told(one_each, caplog):
     (one_each.speech / "train-clean/85").symlink_to(one_each.root / "nowhere")
     assert len(scanned(one_each)) == 3
     assert caplog.messages == [
-        f"1 links to nothing are left out, such as {one_each.speech}/train-clean/85"
+        f"1 broken links are left out, such as {one_each.speech}/train-clean/85"
     ]
 
 
@@ -287,7 +290,7 @@ def test_a_recording_of_a_reader_under_the_name_of_another_is_refused(one_each):
 def test_a_recording_twice_in_one_split_is_told(one_each, caplog):
     shutil.copyfile(one_each.noise / "tr/rain.wav", one_each.noise / "tr/wet.wav")
     assert len(scanned_noise(one_each)) == 4
-    assert caplog.messages == ["train: 1 noise files are copies of others in it"]
+    assert caplog.messages == ["train: 1 noise files are copies of others of this split"]
 
 
 def test_a_published_recording_in_two_splits_is_told(one_each, tmp_path, caplog):
@@ -345,3 +348,14 @@ def test_noises_in_folders_are_named_with_them(one_each):
     message = refused(scanned_noise, one_each)
     first, second = (f"{one_each.noise}/tr/{name}.wav" for name in ("street/rain", "street_rain"))
     assert message == f"{second}: has the name of {first}; rename or remove one of them"
+
+
+def test_a_name_too_long_with_its_folders_is_named(one_each):
+    path = one_each.hiss("train", f"{'a' * 120}/{'b' * 109}")
+    assert len(scanned_noise(one_each)["noise"][0]) == 230
+    (one_each.root / "noise.csv").unlink()
+    path = path.rename(path.with_stem("b" * 110))
+    message = refused(scanned_noise, one_each)
+    assert message == (
+        f"{path}: its name and those of its folders have more than 230 bytes; rename them"
+    )

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.corpora.remote import Corrupt, RangeFile
 from pipeline.corpora.selection import FirstSpeakers
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_short
 from pipeline.files import replacing
 
 NOTES = {"speakers.txt", "license.txt", "licence.txt", "readme.txt", "chapters.txt", "books.txt"}
@@ -186,15 +186,15 @@ def damage() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError) as error:
-        raise Corrupt(f"damaged archive ({error})") from error
+        raise Corrupt(f"damaged archive ({in_short(error)})") from error
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise Corrupt(f"holds a name that cannot be written ({error.strerror})") from error
         if error.errno is not None:  # of the disk; gzip and bz2 have no class of their own
             raise
-        raise Corrupt(f"damaged archive ({error})") from error
+        raise Corrupt(f"damaged archive ({in_short(error)})") from error
     except (RuntimeError, ValueError, OverflowError, struct.error) as error:
-        raise Corrupt(f"an archive of an unknown kind ({error})") from error
+        raise Corrupt(f"an archive of an unknown kind ({in_short(error)})") from error
 
 
 def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -159,7 +159,9 @@ def alone(job: Job) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             _wait_for(stack.enter_context(path.open("w")).fileno(), job.part.part)
         except OSError as error:  # another user's folder, or a file system without locks
-            logging.warning("%s: cannot be locked (%s); fetch it in one run only", path, error)
+            logging.warning(
+                "%s: cannot be locked (%s); fetch it in one run only", path, error.strerror
+            )
         yield
 
 

@@ -28,6 +28,7 @@ from pipeline.corpora.held import (
     still_there,
     write_record,
 )
+from pipeline.corpora.mirrors import Patience
 from pipeline.corpora.remote import (
     Corrupt,
     GrowingFile,
@@ -41,7 +42,7 @@ from pipeline.corpora.repository import list_recordings, raw_address
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.selection import draw, noise_names, selected, widest
 from pipeline.corpora.summary import describe
-from pipeline.corpora.transfer import NoRanges, Patience, Source
+from pipeline.corpora.transfer import NoRanges, Source
 from pipeline.errors import PipelineError
 from pipeline.files import write_manifest
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline.config import DownloadCorpus
 from pipeline.corpora.catalogue import Part
+from pipeline.corpora.mirrors import Patience
 from pipeline.corpora.remote import in_words
 from pipeline.corpora.selection import FirstSpeakers, Limits
 from pipeline.corpora.summary import amounts
-from pipeline.corpora.transfer import Patience
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replacing, write_json
 

@@ -3,7 +3,10 @@
 import re
 
 NOISE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\[Errno -?\d+\] ")  # colours, numbers of errors
-ADVICE = re.compile(r".*Unpickler error:\s*", re.DOTALL)  # torch's, in front of the cause
+# What torch says in front of why it refuses a pickle.
+ADVICE = re.compile(
+    r".*(Unpickler error:|only if you got the file from a trusted source\.)", re.DOTALL
+)
 
 
 class PipelineError(Exception):

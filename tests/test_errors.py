@@ -1,5 +1,6 @@
 import pytest
 import torch
+from malice import Malice
 
 from pipeline.errors import in_short
 
@@ -26,6 +27,17 @@ ADVICE = "Do \x1b[1mthose steps only if you trust it\x1b[0m. See below.\n\tWeigh
 )
 def test_a_message_of_a_library_in_short(message, words):
     assert in_short(ValueError(message)) == words
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [(Malice("x"), "Trying to load unsupported GLOBAL"), (print, "Unsupported global")],
+)
+def test_torch_on_code(tmp_path, value, words):
+    torch.save(value, tmp_path / "m.pth")
+    with pytest.raises(Exception, match="Weights only load failed") as error:
+        torch.load(tmp_path / "m.pth", weights_only=True)
+    assert in_short(error.value).startswith(words)
 
 
 def test_torch_on_a_damaged_file(tmp_path):

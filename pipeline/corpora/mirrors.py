@@ -24,8 +24,8 @@ class Patience:
     connect: float = 10.0
     timeout: float = 30.0
     pause: float = 1.0
-    longest: float = 60.0
-    start: float = 120.0
+    longest: float = 30.0
+    start: float = 150.0
     silence: float = 600.0
 
 

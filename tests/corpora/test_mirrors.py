@@ -117,7 +117,7 @@ def attempts_until_given_up(clock, some, seconds, failure=lambda: Failed("silent
 def test_where_nothing_ever_comes_it_ends_in_three_minutes(clock, seconds, count):
     some = Mirrors("corpus", [f"http://{k}" for k in range(count)], Patience())
     attempts = attempts_until_given_up(clock, some, seconds)
-    assert 60 <= clock.now - 1000 <= 180
+    assert 120 <= clock.now - 1000 <= 180
     assert attempts >= max(count, 4)
 
 
@@ -127,7 +127,7 @@ def test_where_something_came_it_ends_in_some_minutes(clock, seconds):
     clock.sleep(5000)
     some.sent(some.next())
     attempts = attempts_until_given_up(clock, some, seconds)
-    assert 300 <= clock.now - 6000 <= 660
+    assert 550 <= clock.now - 6000 <= 660
     assert attempts > 15
 
 
@@ -139,7 +139,7 @@ def test_pauses_double_up_to_the_longest(clock):
         mirror = some.next()
         some.failed(mirror, Failed("broken"), came=False)
         pauses.append(mirror.ready - clock.now)
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_a_mirror_that_asks_for_a_pause_gets_it(clock, lines):

@@ -4,16 +4,19 @@ import inspect
 import io
 import logging
 import re
+import socket
+import time
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 from asteroid_conv_tasnet import ConvTasNet, asteroid_twin
+from loopback import Loopback, Manners
 from malice import Malice
 
 from pipeline.errors import PipelineError
-from pipeline.models import build
+from pipeline.models import build, checkpoint
 from pipeline.models.checkpoint import DEFAULTS, read_checkpoint
 from pipeline.models.weights import start_from
 
@@ -243,6 +246,19 @@ def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
 def test_a_file_that_is_not_there(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     assert "asteroid checkpoint (no such file); check the path" in refused(name)
+
+
+def test_a_silent_server_is_given_up(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("asteroid.utils.hub_utils.CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(checkpoint, "SILENCE", 0.3)
+    server = Loopback({"/m.pth": b"x" * 100}, lambda path, number: Manners(stall=10))
+    address = server.url("/m.pth")
+    began = time.monotonic()
+    assert "asteroid checkpoint (timed out); check the path" in refused(address)
+    assert time.monotonic() - began < 5 and socket.getdefaulttimeout() is None
+    server.close()
+    assert f"init_from: {address} is no file here; looking for it on the network" in caplog.text
 
 
 def test_a_checkpoint_without_its_rate_is_said_to_be_believed(tmp_path, caplog):

@@ -87,7 +87,7 @@ def read_checkpoint(source: str) -> Checkpoint:
         ) from error
     if model.lower() != "convtasnet":
         raise PipelineError(
-            f"init_from: {source} holds a {model}, not a ConvTasNet; use weights of that model"
+            f"init_from: {source} holds a {model[:60]}, not a ConvTasNet; use weights of that model"
         )
     return Checkpoint(state, _in_our_words(source, given), rate)
 
@@ -109,8 +109,10 @@ def _fetched(source: str) -> str:
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise ValueError("its state_dict holds more than tensors")
+    for name, tensor in state.items():
+        plain = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
+        if not plain or tensor.is_quantized or tensor.device.type != "cpu":
+            raise ValueError(f"its {name} is no usual tensor")
     return dict(state)
 
 
@@ -135,8 +137,8 @@ def _in_our_words(source: str, theirs: dict[str, Any]) -> dict[str, Any]:
     for name, value in theirs.items():
         if name not in SIZES and name != "n_src" and value not in known.get(name, ()):
             raise PipelineError(
-                f"init_from: {source} was trained with {name} {shown(value)}, which conv_tasnet"
-                " does not have here; use other weights, or leave init_from out"
+                f"init_from: {source} was trained with {str(name)[:60]} {shown(value)}, which"
+                " conv_tasnet does not have here; use other weights, or leave init_from out"
             )
     ours = {ours: theirs[name] for name, ours in SIZES.items()}
     ours |= {"mask": theirs["mask_act"], "causal": theirs["causal"]}
@@ -171,7 +173,11 @@ def _load(path: str) -> Any:
     allowed: list[Any] = [torch.torch_version.TorchVersion, (_Dtype, "numpy.dtype")]
     allowed += [(_scalar, f"{module}.scalar") for module in MULTIARRAY]
     with torch.serialization.safe_globals(allowed):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    for name in ("state_dict", "model_args"):
+        if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+            raise ValueError(f"it has no {name}")
+    return content
 
 
 class _Dtype:

@@ -242,6 +242,25 @@ def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
     assert said in refused(path)
 
 
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ([1], "it has no state_dict"),
+        ({"state_dict": {}}, "it has no model_args"),
+        ({"state_dict": [], "model_args": {}}, "it has no state_dict"),
+        ({"state_dict": {"a": 1}, "model_args": {}}, "its a is no usual tensor"),
+        ({"state_dict": {"a": torch.eye(2).to_sparse()}, "model_args": {}}, "its a is no usual"),
+        (
+            {"state_dict": {"a": torch.ones(2, device="meta")}, "model_args": {}},
+            "its a is no usual",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_says_what_it_lacks(tmp_path, content, said):
+    torch.save(content, tmp_path / "m.pth")
+    assert f"asteroid checkpoint ({said}" in refused(tmp_path / "m.pth")
+
+
 @pytest.mark.parametrize("name", ["none.pth", "/no/such/folder/none", "./none"])
 def test_a_file_that_is_not_there(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

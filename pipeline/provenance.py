@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import in_short
 from pipeline.files import write_json
 
 # What the numbers depend on.
@@ -71,7 +72,7 @@ def rule_graph(dag: Any) -> dict[str, Any]:
         edges = sorted({(needed.rule.name, job.rule.name) for job, needed in needs})
         pending = sum(1 for _ in dag.needrun_jobs())
     except (AttributeError, KeyError, TypeError) as error:  # internals of another Snakemake
-        logging.warning("the graph of rules could not be read: %s", error)
+        logging.warning("the graph of rules could not be read: %s", in_short(error))
         return {}
     return {"jobs": dict(sorted(jobs.items())), "pending": pending, "edges": edges}
 

@@ -26,6 +26,7 @@ class Manners:
         slow: seconds before each chunk.
         chunked: no Content-Length.
         shift: begin so many bytes after the byte that was asked for.
+        length: another Content-Length.
     """
 
     drop: int | None = None
@@ -37,6 +38,7 @@ class Manners:
     slow: float = 0.0
     chunked: bool = False
     shift: int = 0
+    length: str | None = None
 
 
 GOOD = Manners()
@@ -103,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         if partial:
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
         if not manners.chunked:
-            self.send_header("Content-Length", str(end - begin))
+            self.send_header("Content-Length", manners.length or str(end - begin))
         else:
             self.send_header("Connection", "close")
         self.end_headers()
@@ -138,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if manners.stall is not None and stop < len(body):
                 self.loopback.closing.wait(10)
-        if stop < len(body) or manners.chunked:
+        if stop < len(body) or manners.chunked or manners.length:
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.corpora.remote import Corrupt, RangeFile
 from pipeline.corpora.selection import FirstSpeakers
-from pipeline.errors import PipelineError
+from pipeline.corpora.swelling import MOST_SWELLING, Allowance, check_members
+from pipeline.errors import PipelineError, in_short
 from pipeline.files import replacing
 
 NOTES = {"speakers.txt", "license.txt", "licence.txt", "readme.txt", "chapters.txt", "books.txt"}
 MOST_NOTE = 1 << 24  # bytes of a text beside the corpus
-MOST_SWELLING = 100  # times its size that an archive of sound may unpack to
 # Other systems' separators, what no manifest or log can hold, and bytes that are not UTF-8.
 UNSAFE = re.compile(r"[\\:|\x00-\x1f\ud800-\udfff]")
 # What a disk says of a name that is too long, or that is both a file and a folder.
@@ -70,29 +70,37 @@ def place_of(name: str, folder: str) -> Place | None:
 
 
 def take_from_tar(
-    tar: tarfile.TarFile, folder: str, into: Path, limits: FirstSpeakers, check_sound: bool
+    tar: tarfile.TarFile,
+    folder: str,
+    into: Path,
+    limits: FirstSpeakers,
+    allowance: Allowance,
+    check_sound: bool,
 ) -> Taken:
     """Unpack what `limits` takes of a tar, in its order, into the folder `into`.
 
     Args:
-        tar: opened for reading, as a file or as a stream.
+        tar: opened for reading with `swelling.Member`, as a file or as a stream.
         folder: see `place_of`.
         into: a folder of our own; files are written whole or not at all.
         limits: asked for every member of the part.
+        allowance: of all that is written.
         check_sound: compare every FLAC with the MD5 inside it, where the archive as a whole
             could not be checked.
 
     Raises:
-        Corrupt: damaged, unsafe names, links, nothing of the part, or sound that is not what
-            was encoded.
+        Corrupt: damaged, unsafe names, links, too much, nothing of the part, or sound that is not
+            what was encoded.
     """
     taken = Taken()
     with damage():
         for member, place in _members(tar, folder, into):
             if not place.inside:
-                taken.notes[place.path] = _note(tar, member)
+                taken.notes[place.path] = _note(tar, member, allowance)
             elif limits.takes(place.path):
-                _unpack(tar, member, into / place.path, check_sound)
+                _unpack(tar, member, into / place.path, allowance)
+                if check_sound and place.path.lower().endswith(".flac"):
+                    _check_sound(into / place.path, member.name)
                 taken.files[place.path] = member.size
             if limits.done:
                 break
@@ -105,7 +113,9 @@ def _members(
     tar: tarfile.TarFile, folder: str, into: Path
 ) -> Iterator[tuple[tarfile.TarInfo, Place]]:
     """Files of the part; read on to the end, where a compressed file has its own checksum."""
-    for member in tqdm(tar, f"unpacking {folder}", unit=" files", disable=None):
+    bar = tqdm(tar, f"unpacking {folder}", unit=" files", disable=None)
+    for number, member in enumerate(bar, 1):
+        check_members(number)
         place = place_of(member.name, folder)
         if member.isdir():
             continue
@@ -118,12 +128,12 @@ def _members(
         pass
 
 
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, check_sound: bool) -> None:
+def _unpack(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, allowance: Allowance
+) -> None:
     content = tar.extractfile(member)
     assert content is not None  # of a file
-    _copy(content, target, member.size, member.name)
-    if check_sound and target.suffix.lower() == ".flac":
-        _check_sound(target, member.name)
+    _copy(content, target, member.size, member.name, allowance)
 
 
 def zip_members(archive: zipfile.ZipFile, folder: str, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -132,6 +142,7 @@ def zip_members(archive: zipfile.ZipFile, folder: str, size: int) -> dict[str, z
     Raises:
         Corrupt: unsafe names, links, encryption, or more than an archive of that `size` can hold.
     """
+    check_members(len(archive.infolist()))
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         place = place_of(info.filename, folder)
@@ -186,15 +197,15 @@ def damage() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError) as error:
-        raise Corrupt(f"damaged archive ({error})") from error
+        raise Corrupt(f"damaged archive ({in_short(error)})") from error
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise Corrupt(f"holds a name that cannot be written ({error.strerror})") from error
         if error.errno is not None:  # of the disk; gzip and bz2 have no class of their own
             raise
-        raise Corrupt(f"damaged archive ({error})") from error
+        raise Corrupt(f"damaged archive ({in_short(error)})") from error
     except (RuntimeError, ValueError, OverflowError, struct.error) as error:
-        raise Corrupt(f"an archive of an unknown kind ({error})") from error
+        raise Corrupt(f"an archive of an unknown kind ({in_short(error)})") from error
 
 
 def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:
@@ -229,7 +240,9 @@ def _neighbours(
         yield group
 
 
-def _copy(content: IO[bytes], target: Path, size: int, name: str) -> None:
+def _copy(
+    content: IO[bytes], target: Path, size: int, name: str, allowance: Allowance | None = None
+) -> None:
     """Write `size` bytes and not one more, whole or not at all."""
     left = size
     with replacing(target) as temporary, temporary.open("wb") as file:
@@ -237,14 +250,17 @@ def _copy(content: IO[bytes], target: Path, size: int, name: str) -> None:
             left -= len(chunk)
             if left < 0:
                 raise Corrupt(f"holds '{name}', which is longer than it says")
+            if allowance:
+                allowance.take(len(chunk))
             file.write(chunk)
         if left:
             raise Corrupt(f"holds '{name}', of which {left} bytes are missing")
 
 
-def _note(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _note(tar: tarfile.TarFile, member: tarfile.TarInfo, allowance: Allowance) -> bytes:
     if member.size > MOST_NOTE:
         raise Corrupt(f"holds '{member.name}' of {member.size} bytes, too long for a text")
+    allowance.take(member.size)
     content = tar.extractfile(member)
     assert content is not None  # of a file
     return content.read()

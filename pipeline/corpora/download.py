@@ -28,6 +28,7 @@ from pipeline.corpora.held import (
     still_there,
     write_record,
 )
+from pipeline.corpora.mirrors import Patience
 from pipeline.corpora.remote import (
     Corrupt,
     GrowingFile,
@@ -41,7 +42,8 @@ from pipeline.corpora.repository import list_recordings, raw_address
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.selection import draw, noise_names, selected, widest
 from pipeline.corpora.summary import describe
-from pipeline.corpora.transfer import NoRanges, Patience, Source
+from pipeline.corpora.swelling import Allowance, Member
+from pipeline.corpora.transfer import NoRanges, Source
 from pipeline.errors import PipelineError
 from pipeline.files import write_manifest
 
@@ -98,9 +100,10 @@ def _streamed(job: Job) -> Taken | None:
         with (
             GrowingFile(source, job.growing) as file,
             damage(),
-            tarfile.open(fileobj=file, mode="r|*") as tar,
+            tarfile.open(fileobj=file, mode="r|*", tarinfo=Member) as tar,
         ):
-            return take_from_tar(tar, _inside(job), job.work, job.limits, check_sound=True)
+            read = Allowance(lambda: file.held)
+            return take_from_tar(tar, _inside(job), job.work, job.limits, read, check_sound=True)
 
     return _in_parts(job, attempt, lambda: _discard(job))
 
@@ -112,9 +115,10 @@ def _unpacked(job: Job) -> Taken:
     def attempt(addresses: list[str]) -> Taken:
         _fetch_archive(job, addresses)
         shutil.rmtree(job.work, ignore_errors=True)
-        with damage(), tarfile.open(job.archive) as tar:
-            check_sound = job.part.checksum is None
-            return take_from_tar(tar, _inside(job), job.work, job.limits, check_sound)
+        size = job.archive.stat().st_size
+        with damage(), tarfile.open(job.archive, tarinfo=Member) as tar:
+            whole, check_sound = Allowance(lambda: size), job.part.checksum is None
+            return take_from_tar(tar, _inside(job), job.work, job.limits, whole, check_sound)
 
     return from_mirrors(job.part.part, job.part.addresses, attempt, lambda: _discard(job))
 

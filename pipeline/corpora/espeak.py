@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_short
 
 if TYPE_CHECKING:
     from pipeline.audio import Samples
@@ -165,4 +165,4 @@ if __name__ == "__main__":
     try:
         _main()
     except (RuntimeError, OSError) as error:
-        sys.exit(str(error))
+        sys.exit(in_short(error))

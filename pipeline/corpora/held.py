@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline.config import DownloadCorpus
 from pipeline.corpora.catalogue import Part
+from pipeline.corpora.mirrors import Patience
 from pipeline.corpora.remote import in_words
 from pipeline.corpora.selection import FirstSpeakers, Limits
 from pipeline.corpora.summary import amounts
-from pipeline.corpora.transfer import Patience
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replacing, write_json
 
@@ -159,7 +159,9 @@ def alone(job: Job) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             _wait_for(stack.enter_context(path.open("w")).fileno(), job.part.part)
         except OSError as error:  # another user's folder, or a file system without locks
-            logging.warning("%s: cannot be locked (%s); fetch it in one run only", path, error)
+            logging.warning(
+                "%s: cannot be locked (%s); fetch it in one run only", path, error.strerror
+            )
         yield
 
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pipeline.corpora.transfer import NoRanges, Patience, Source
+from pipeline.corpora.mirrors import Patience
+from pipeline.corpora.transfer import NoRanges, Source
 from pipeline.errors import PipelineError
 
 T = TypeVar("T")

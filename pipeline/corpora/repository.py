@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.corpora.archives import UNSAFE
 from pipeline.corpora.catalogue import Part
+from pipeline.corpora.mirrors import Patience
 from pipeline.corpora.remote import fetch_json
-from pipeline.corpora.transfer import Patience
 from pipeline.errors import PipelineError
 
 Entry = dict[str, Any]

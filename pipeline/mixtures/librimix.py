@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline import audio
 from pipeline.corpora.names import below_split, composed, noise_name
-from pipeline.errors import PipelineError, first_few
+from pipeline.errors import PipelineError, first_few, in_short
 from pipeline.files import read_manifest
 from pipeline.mixtures.names import Signal, mix
 
@@ -121,7 +121,9 @@ def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read; check mixtures.librimix.metadata") from error
     except ValueError as error:
-        raise PipelineError(f"{path}: is not LibriMix's CSV ({error}); fetch it again") from error
+        raise PipelineError(
+            f"{path}: is not LibriMix's CSV ({in_short(error)}); fetch it again"
+        ) from error
     held = sum(c.startswith("source_") and c.endswith("_path") for c in table)
     if held != num_speakers:
         raise PipelineError(

@@ -15,9 +15,10 @@ except (ImportError, OSError):
     sys.modules["torch_stoi"] = _stand_in
 
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr, singlesrc_neg_snr
-from asteroid.utils.hub_utils import cached_download
+from asteroid.utils.hub_utils import SR_HASHTABLE, cached_download
 
 __all__ = [
+    "SR_HASHTABLE",
     "PITLossWrapper",
     "cached_download",
     "pairwise_neg_sisdr",

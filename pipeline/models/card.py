@@ -7,7 +7,7 @@ from typing import Any
 import safetensors
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_short
 
 FORMAT = "denoise-then-separate 1"
 
@@ -38,7 +38,7 @@ def read_card(path: Path | str) -> Card:
         ) from error
     except (safetensors.SafetensorError, OSError) as error:
         raise PipelineError(
-            f"{path}: damaged weights ({error}); delete it and train again"
+            f"{path}: damaged weights ({in_short(error)}); delete it and train again"
         ) from error
     if metadata.get("format") != FORMAT:
         raise PipelineError(f"{path}: not a weights file of this project; train the model here")

@@ -14,6 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import FORMAT, Card, read_card
+from pipeline.models.checkpoint import read_checkpoint
 
 
 def save_weights(path: Path, network: nn.Module, card: Card) -> None:
@@ -72,7 +73,7 @@ def start_from(
     if _is_ours(source):
         state = _ours(source, model, arguments, sample_rate)
     else:
-        state = _asteroid(source, network, sample_rate)
+        state = _asteroid(source, model, arguments, sample_rate)
     own = network.state_dict()
     unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
@@ -126,32 +127,28 @@ def _check_finite(source: str, state: dict[str, torch.Tensor]) -> None:
         )
 
 
-def _asteroid(source: str, network: nn.Module, sample_rate: int) -> dict[str, torch.Tensor]:
-    """Read an asteroid checkpoint; a pickle, so only tensors and plain values are let in."""
-    from pipeline.models.asteroid import cached_download
-
-    try:
-        with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
-            content = torch.load(cached_download(source), map_location="cpu", weights_only=True)
-        state, arguments = dict(content["state_dict"]), dict(content["model_args"])
-        rate = int(arguments.get("sample_rate", sample_rate))
-        _check_finite(f"init_from: {source}", state)
-    except PipelineError:
-        raise
-    except Exception as error:  # network, hub, pickle and key errors all mean the same here
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PipelineError(
-            f"init_from: {source} is neither a .safetensors file nor a readable asteroid"
-            f" checkpoint ({reason}); check the path or the hub name"
-        ) from error
-    _check_rate(source, rate, sample_rate)
-    _check_arguments(source, arguments, getattr(network, "get_model_args", dict)())
-    return state
+def _asteroid(
+    source: str, model: str, arguments: dict[str, Any], sample_rate: int
+) -> dict[str, torch.Tensor]:
+    checkpoint = read_checkpoint(source)
+    _check_finite(f"init_from: {source}", checkpoint.state)
+    if checkpoint.sample_rate is None:
+        logging.warning(
+            "init_from: %s does not say its sample rate; it is used as if trained at %d Hz:"
+            " check that it was",
+            source,
+            sample_rate,
+        )
+    else:
+        _check_rate(source, checkpoint.sample_rate, sample_rate)
+    wanted = parse_arguments(model, arguments).model_dump()
+    _check_arguments(source, checkpoint.arguments, wanted)
+    return checkpoint.state
 
 
 def _check_arguments(source: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Some arguments (norm, mask, causal) change the network and leave its tensors' shapes."""
-    names = found.keys() & wanted.keys() - {"n_src", "out_chan", "sample_rate"}
+    names = found.keys() & wanted.keys()
     differing = [f"{n} {found[n]!r}" for n in sorted(names) if found[n] != wanted[n]]
     if differing:
         raise PipelineError(
@@ -160,9 +157,9 @@ def _check_arguments(source: str, found: dict[str, Any], wanted: dict[str, Any])
         )
 
 
-def _check_rate(source: str, rate: int, wanted: int) -> None:
+def _check_rate(source: str, rate: float, wanted: int) -> None:
     if rate != wanted:
         raise PipelineError(
-            f"init_from: {source} was trained at {rate} Hz, sample_rate is {wanted};"
+            f"init_from: {source} was trained at {rate:g} Hz, sample_rate is {wanted};"
             " use weights of that rate"
         )

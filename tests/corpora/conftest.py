@@ -13,7 +13,7 @@ from pipeline.config import DownloadCorpus
 from pipeline.corpora import held
 from pipeline.corpora.catalogue import Part
 from pipeline.corpora.download import download_part
-from pipeline.corpora.transfer import Patience
+from pipeline.corpora.mirrors import Patience
 from pipeline.files import read_manifest
 
 ARCHIVES: dict[str, bytes] = {}  # made once for all tests
@@ -46,7 +46,7 @@ def served(server, corpus) -> Loopback:
 @pytest.fixture
 def patience() -> Patience:
     """Enough for a test."""
-    return Patience(timeout=0.5, pause=0.001, longest=0.05, tries=3)
+    return Patience(connect=0.5, timeout=0.5, pause=0.001, longest=0.2, start=0.6, silence=2)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import served as make
 from pipeline.corpora.archives import damage, place_of, take_from_tar, take_from_zip, zip_members
 from pipeline.corpora.remote import Corrupt
 from pipeline.corpora.selection import FirstSpeakers
+from pipeline.corpora.swelling import Allowance, Member
 
 FILES = [
     ("L/part/1/2/a.txt", b"text"),
@@ -30,8 +31,9 @@ UNSAFE = [
 
 
 def untar(content, into, check_sound=False):
-    with damage(), tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return take_from_tar(tar, "part", into, FirstSpeakers(), check_sound)
+    with damage(), tarfile.open(fileobj=io.BytesIO(content), tarinfo=Member) as tar:
+        allowance = Allowance(lambda: len(content))
+        return take_from_tar(tar, "part", into, FirstSpeakers(), allowance, check_sound)
 
 
 def unzip(content, into):

@@ -13,14 +13,9 @@ from pipeline import audio
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
-from pipeline.mixtures.librimix import (
-    name_of_speed,
-    read_metadata,
-    render_librimix,
-    repeat_noise,
-    speed_named,
-)
+from pipeline.mixtures.librimix import read_metadata, render_librimix, repeat_noise
 from pipeline.mixtures.metadata import write_metadata
+from pipeline.mixtures.names import name_of_speed, speed_named
 from pipeline.mixtures.render import render_shard
 
 UTTERANCES = ["1001-7-0000", "1002-7-0001", "1003-7-0000"]  # of 1.65, 1.9 and 1.75 s

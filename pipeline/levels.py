@@ -1,7 +1,11 @@
 """Levels of signals without their mean: a recorder may add a constant offset, which is no sound."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.audio import Samples
 
 # Of full scale: a recording whose mean is above has a constant offset. Voices have a mean of up to
 # -47 dBFS of their own, since the pulses of the glottis are on one side.
@@ -11,10 +15,16 @@ OFFSET = 10 ** (-45 / 20)
 NEGLIGIBLE = 1 - 10 ** (-0.1 / 10)
 
 
-def constant_offset(samples: NDArray[np.floating]) -> float:
-    """Mean of `[time]` where it is above `OFFSET`, else 0."""
-    mean = float(samples.mean(dtype=np.float64))
-    return mean if abs(mean) > OFFSET else 0.0
+def without_offset(samples: Samples, limit: float = math.inf) -> Samples:
+    """`[time]` without its mean where that is above `limit`, or more than negligible.
+
+    Other signals are returned as they are, the same array.
+    """
+    mean = samples.mean(dtype=np.float64)
+    whole = np.square(samples, dtype=np.float64).mean()
+    if abs(mean) <= limit and mean**2 <= NEGLIGIBLE * whole:
+        return samples
+    return samples - np.float32(mean)
 
 
 def power(samples: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, shard_of, write_manifest
-from pipeline.levels import constant_offset, power
+from pipeline.levels import OFFSET, power, without_offset
 
 SILENCE = 1e-4  # of full scale: below -80 dBFS there is nothing to hear
 METER_BLOCK = 0.4  # seconds, the block of ITU-R BS.1770
@@ -38,7 +38,7 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
             problems.append(str(error))
             continue
         stereo += facts.pop("channels") > 1
-        shifted += facts.pop("offset") != 0
+        shifted += facts.pop("offset")
         rows.append(row | facts | {"original_path": row["path"], "path": target})
     if problems:
         raise PipelineError(first_few(problems))
@@ -52,17 +52,17 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
 def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
     """Convert one file to 16-bit mono WAV at `sample_rate` Hz; return its facts.
 
-    A constant offset above -45 dBFS is removed; files without one stay the same to the bit.
+    A constant offset is removed where it is above -45 dBFS or adds more than 0.1 dB to the level;
+    files without one stay the same to the bit.
 
     Raises:
         PipelineError: the file is unreadable, silent or holds NaN.
     """
     recorded, header = audio.read_with_info(source)
     # Before resampling, which rings where an offset begins and ends: that would count as sound.
-    if offset := constant_offset(recorded):
-        recorded = recorded - np.float32(offset)
-    samples = audio.resample(recorded, header.sample_rate, sample_rate)
-    if _is_silent(recorded) or _is_silent(samples):
+    centred = without_offset(recorded, OFFSET)
+    samples = audio.resample(centred, header.sample_rate, sample_rate)
+    if _is_silent(centred) or _is_silent(samples):
         raise PipelineError(f"{source}: is silent (below -80 dBFS); remove it from the corpus")
     peak = float(abs(samples).max())
     if peak > 1:  # resampling overshoots a full-scale wave; so does one that had an offset
@@ -74,7 +74,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
         "rms": float(10 * np.log10(power(samples))),
         "peak": min(peak, 1.0),
         "channels": header.channels,
-        "offset": offset,
+        "offset": centred is not recorded,
     }
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.config import Mixtures
 from pipeline.files import read_manifest, split_paths, write_manifest
-from pipeline.levels import power
+from pipeline.levels import power, without_offset
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
 from pipeline.mixtures.names import mix, source_names
@@ -191,8 +191,9 @@ def _noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Sa
     samples = math.ceil(length * speed)
     piece, start = read_stretch(row, sample_rate, samples)
     if len(piece) == samples:
-        return _fit(audio.change_speed(piece, speed), length), start
-    whole = audio.change_speed(audio.read_at(row["noise_source_path"], sample_rate), speed)
+        return _fit(audio.change_speed(without_offset(piece), speed), length), start
+    recorded = without_offset(audio.read_at(row["noise_source_path"], sample_rate))
+    whole = audio.change_speed(recorded, speed)
     fade = int(FADE_SECONDS * sample_rate)
     return repeat_noise(whole, round(start / speed), length, fade), start
 

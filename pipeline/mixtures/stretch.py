@@ -12,6 +12,7 @@ from pipeline.levels import power
 
 # 30 dB below its recording a stretch is a pause: raised to the SNR it would be rounding and hum.
 NEARLY_SILENT = 10 ** (-30 / 10)
+AT_ONCE = 1 << 20  # samples in memory, of a recording of any length
 
 
 def read_stretch(row: dict[str, Any], sample_rate: int, samples: int) -> tuple[audio.Samples, int]:
@@ -59,7 +60,9 @@ def _stretches(
     path: str, sample_rate: int, samples: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """First samples of the stretches that cover a recording, and their powers: `[stretches]`."""
-    last = audio.info(path).samples - samples
+    last = audio.info(path).samples - samples  # overlaps the one before
     starts = np.append(np.arange(0, last, samples), last)
-    parts = (audio.read_at(path, sample_rate, int(start), samples) for start in starts)
-    return starts, np.array([power(part) for part in parts])
+    end, many = samples * (len(starts) - 1), samples * max(1, AT_ONCE // samples)
+    parts = [(first, min(many, end - first)) for first in range(0, end, many)] + [(last, samples)]
+    read = (audio.read_at(path, sample_rate, *part).reshape(-1, samples) for part in parts)
+    return starts, np.concatenate([power(stretches) for stretches in read])

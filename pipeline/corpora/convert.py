@@ -38,7 +38,7 @@ def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> 
             problems.append(str(error))
             continue
         stereo += facts.pop("channels") > 1
-        shifted += facts.pop("offset")
+        shifted += facts.pop("offset") > 0
         rows.append(row | facts | {"original_path": row["path"], "path": target})
     if problems:
         raise PipelineError(first_few(problems))

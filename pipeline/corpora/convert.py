@@ -65,6 +65,8 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, float]:
     if _is_silent(centred) or _is_silent(samples):
         raise PipelineError(f"{source}: is silent (below -80 dBFS); remove it from the corpus")
     peak = float(abs(samples).max())
+    if not np.isfinite(peak):
+        raise PipelineError(f"{source}: holds samples beyond any level; mend or remove the file")
     if peak > 1:  # resampling overshoots a full-scale wave; so does one that had an offset
         samples /= peak
     audio.write(target, samples, sample_rate)

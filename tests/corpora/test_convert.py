@@ -178,6 +178,13 @@ def test_a_dead_microphone_with_an_offset_is_silent(tmp_path, offset, rate):
     assert not (tmp_path / "b.wav").exists()
 
 
+def test_samples_that_overflow_in_resampling_are_refused(tmp_path):
+    square = np.where(np.arange(16000) % 64 < 32, 3.3e38, -3.3e38).astype(np.float32)
+    audio.write(tmp_path / "a.wav", square, 16000, "FLOAT")
+    with pytest.raises(PipelineError, match=r"a\.wav: holds samples beyond any level; mend or"):
+        convert(tmp_path / "a.wav", tmp_path / "b.wav", 8000)
+
+
 def test_what_has_no_offset_stays_the_same_to_the_bit(corpus, voice, tmp_path):
     voices = [voice(seed, 1.0) for seed in range(3)]
     voices.append(voices[0] + np.float32(0.003))  # -50 dBFS, 0.1 % of the power

@@ -95,6 +95,10 @@ def empty_noise(corpus) -> None:
         path.unlink()
 
 
+def kill_microphone(corpus) -> None:
+    sf.write(corpus.noise / "tr/dead.wav", np.full(32000, 0.05), 16000)
+
+
 DAMAGED = {
     "truncated": (truncate, "1001-7-0000.flac: "),
     "empty": (lambda c: first(c).write_bytes(b""), "1001-7-0000.flac: cannot be read as audio"),
@@ -103,6 +107,7 @@ DAMAGED = {
         "1001-7-0000.flac: cannot be read as audio",
     ),
     "silent": (rewrite(lambda s: 0 * s), "1001-7-0000.flac: is silent"),
+    "dead microphone": (kill_microphone, "dead.wav: is silent"),
     "nan": (rewrite(with_nan), "1001-7-0000.wav: holds NaN or infinite samples"),
     "no folder": (
         lambda c: (c.speech / "dev-clean").rename(c.speech / "elsewhere"),
@@ -164,6 +169,38 @@ def test_wrong_settings(attempt, case, corpus):
     code, printed = attempt(target="results/mixtures/train/mixtures.csv", **changes)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
+
+
+def faint(corpus) -> None:
+    samples, rate = sf.read(corpus.hiss("train", "faint"))
+    level = 10 ** (-78 / 20) / samples.std()
+    sf.write(corpus.noise / "tr/faint.wav", samples * level, rate, subtype="PCM_24")
+
+
+NOISES = {
+    "quiet": (faint, {}, "noises are too quiet", [{"exclude_noises": ["faint"]}]),
+    "brief": (
+        lambda c: c.hiss("train", "brief", 0.3),
+        {"noise_rule": "librimix"},
+        "too short or quiet for a loudness",
+        [{"noise_rule": "wham"}, {"exclude_noises": ["brief"]}],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOISES)
+def test_noises_that_cannot_be_used(attempt, workspace, tmp_path, case, corpus):
+    damage, settings, line, cures = NOISES[case]
+    plan = "results/mixtures/plan/train/1-of-1.csv"
+    code, printed = attempt(damage, target=plan, mixtures=settings)
+    assert code != 0
+    assert_one_documented_line(printed, line, corpus)
+    assert "run the same command again" not in printed
+    config = yaml.safe_load((tmp_path / "bad.yaml").read_text(encoding="utf-8"))
+    for cure in cures:
+        cured = merge(config, {"mixtures": cure})
+        (tmp_path / "cured.yaml").write_text(yaml.safe_dump(cured), encoding="utf-8")
+        workspace.succeed(plan, config=(SMOKE, tmp_path / "cured.yaml"))
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):

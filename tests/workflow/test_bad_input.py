@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 import yaml
@@ -201,6 +202,32 @@ def test_noises_that_cannot_be_used(attempt, workspace, tmp_path, case, corpus):
         cured = merge(config, {"mixtures": cure})
         (tmp_path / "cured.yaml").write_text(yaml.safe_dump(cured), encoding="utf-8")
         workspace.succeed(plan, config=(SMOKE, tmp_path / "cured.yaml"))
+
+
+def spoil(table: Path, column: str, value: str) -> None:
+    """Put a value into the second row of a table."""
+    cells = pd.read_csv(table, dtype=str, keep_default_na=False)
+    cells.loc[1, column] = value
+    cells.to_csv(table, index=False)
+
+
+def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path):
+    config = (SMOKE, tmp_path / "bad.yaml")
+    target, plan = "results/mixtures/dev/mixtures.csv", workspace / "mixtures/plan/dev/1-of-1.csv"
+    code, printed = attempt(target=target)
+    assert code == 0, printed
+    spoil(plan, "noise_speed", "-1.00000")  # no shorter than it was
+    done = workspace.run(target, config=config)
+    line = "results/mixtures/plan/dev/1-of-1.csv: row 3, noise_speed: '-1.0' is not above 0; delete"
+    assert assert_one_line(done.stdout + done.stderr, line).endswith("delete it and run again")
+    plan.unlink()
+    workspace.succeed(target, config=config)
+    for table in ("noise.csv", "noise/1-of-1/index.csv"):
+        spoil(workspace / f"corpora/{table}", "peak", f"1e{10**30}")
+    done = workspace.run("results/mixtures/plan/train/1-of-1.csv", config=config)
+    line = "results/corpora/noise.csv: row 3, peak: 'inf' is not a finite number; run again with"
+    assert assert_one_line(done.stdout + done.stderr, line).endswith("with --forcerun convert")
+    workspace.succeed(target, "--forcerun", "convert", config=config)
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Mixtures, Split
-from pipeline.errors import PipelineError
 from pipeline.files import join_paths
 from pipeline.mixtures.pool import Pool
 
@@ -117,9 +116,7 @@ def _noise(
         "noise_speed": speed,
     }
     if settings.noise_rule == "wham":
-        return row | {"noise_snr": _noise_snr(settings, rng)}
-    if math.isnan(noise["lufs"]):
-        raise PipelineError(f"{noise['path']}: too short or quiet for a loudness; remove it")
+        return row | {"noise_rms": noise["rms"], "noise_snr": _noise_snr(settings, rng)}
     gain = 10 ** ((rng.uniform(*settings.noise_lufs) - noise["lufs"]) / 20)
     return row | {"noise_gain": min(gain, settings.peak / noise["peak"])}
 

@@ -1,6 +1,6 @@
 """LibriMix's own mixtures: its metadata read as a plan, and rendered as its script does."""
 
-import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline import audio
 from pipeline.corpora.names import below_split, composed, noise_name
-from pipeline.errors import PipelineError, first_few, in_short
+from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest
-from pipeline.mixtures.names import Signal, mix
+from pipeline.mixtures.librimix_table import read_table
+from pipeline.mixtures.names import Signal, mix, speed_named
 
 RATE = 16000  # Hz of LibriSpeech and of LibriMix's noise, where its gains and starts count
 SEAM = RATE // 2 + 1  # samples in which a short noise fades into its repeat
-LONGEST_NAME = 200  # bytes of a mixture's, to which an ending is added
 READERS = 4  # headers read at once
 
 Mode = Literal["min", "max"]
@@ -43,21 +44,26 @@ def read_metadata(
         mode: `min` ends with the shortest source, `max` with the longest.
 
     Raises:
-        PipelineError: not such metadata, of another number of speakers, or names files that the
-            corpora do not hold; a file that is not at 16 kHz.
+        PipelineError: not such metadata, of another number of speakers, a cell that is no finite
+            number, or names files that the corpora do not hold; a file that is not at 16 kHz; a
+            noise that begins after its end.
     """
-    table = pd.concat([_read_csv(path, num_speakers) for path in csvs], ignore_index=True)
+    table = pd.concat([read_table(path, num_speakers) for path in csvs], ignore_index=True)
     spoken = read_manifest(speech)
     voices = spoken.set_index(spoken["utterance"].map(composed))
-    held = read_manifest(noise)
-    names = zip(held["split"], held["noise"].map(composed), strict=True)
-    recordings = dict(zip(names, held["path"], strict=True))
+    scan = read_manifest(noise)
+    names = zip(scan["split"], scan["noise"].map(composed), strict=True)
+    recordings = dict(zip(names, scan["path"], strict=True))
     _check_present(csvs, table, voices, recordings, num_speakers)
     plan = {"mixture_id": table["mixture_ID"]}
     for k in range(1, num_speakers + 1):
         plan |= _source_columns(k, table, voices)
     plan |= _noise_columns(table, recordings)
-    return pd.DataFrame(plan | _lengths(plan, num_speakers, sample_rate, mode))
+    sources = [plan[f"source_{k}_path"] for k in range(1, num_speakers + 1)]
+    held = _lengths_of_files(chain(*sources, plan["noise_source_path"]))
+    _check_starts(csvs, plan, held)
+    samples = np.array([[held[path] for path in column] for column in sources])
+    return pd.DataFrame(plan | _lengths(samples, sample_rate, mode))
 
 
 def render_librimix(
@@ -93,62 +99,6 @@ def repeat_noise(noise: Signal, length: int) -> Signal:
         faded = whole[end:] * rise[::-1] + noise[:seam] * rise
         whole = np.concatenate([whole[:end], faded, noise[seam:]])
     return whole[:length]
-
-
-def speed_named(name: str) -> tuple[str, float]:
-    """Recording and speed that a noise's name gives: `"rainsp08"` is `"rain"` at 0.8."""
-    recording, mark, digits = name.rpartition("sp")
-    if not mark or not recording or not digits.isdigit() or len(digits) < 2:
-        return name, 1.0
-    return recording, int(digits) / 10 ** (len(digits) - 1)
-
-
-def name_of_speed(recording: str, speed: float) -> str:
-    """LibriMix's name of a recording played at some speed: `"rainsp08"`."""
-    return recording if speed == 1 else f"{recording}sp{str(speed).replace('.', '')}"
-
-
-def _read_csv(path: Path, num_speakers: int) -> pd.DataFrame:
-    numbers = range(1, num_speakers + 1)
-    paths = [*(f"source_{k}_path" for k in numbers), "noise_path"]
-    gains = [*(f"source_{k}_gain" for k in numbers), "noise_gain"]
-    types = dict.fromkeys(["mixture_ID", *paths], str) | dict.fromkeys(gains, float)
-    ours = dict.fromkeys(["noise_start", "noise_speed"], float)
-    try:
-        table = pd.read_csv(
-            path, dtype=types | ours, keep_default_na=False, float_precision="round_trip"
-        )
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read; check mixtures.librimix.metadata") from error
-    except ValueError as error:
-        raise PipelineError(
-            f"{path}: is not LibriMix's CSV ({in_short(error)}); fetch it again"
-        ) from error
-    held = sum(c.startswith("source_") and c.endswith("_path") for c in table)
-    if held != num_speakers:
-        raise PipelineError(
-            f"{path}: its mixtures have {held} speakers, mixtures.num_speakers is {num_speakers};"
-            " change it or mixtures.librimix.metadata"
-        )
-    missing = [column for column in types if column not in table]
-    if missing:
-        raise PipelineError(f"{path}: has no column {missing[0]}; give LibriMix's own metadata")
-    if table.empty:
-        raise PipelineError(f"{path}: holds no mixtures; fetch it again")
-    unfit = next((name for name in table["mixture_ID"] if not _names_a_file(name)), None)
-    if unfit is not None:
-        raise PipelineError(f"{path}: mixture_ID {unfit!r} cannot name a file; change it")
-    named = [speed_named(Path(noise).stem)[1] for noise in table["noise_path"]]
-    starts, speeds = table.get("noise_start", 0), table.get("noise_speed", named)
-    return table.assign(noise_start=starts, noise_speed=speeds)
-
-
-def _names_a_file(name: str) -> bool:
-    """Whether a mixture's files can have this name, in a folder of ours and nowhere else."""
-    return (
-        len(name.encode()) <= LONGEST_NAME
-        and re.fullmatch(r"[^\W_][^/|\x00-\x1f]*", name) is not None
-    )
 
 
 def _check_present(
@@ -209,15 +159,27 @@ def _find_noise(path: str, recordings: Recordings) -> tuple[tuple[str, str], flo
     return ((split, recording), speed) if (split, recording) in recordings else None
 
 
-def _lengths(
-    plan: dict[str, Any], num_speakers: int, sample_rate: int, mode: Mode
-) -> dict[str, Any]:
-    """Length of each mixture, and of its longest source's file, from the headers of all files."""
-    columns = [plan[f"source_{k}_path"] for k in range(1, num_speakers + 1)]
-    paths = list(dict.fromkeys(chain(*columns, plan["noise_source_path"])))
+def _lengths_of_files(paths: Iterable[str]) -> dict[str, int]:
+    """Samples of each file, from their headers."""
+    each = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(READERS) as pool:
-        held = dict(zip(paths, pool.map(_samples, paths), strict=True))
-    samples = np.array([[held[path] for path in column] for column in columns])
+        return dict(zip(each, pool.map(_samples, each), strict=True))
+
+
+def _check_starts(csvs: list[Path], plan: dict[str, Any], held: dict[str, int]) -> None:
+    """Refuse a noise that begins after its end, up to which it would be repeated."""
+    for name, path, start in zip(
+        plan["mixture_id"], plan["noise_source_path"], plan["noise_start"], strict=True
+    ):
+        if not 0 <= start < held[path]:
+            raise PipelineError(
+                f"{', '.join(map(str, csvs))}: mixture {name}: noise_start is after the end of"
+                f" {path}; correct it or fetch it again"
+            )
+
+
+def _lengths(samples: NDArray[np.int64], sample_rate: int, mode: Mode) -> dict[str, Any]:
+    """Length of each mixture, and of its longest source's file, of `[sources, mixtures]`."""
     decisive = samples.min(axis=0) if mode == "min" else samples.max(axis=0)
     return {"length": -(-decisive * sample_rate // RATE), "longest": samples.max(axis=0)}
 

@@ -10,8 +10,8 @@ from pipeline.config import Split
 from pipeline.corpora.names import below_split
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.files import SEVERAL, read_manifest, replacing
-from pipeline.mixtures.librimix import RATE, name_of_speed
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.librimix import RATE
+from pipeline.mixtures.names import name_of_speed, source_names
 
 KINDS = ("mix_both", "mix_clean", "mix_single")
 

@@ -1,11 +1,13 @@
 """The signals of a mixture and their names, as LibriMix has them."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Signal = NDArray[np.floating]
+SLOWEST = 0.1  # speed of a noise
 
 
 def source_names(columns: Iterable[str]) -> list[str]:
@@ -26,3 +28,20 @@ def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, 
         mixtures["mix_single"] = sources[0] + noise
     rounded = {name: samples.astype(np.float32, copy=False) for name, samples in mixtures.items()}
     return rounded | {f"s{k}": source for k, source in enumerate(sources, 1)} | {"noise": noise}
+
+
+def speed_named(name: str) -> tuple[str, float]:
+    """Recording and speed that a noise's name gives: `"rainsp08"` is `"rain"` at 0.8.
+
+    A speed below 0.1 is none: it would make minutes of a second.
+    """
+    recording, mark, digits = name.rpartition("sp")
+    if not mark or not recording or not re.fullmatch(r"[0-9]{2,}", digits):
+        return name, 1.0
+    speed = int(digits) / 10 ** (len(digits) - 1)
+    return (recording, speed) if speed >= SLOWEST else (name, 1.0)
+
+
+def name_of_speed(recording: str, speed: float) -> str:
+    """LibriMix's name of a recording played at some speed: `"rainsp08"`."""
+    return recording if speed == 1 else f"{recording}sp{str(speed).replace('.', '')}"

@@ -10,11 +10,14 @@ import pandas as pd
 
 from pipeline.config import Mixtures, Split
 from pipeline.corpora.names import composed
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest
+from pipeline.mixtures.numbers import checked_numbers
 
 SPEECH_COLUMNS = ["utterance", "speaker", "sex", "path", "samples", "lufs", "rms", "peak", "digest"]
-NOISE_COLUMNS = ["noise", "path", "samples", "lufs", "peak", "digest"]
+NOISE_COLUMNS = ["noise", "path", "samples", "lufs", "rms", "peak", "digest"]
+NUMBERS = ["samples", "lufs", "rms", "peak"]
+QUIETEST = -70.0  # dBFS: a noise below is hardly more than the steps of 16 bit
 
 Columns = dict[str, list[Any]]
 
@@ -47,9 +50,10 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
     """Read what a split may draw from; what is left out is counted.
 
     Raises:
-        PipelineError: too few speakers, or no noise left.
+        PipelineError: too few speakers, no noise left, one that the noise rule cannot use, or a
+            cell that is no finite number.
     """
-    speech = _long_enough(read_manifest(utterances).query("split == @split"), settings, rate, split)
+    speech = _long_enough(_read(utterances, split), settings, rate, split)
     speech = speech.sort_values("speaker", kind="stable")
     sizes = speech.groupby("speaker").size()
     if len(sizes) < settings.num_speakers:
@@ -57,9 +61,16 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
             f"mixtures: split {split} has {len(sizes)} speakers with long enough utterances,"
             f" num_speakers is {settings.num_speakers}; lower mixtures.min_seconds or num_speakers"
         )
-    noise = _wanted(read_manifest(noises).query("split == @split"), settings, split)
+    noise = _wanted(_read(noises, split), settings, split)
+    _check_usable(noise, settings)
     bounds = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     return Pool(_columns(speech, SPEECH_COLUMNS), bounds, _columns(noise, NOISE_COLUMNS), rate)
+
+
+def _read(manifest: Path, split: Split) -> pd.DataFrame:
+    """Rows of a split, their numbers checked."""
+    table = read_manifest(manifest).query("split == @split")
+    return checked_numbers(manifest, table, NUMBERS, "run again with --forcerun convert")
 
 
 def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Split) -> pd.DataFrame:
@@ -89,6 +100,28 @@ def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFra
     if excluded.any():
         logging.info("%s: %d of %d noises are excluded", split, excluded.sum(), len(noise))
     return noise[~excluded]
+
+
+def _check_usable(noise: pd.DataFrame, settings: Mixtures) -> None:
+    """Refuse noises that cannot be brought to the level asked for, by the names the user knows."""
+    by_loudness = settings.noise_rule == "librimix"
+    judged = noise[noise["lufs"].isna()] if by_loudness else noise
+    files = judged.get("original_path", judged["path"])  # manifests of older versions lack it
+    quiet = judged["rms"] < QUIETEST
+    if quiet.any():
+        levels = [
+            f"{n} ({rms:.1f})" for n, rms in zip(files[quiet], judged["rms"][quiet], strict=True)
+        ]
+        raise PipelineError(
+            f"mixtures: {len(levels)} noises are too quiet, below {QUIETEST:g} dBFS:"
+            f" {first_few(levels)}; remove them, or exclude them by mixtures.exclude_noises"
+        )
+    if by_loudness and len(judged):
+        raise PipelineError(
+            f"mixtures.noise_rule: {len(judged)} noises are too short or quiet for a loudness:"
+            f" {first_few(files.tolist())}; choose wham, remove them, or exclude them by"
+            " mixtures.exclude_noises"
+        )
 
 
 def _columns(table: pd.DataFrame, names: list[str]) -> Columns:

@@ -12,12 +12,16 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.config import Mixtures
 from pipeline.files import read_manifest, split_paths, write_manifest
+from pipeline.levels import power, without_offset
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
 from pipeline.mixtures.names import mix, source_names
+from pipeline.mixtures.numbers import checked_numbers, planned_columns
+from pipeline.mixtures.stretch import read_stretch
 
 FADE_SECONDS = 0.05  # cross-fade where a short noise is repeated
-NOISE_GAIN_LIMIT = 100.0  # 40 dB: a stretch of digital silence is not blown up to hit an SNR
+SILENCE = 1e-12  # power, in place of none
+TOLERANCE = 0.1  # dB between an SNR asked and reached
 
 
 def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) -> None:
@@ -25,10 +29,14 @@ def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) ->
 
     The index is the plan with the rendered paths, the noise's gain, the mixture's scale and its
     facts added: gains times scale give the written signals again.
+
+    Raises:
+        PipelineError: a cell of the plan is no finite number; a file is missing or damaged.
     """
     table = read_manifest(plan)
+    table = checked_numbers(plan, table, planned_columns(table), "delete it and run again")
     names = source_names(table)
-    rows = []
+    rows, moved = [], 0
     for row in tqdm(table.to_dict("records"), f"mixing {out.name}", disable=None):
         signals, facts = _render(row, len(names), sample_rate, settings)
         paths = {f"{name}_path": out / name / f"{row['mixture_id']}.wav" for name in signals}
@@ -37,10 +45,33 @@ def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) ->
             for name, samples in signals.items()
         ]
         digest = {"digest": audio.digest_of("".join(written).encode())}
+        moved += facts.get("noise_start", row["noise_start"]) != row["noise_start"]
         rows.append(row | facts | mixture_facts(signals, sample_rate) | paths | digest)
-    capped = sum(row["scale"] < 1 for row in rows)
-    logging.info("%s: %d mixtures, %d scaled down to the peak cap", out.name, len(rows), capped)
-    write_manifest(out / "index.csv", pd.DataFrame(rows))
+    index = pd.DataFrame(rows)
+    _log(out.name, index, moved)
+    write_manifest(out / "index.csv", index)
+
+
+def _log(name: str, index: pd.DataFrame, moved: int) -> None:
+    capped = (index["scale"] < 1).sum()
+    logging.info("%s: %d mixtures, %d scaled down to the peak cap", name, len(index), capped)
+    if moved:
+        logging.info(
+            "%s: in %d of %d mixtures the stretch of the noise that was drawn is nearly silent;"
+            " another one is used",
+            name,
+            moved,
+            len(index),
+        )
+    asked = index.get("noise_snr_asked", index["noise_snr"])
+    if missed := (abs(asked - index["noise_snr"]) > TOLERANCE).sum():
+        logging.warning(
+            "%s: in %d of %d mixtures the noise is not at the SNR asked for;"
+            " compare noise_snr with noise_snr_asked",
+            name,
+            missed,
+            len(index),
+        )
 
 
 def _render(
@@ -68,12 +99,13 @@ def render(
         single: whether the first speaker alone in the noise is wanted too.
 
     Returns:
-        signals by LibriMix's names, each `[time]`, and the facts `noise_gain`, `noise_snr`
-        (dB, loudest source to noise, as power ratio over the mixture) and `scale`.
+        signals by LibriMix's names, each `[time]`, and the facts `noise_start`, the first sample
+        of the stretch used, `noise_gain`, `noise_snr` (dB, loudest source to noise, as power ratio
+        over the mixture), `noise_snr_asked` where the row asks for an SNR, and `scale`.
     """
-    sources, noise, gain = _parts(row, num_speakers, sample_rate)
+    sources, noise, facts = _parts(row, num_speakers, sample_rate)
     signals, scale = _capped(mix([*sources], noise, single), peak)
-    return signals, {"noise_gain": gain, "noise_snr": snr(sources, noise), "scale": scale}
+    return signals, facts | {"noise_snr": snr(sources, noise), "scale": scale}
 
 
 def render_signals(
@@ -85,14 +117,17 @@ def render_signals(
 
 
 def snr(sources: np.ndarray, noise: np.ndarray) -> float:
-    """Power of the loudest of `[sources, time]` over that of the noise `[time]`, in dB."""
-    powers = np.square(sources, dtype=np.float64).mean(axis=-1).max(), _power(noise)
-    return float(10 * np.log10(max(powers[0], 1e-12) / max(powers[1], 1e-12)))
+    """Power of the loudest of `[sources, time]` over that of the noise `[time]`, in dB.
+
+    Constant offsets do not count.
+    """
+    loudest, level = float(power(sources).max()), float(power(noise))
+    return float(10 * np.log10(max(loudest, SILENCE) / max(level, SILENCE)))
 
 
 def snr_gain(sources: np.ndarray, noise: np.ndarray, wanted: float) -> float:
     """Factor for the noise that puts it `wanted` dB below the loudest source (WHAM!'s rule)."""
-    return float(min(10 ** ((snr(sources, noise) - wanted) / 20), NOISE_GAIN_LIMIT))
+    return float(10 ** ((snr(sources, noise) - wanted) / 20))
 
 
 def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> audio.Samples:
@@ -110,13 +145,17 @@ def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> au
 
 def _parts(
     row: dict[str, Any], num_speakers: int, sample_rate: int
-) -> tuple[audio.Samples, audio.Samples, float]:
-    """Sources `[sources, time]`, the noise `[time]`, all at their levels, and the noise's gain."""
+) -> tuple[audio.Samples, audio.Samples, dict[str, float]]:
+    """Sources `[sources, time]`, the noise `[time]`, all at their levels, and the noise's facts."""
     length = int(row["length"])
     sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
-    noise = _noise(row, length, sample_rate)
-    gain = row["noise_gain"] if "noise_gain" in row else snr_gain(sources, noise, row["noise_snr"])
-    return sources, noise * np.float32(gain), gain
+    noise, start = _noise(row, length, sample_rate)
+    if "noise_gain" in row:
+        facts = {"noise_gain": row["noise_gain"]}
+    else:
+        gain = snr_gain(sources, noise, row["noise_snr"])
+        facts = {"noise_gain": gain, "noise_snr_asked": row["noise_snr"]}
+    return sources, noise * np.float32(facts["noise_gain"]), {"noise_start": start} | facts
 
 
 def _capped(
@@ -149,21 +188,20 @@ def _joined(paths: list[str], silence: int, sample_rate: int) -> audio.Samples:
     return np.concatenate(parts[1:])
 
 
-def _noise(row: dict[str, Any], length: int, sample_rate: int) -> audio.Samples:
-    path, start, speed = row["noise_source_path"], int(row["noise_start"]), row["noise_speed"]
+def _noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Samples, int]:
+    """The noise of a mixture as loud as recorded, `[time]`, and where in the file it begins."""
+    speed = row["noise_speed"]
     samples = math.ceil(length * speed)
-    piece = audio.read_at(path, sample_rate, start, samples, exact=False)
+    piece, start = read_stretch(row, sample_rate, samples)
     if len(piece) == samples:
-        return _fit(audio.change_speed(piece, speed), length)
-    whole = audio.change_speed(audio.read_at(path, sample_rate), speed)
-    return repeat_noise(whole, round(start / speed), length, int(FADE_SECONDS * sample_rate))
+        return _fit(audio.change_speed(without_offset(piece), speed), length), start
+    recorded = without_offset(audio.read_at(row["noise_source_path"], sample_rate))
+    whole = audio.change_speed(recorded, speed)
+    fade = int(FADE_SECONDS * sample_rate)
+    return repeat_noise(whole, round(start / speed), length, fade), start
 
 
 def _fit(noise: audio.Samples, length: int) -> audio.Samples:
     """Rounding of the resampler may leave a sample too few."""
     missing = length - len(noise)
     return np.pad(noise, (0, missing), mode="edge") if missing > 0 else noise[:length]
-
-
-def _power(samples: np.ndarray) -> float:
-    return float(np.square(samples, dtype=np.float64).mean())

@@ -20,7 +20,7 @@ from pipeline.provenance import sha256
 
 PACKAGE = Path(__file__).parents[1]
 # What turns the facts of a training into weights: another version may give others.
-CODE = ("audio.py", "containers.py", "devices.py")
+CODE = ("audio.py", "containers.py", "devices.py", "levels.py")
 CODE_FOLDERS = ("mixtures", "models", "training")
 LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
 

@@ -40,8 +40,10 @@ def refused(scan):
 def test_files_are_mono_16_bit_wavs_with_their_facts(scan, rate):
     before, table = read_manifest(scan), converted(scan, rate=rate)
     facts = ["samples", "lufs", "rms", "peak", "digest"]
-    assert list(table.columns) == [*before.columns, *facts]
-    assert table.drop(columns=["path", *facts]).equals(before.drop(columns="path"))
+    assert list(table.columns) == [*before.columns, "original_path", *facts]
+    assert list(table["original_path"]) == list(before["path"])
+    added = ["path", "original_path", *facts]
+    assert table.drop(columns=added).equals(before.drop(columns="path"))
     for source, row in zip(before["path"], table.to_dict("records"), strict=True):
         header = sf.info(row["path"])
         assert (header.format, header.subtype) == ("WAV", "PCM_16")
@@ -179,6 +181,78 @@ def test_noises_of_one_name_in_two_folders_are_two_files(corpus):
     table = converted(corpus.root / "noise.csv").set_index("noise")
     assert Path(table["path"]["street_rain"]).name == "street_rain.wav"
     assert list(table["samples"][:2]) == [16000, 12000]
+
+
+def recorded(corpus, offset, name="a", loud=0.02):
+    """A recording of noise with a constant offset, in 24 bit."""
+    hiss = loud * np.random.default_rng(7).standard_normal(32000)
+    path = corpus.noise / f"tr/{name}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, hiss + offset, 16000, subtype="PCM_24")
+    return path
+
+
+@pytest.mark.parametrize("offset", [0.01, 0.05, -0.25])
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_constant_offset_is_removed(corpus, tmp_path, offset, rate):
+    plain, shifted = recorded(corpus, 0), recorded(corpus, offset, "b")
+    wanted = convert(plain, tmp_path / "plain.wav", rate)
+    facts = convert(shifted, tmp_path / "shifted.wav", rate)
+    assert (wanted.pop("offset"), facts.pop("offset")) == (False, True)
+    assert facts == pytest.approx(wanted, abs=1e-2)
+    one, other = (audio.read_at(tmp_path / f"{n}.wav", rate) for n in ("plain", "shifted"))
+    noise_mean = 0.02 / np.sqrt(32000) * 5  # of the noise itself goes with the offset
+    assert np.abs(one - other).max() < 1.5 / 32768 + noise_mean
+    assert abs(other.mean()) < 1 / 32768
+
+
+def test_offsets_are_counted_and_told(corpus, caplog):
+    for split in corpus.subsets:
+        corpus.hiss(split, "plain")
+    recorded(corpus, 0.05, "b"), recorded(corpus, -0.01, "c"), recorded(corpus, 0.003, "d")
+    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    with caplog.at_level(logging.WARNING):
+        converted(corpus.root / "noise.csv")
+    assert caplog.messages == ["2 files have a constant offset; it is removed"]
+
+
+def test_a_small_offset_of_a_quiet_recording_is_removed_too(corpus, tmp_path):
+    """A speaker at -54 dBFS is raised by 25 dB or more, and the offset with it."""
+    facts = convert(recorded(corpus, 0.004, loud=0.002), tmp_path / "a.wav", 16000)
+    assert abs(audio.read_at(tmp_path / "a.wav", 16000).mean()) < 1 / 32768
+    assert facts["offset"] and facts["rms"] == pytest.approx(20 * np.log10(0.002), abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize("offset", [0.5, 0.05, -0.01, 0.001])
+def test_a_dead_microphone_with_an_offset_is_silent(tmp_path, offset, rate):
+    samples = np.full(16000, offset, np.float32)
+    samples[::100] += 5e-5
+    audio.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(PipelineError, match=r"a\.wav: is silent \(below -80 dBFS\); remove it"):
+        convert(tmp_path / "a.wav", tmp_path / "b.wav", rate)
+    assert not (tmp_path / "b.wav").exists()
+
+
+def test_samples_that_overflow_in_resampling_are_refused(tmp_path):
+    square = np.where(np.arange(16000) % 64 < 32, 3.3e38, -3.3e38).astype(np.float32)
+    audio.write(tmp_path / "a.wav", square, 16000, "FLOAT")
+    with pytest.raises(PipelineError, match=r"a\.wav: holds samples beyond any level; mend or"):
+        convert(tmp_path / "a.wav", tmp_path / "b.wav", 8000)
+
+
+def test_what_has_no_offset_stays_the_same_to_the_bit(corpus, voice, tmp_path):
+    voices = [voice(seed, 1.0) for seed in range(3)]
+    voices.append(voices[0] + np.float32(0.003))  # -50 dBFS, 0.1 % of the power
+    for samples in voices:
+        audio.write(tmp_path / "a.flac", samples, 16000, format="FLAC")
+        facts = convert(tmp_path / "a.flac", tmp_path / "a.wav", 8000)
+        plain = audio.resample(*audio.read(tmp_path / "a.flac"), 8000)
+        audio.write(tmp_path / "plain.wav", plain, 8000)
+        assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "plain.wav").read_bytes()
+        power = np.square(plain, dtype=np.float64).mean()
+        assert facts["rms"] == float(10 * np.log10(power))
+        assert facts["lufs"] == loudness(plain, 8000) and facts["peak"] == abs(plain).max()
 
 
 def test_loudness_is_that_of_the_standard():

@@ -13,14 +13,9 @@ from pipeline import audio
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
-from pipeline.mixtures.librimix import (
-    name_of_speed,
-    read_metadata,
-    render_librimix,
-    repeat_noise,
-    speed_named,
-)
+from pipeline.mixtures.librimix import read_metadata, render_librimix, repeat_noise
 from pipeline.mixtures.metadata import write_metadata
+from pipeline.mixtures.names import name_of_speed, speed_named
 from pipeline.mixtures.render import render_shard
 
 UTTERANCES = ["1001-7-0000", "1002-7-0001", "1003-7-0000"]  # of 1.65, 1.9 and 1.75 s
@@ -222,7 +217,7 @@ def test_speeds_stand_in_names():
     for name, speed in (("rain", 0.8), ("a_-0.5_b_0.5", 1.2), ("sp", 1.05), ("rain", 1.0)):
         assert speed_named(name_of_speed(name, speed)) == (name, speed)
     assert name_of_speed("a_-0.5", 0.8) == "a_-0.5sp08"
-    for name in ("rain", "spray", "sp08", "rainsp8", "rainsp"):
+    for name in ("rain", "spray", "sp08", "rainsp8", "rainsp", "rainsp00", "rainsp001"):
         assert speed_named(name) == (name, 1.0)
 
 
@@ -281,7 +276,9 @@ def test_noises_in_folders_are_found_and_written(bench, settings, tmp_path):
         ({"mixture_ID": "x" * 201}, r"cannot name a file; change it"),
         ({"mixture_ID": "same"}, r"mixture same stands twice"),
         ({"source_4_path": "a"}, r"have 4 speakers, mixtures\.num_speakers is 3; change"),
-        ({"noise_gain": "loud"}, r"is not LibriMix's CSV \(.*loud.*\); fetch it again"),
+        ({"noise_gain": "loud"}, r": row 2, noise_gain: 'loud' is not a finite number; correct"),
+        ({"noise_start": 10**9}, r"mixture of-long: noise_start is after the end of .*long\.wav;"),
+        ({"noise_start": 1e300}, r"mixture of-long: noise_start is after the end of .*long\.wav;"),
     ],
 )
 def test_wrong_metadata_is_refused(bench, columns, cause):
@@ -289,6 +286,61 @@ def test_wrong_metadata_is_refused(bench, columns, cause):
     with pytest.raises(PipelineError, match=cause) as error:
         read_metadata([csv], *bench.manifests, 3, 8000, "min")
     assert str(error.value).startswith(str(csv)) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "column, value, fault",
+    [
+        ("source_2_gain", "inf", "is not a finite number"),
+        ("source_3_gain", "NaN", "is not a finite number"),
+        ("noise_gain", "", "is not a finite number"),
+        ("noise_gain", "0,5", "is not a finite number"),
+        ("noise_start", "-inf", "is not a finite number"),
+        ("noise_start", "-1", "is below 0"),
+        ("noise_speed", "0", "is not above 0"),
+        ("noise_speed", "-1.2", "is not above 0"),
+        ("noise_speed", "fast", "is not a finite number"),
+    ],
+)
+def test_wrong_numbers_are_named_by_row_and_column(bench, column, value, fault):
+    csv = bench.write(noise_start=0, noise_speed=1.0)
+    cells = pd.read_csv(csv, dtype=str)
+    cells.loc[4, column] = value
+    cells.to_csv(csv, index=False)
+    with pytest.raises(PipelineError) as error:
+        read_metadata([csv], *bench.manifests, 3, 8000, "min")
+    line = f"{csv}: row 6, {column}: '{value}' {fault}; correct it or fetch it again"
+    assert str(error.value) == line
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_metadata_as_a_spreadsheet_writes_it_gives_the_same_plan(bench, decimal):
+    """With semicolons, a mark of the byte order, `\\` in paths and, in some countries, commas."""
+    csv = bench.write(noise_start=12.0, noise_speed=1.0)
+    plan = read_metadata([csv], *bench.manifests, 3, 8000, "min")
+    table = pd.read_csv(csv)
+    for column in (c for c in table if c.endswith("_path")):
+        table[column] = table[column].str.replace("/", "\\")
+    table.to_csv(csv, index=False, sep=";", decimal=decimal, encoding="utf-8-sig")
+    assert csv.read_text(encoding="utf-8-sig").count(";") == 10 * (len(NOISES) + 1)
+    again = read_metadata([csv], *bench.manifests, 3, 8000, "min")
+    pd.testing.assert_frame_equal(again, plan, check_exact=True)
+
+
+def test_a_backslash_in_a_name_stays_one(corpus, tmp_path):
+    bench = Bench(corpus, tmp_path)
+    path = corpus.hiss("train", "a\\b", 3.0)
+    bench.scan()
+    [row] = bench.plan(8000, "min", "a\\b")
+    assert row["noise_source_path"] == str(path)
+
+
+def test_a_short_row_is_named(bench):
+    csv = bench.write()
+    text = csv.read_text().rstrip()
+    csv.write_text(text[: text.rindex(",")])
+    with pytest.raises(PipelineError, match=r": row 8, noise_gain: '' is not a finite number"):
+        read_metadata([csv], *bench.manifests, 3, 8000, "min")
 
 
 def test_many_missing_files_are_counted(bench):

@@ -157,7 +157,8 @@ def test_the_noise_begins_within_it(draws, converted):
 def test_every_start_of_the_noise_can_be_drawn(settings, longer, starts):
     voice = {"utterance": "a", "speaker": "b", "sex": "F", "path": "c", "samples": 8000}
     voice |= {"lufs": -20.0, "rms": -20.0, "peak": 0.5}
-    noise = {"noise": "d", "path": "e", "samples": 8000 + longer, "lufs": -20.0, "peak": 0.5}
+    noise = {"noise": "d", "path": "e", "samples": 8000 + longer, "lufs": -20.0, "rms": -20.0}
+    noise |= {"peak": 0.5}
     columns = [{name: [value] for name, value in facts.items()} for facts in (voice, noise)]
     pool = Pool(columns[0], [0, 1], columns[1], RATE)
     rngs = (np.random.default_rng(i) for i in range(200))
@@ -180,12 +181,75 @@ def test_librimix_keeps_the_noise_below_the_peak(draws, converted):
     assert drawn.to_numpy() == pytest.approx(0.9)
 
 
-def test_librimix_names_a_noise_without_loudness(converted, settings, tmp_path):
-    noise = read_manifest(converted.noise).assign(lufs=np.nan)
+def test_librimix_names_the_users_noises_without_a_loudness(converted, settings, tmp_path):
+    noise = read_manifest(converted.noise)
+    noise.loc[noise["noise"] == "short", "lufs"] = np.nan
     write_manifest(tmp_path / "noise.csv", noise)
-    inputs = converted.speech, tmp_path / "noise.csv", [tmp_path / "plan.csv"]
-    with pytest.raises(PipelineError, match=r"(long|short)\.wav: too short or quiet"):
-        draw_plan(*inputs, "dev", settings(noise_rule="librimix"), 0, RATE)
+
+    def draw(**values):
+        inputs = converted.speech, tmp_path / "noise.csv", [tmp_path / "plan.csv"]
+        draw_plan(*inputs, "dev", settings(**values), 0, RATE)
+
+    with pytest.raises(PipelineError) as error:
+        draw(noise_rule="librimix")
+    given = converted.noise.parent / "raw/wham_noise/cv/short.wav"
+    assert given.exists()
+    assert str(error.value) == (
+        f"mixtures.noise_rule: 1 noises are too short or quiet for a loudness: {given};"
+        " choose wham, remove them, or exclude them by mixtures.exclude_noises"
+    )
+    draw(noise_rule="wham")  # the cures that are printed
+    draw(noise_rule="librimix", exclude_noises=["short"])
+
+
+def test_manifests_of_older_versions_do_without_the_users_name(converted, settings, tmp_path):
+    noise = read_manifest(converted.noise).drop(columns="original_path").assign(rms=-75.0)
+    write_manifest(tmp_path / "noise.csv", noise)
+    with pytest.raises(
+        PipelineError, match=r"2 noises are too quiet.*/dev/long\.wav \(-75\.0\); /"
+    ):
+        load_pool(converted.speech, tmp_path / "noise.csv", "dev", settings(), RATE)
+
+
+def test_librimix_refuses_a_quiet_noise_only_where_it_has_no_loudness(
+    converted, settings, tmp_path
+):
+    noise = read_manifest(converted.noise).assign(rms=-71.0)
+    write_manifest(tmp_path / "noise.csv", noise)
+    pool = converted.speech, tmp_path / "noise.csv", "dev", settings(noise_rule="librimix"), RATE
+    assert len(load_pool(*pool).noises["path"]) == 2
+    write_manifest(tmp_path / "noise.csv", noise.assign(lufs=np.nan))
+    with pytest.raises(PipelineError, match=r"2 noises are too quiet, below -70 dBFS"):
+        load_pool(*pool)
+
+
+@pytest.mark.parametrize(
+    "corpus, column, value, fault",
+    [
+        ("speech", "rms", "inf", "'inf' is not a finite number"),
+        ("speech", "samples", "many", "'many' is not a finite number"),
+        ("speech", "samples", "0", "'0' is not above 0"),
+        ("speech", "lufs", "-inf", "'-inf' is not a finite number"),
+        ("noise", "lufs", "loud", "'loud' is not a finite number"),
+        ("noise", "rms", "", "'nan' is not a finite number"),
+        ("noise", "peak", "0", "'0' is not above 0"),
+    ],
+)
+def test_wrong_numbers_of_a_manifest_are_named(
+    converted, settings, tmp_path, corpus, column, value, fault
+):
+    paths = {"speech": converted.speech, "noise": converted.noise}
+    cells = pd.read_csv(paths[corpus], dtype=str, keep_default_na=False)
+    row = int(np.flatnonzero(cells["split"] == "test")[1])
+    cells.loc[row, column] = value
+    paths[corpus] = tmp_path / f"{corpus}.csv"
+    cells.to_csv(paths[corpus], index=False)
+    load_pool(*paths.values(), "dev", settings(), RATE)  # other splits do not look at it
+    with pytest.raises(PipelineError) as error:
+        load_pool(*paths.values(), "test", settings(), RATE)
+    shown = str(error.value).replace(".0'", "'")  # of a column with decimals
+    where = f"{paths[corpus]}: row {row + 2}, {column}"
+    assert shown == f"{where}: {fault}; run again with --forcerun convert"
 
 
 def test_short_utterances_are_left_out_and_counted(plan, converted, caplog):

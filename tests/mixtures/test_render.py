@@ -1,20 +1,15 @@
+import logging
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import audio
 from pipeline.errors import PipelineError
 from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.plan import draw_plan
-from pipeline.mixtures.render import (
-    NOISE_GAIN_LIMIT,
-    render,
-    render_shard,
-    repeat_noise,
-    snr,
-    snr_gain,
-)
+from pipeline.mixtures.render import render, render_shard, repeat_noise, snr, snr_gain
 
 RATE = 8000
 STEP = 1 / 32768  # of 16 bit
@@ -85,11 +80,14 @@ def test_wham_gives_the_snr_of_the_plan(make, tmp_path):
     table, plan = make(noise_rule="wham"), read_manifest(tmp_path / "plan.csv")
     assert table["noise_snr"].to_numpy() == pytest.approx(plan["noise_snr"].to_numpy(), abs=1e-3)
     assert table["noise_snr"].between(-6, 3).all() and table["noise_snr"].std() > 1
+    assert list(table["noise_snr_asked"]) == list(plan["noise_snr"])
+    assert list(table["noise_start"]) == list(plan["noise_start"])
 
 
 def test_librimix_gives_the_gain_of_the_plan(make, tmp_path):
     table, plan = make(noise_rule="librimix"), read_manifest(tmp_path / "plan.csv")
     assert list(table["noise_gain"]) == list(plan["noise_gain"])
+    assert "noise_snr_asked" not in table
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -163,8 +161,8 @@ def test_a_moved_set_is_found(make, tmp_path):
 
 
 def test_snr_is_that_of_the_loudest_source():
-    loud, quiet = np.full(100, 0.2), np.full(100, -0.02)
-    noise = np.full(100, 0.02)
+    wave = np.tile([1.0, -1.0], 50)
+    loud, quiet, noise = 0.2 * wave, -0.02 * wave, 0.02 * wave
     assert snr(np.stack([quiet, loud]), noise) == pytest.approx(20)
     assert snr_gain(np.stack([quiet, loud]), noise, 14) == pytest.approx(10 ** (6 / 20))
 
@@ -192,13 +190,73 @@ def test_sources_that_cancel_each_other_are_capped_too(tmp_path, voice):
     assert abs(heard["s1"]).max() == pytest.approx(0.9) and facts["scale"] < 1
 
 
-def test_a_silent_stretch_of_noise_is_not_blown_up(tmp_path, voice):
+@pytest.mark.parametrize("offset", [0.001, 0.01, 0.05])
+def test_the_snr_is_that_of_the_sound_without_offsets(tmp_path, voice, offset):
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    hiss = 0.002 * np.random.default_rng(0).standard_normal(9000)
+    audio.write(tmp_path / "noise.wav", (hiss + offset).astype(np.float32), RATE, "FLOAT")
+    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 1e9)
+    assert heard["noise"].std() == pytest.approx(heard["s1"].std(), rel=0.002)
+    assert facts["noise_snr"] == pytest.approx(0, abs=1e-5)
+
+
+def test_snrs_without_an_offset_are_the_same_to_the_bit(voice):
+    sources, noise = np.stack([voice(0, 1), voice(1, 1)]), voice(2, 1)
+    powers = np.square(sources, dtype=np.float64).mean(axis=-1).max(), power(noise)
+    assert snr(sources, noise) == 10 * np.log10(powers[0] / powers[1])
+
+
+def test_a_very_quiet_noise_reaches_its_snr(tmp_path, voice):
+    """-69 dBFS: a gain of more than 50 dB."""
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    hiss = 10 ** (-69 / 20) * np.random.default_rng(0).standard_normal(9000)
+    audio.write(tmp_path / "noise.wav", hiss.astype(np.float32), RATE)
+    heard, facts = render(planned(tmp_path, {"noise_snr": -6.0}, 1.0), 1, RATE, 0.9)
+    reached = 10 * np.log10(power(heard["s1"]) / power(heard["noise"]))
+    assert reached == pytest.approx(-6, abs=0.001) and facts["noise_gain"] > 100
+
+
+def test_a_noise_of_zeros_is_told(tmp_path, voice, settings, caplog):
+    """No plan holds one; of an older version one may."""
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.zeros(9000, np.float32), RATE)
-    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 0.9)
-    assert facts["noise_gain"] == NOISE_GAIN_LIMIT
-    assert np.isfinite(facts["noise_snr"]) and not heard["noise"].any()
-    assert np.array_equal(heard["mix_both"], heard["mix_clean"])
+    row = planned(tmp_path, {"noise_snr": 0.0}, 1.0)
+    write_manifest(tmp_path / "plan.csv", pd.DataFrame([{"mixture_id": "a"} | row]))
+    with caplog.at_level(logging.WARNING):
+        render_shard(tmp_path / "plan.csv", tmp_path / "set", RATE, settings())
+    assert caplog.messages == [
+        "set: in 1 of 1 mixtures the noise is not at the SNR asked for;"
+        " compare noise_snr with noise_snr_asked"
+    ]
+    [row] = read_manifest(tmp_path / "set/index.csv").to_dict("records")
+    assert row["noise_snr_asked"] == 0 and np.isfinite(row["noise_snr"]) and row["noise_snr"] > 60
+    heard = signals(row)
+    assert not heard["noise"].any() and np.array_equal(heard["mix_both"], heard["mix_clean"])
+
+
+@pytest.mark.parametrize(
+    "column, value, fault",
+    [
+        ("noise_snr", "inf", "'inf' is not a finite number"),
+        ("source_2_gain", "", "'nan' is not a finite number"),
+        ("source_1_start", "soon", "'soon' is not a finite number"),
+        ("source_3_start", "-1", "'-1' is below 0"),
+        ("noise_start", "-0.5", "'-0.5' is below 0"),
+        ("noise_speed", "0", "'0' is not above 0"),
+        ("noise_rms", "-inf", "'-inf' is not a finite number"),
+        ("length", "0", "'0' is not above 0"),
+    ],
+)
+def test_wrong_numbers_of_a_plan_are_named(make, settings, tmp_path, column, value, fault):
+    make()
+    cells = pd.read_csv(tmp_path / "plan.csv", dtype=str, keep_default_na=False)
+    cells.loc[3, column] = value
+    cells.to_csv(tmp_path / "plan.csv", index=False)
+    with pytest.raises(PipelineError) as error:
+        render_shard(tmp_path / "plan.csv", tmp_path / "other", RATE, settings())
+    shown = str(error.value).replace(".0'", "'")  # of a column with a decimal
+    assert shown == f"{tmp_path}/plan.csv: row 5, {column}: {fault}; delete it and run again"
+    assert not (tmp_path / "other").exists()
 
 
 def test_silence_in_silence_is_rendered(tmp_path):
@@ -210,13 +268,23 @@ def test_silence_in_silence_is_rendered(tmp_path):
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.0, 1.2])
-def test_a_noise_of_one_sample_is_repeated(tmp_path, voice, speed):
+def test_a_noise_of_three_samples_is_repeated(tmp_path, voice, speed):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
-    audio.write(tmp_path / "noise.wav", np.array([0.5], np.float32), RATE)
+    audio.write(tmp_path / "noise.wav", np.array([0.5, -0.5, 0.1], np.float32), RATE)
     noise = {"noise_snr": 3.0, "noise_start": 0, "noise_speed": speed}
     heard, facts = render(planned(tmp_path, noise, 1.0), 1, RATE, 0.9)
-    assert len(heard["noise"]) == 8000 and np.ptp(heard["noise"]) == 0
-    assert facts["noise_snr"] == pytest.approx(3) and heard["noise"].all()
+    assert len(heard["noise"]) == 8000 and np.isfinite(heard["noise"]).all()
+    assert facts["noise_snr"] == pytest.approx(3)
+
+
+def test_a_noise_of_one_sample_is_no_sound(tmp_path, voice):
+    """No plan holds one; of an older version one may."""
+    audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
+    audio.write(tmp_path / "noise.wav", np.array([0.5], np.float32), RATE)
+    heard, facts = render(
+        planned(tmp_path, {"noise_snr": 3.0, "noise_start": 0}, 1.0), 1, RATE, 0.9
+    )
+    assert not heard["noise"].any() and facts["scale"] == 1
 
 
 def test_joined_speech_is_padded_in_max_mode(make):

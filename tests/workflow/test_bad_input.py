@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 import yaml
@@ -96,6 +97,10 @@ def empty_noise(corpus) -> None:
         path.unlink()
 
 
+def kill_microphone(corpus) -> None:
+    sf.write(corpus.noise / "tr/dead.wav", np.full(32000, 0.05), 16000)
+
+
 DAMAGED = {
     "truncated": (truncate, "1001-7-0000.flac: "),
     "empty": (lambda c: first(c).write_bytes(b""), "1001-7-0000.flac: cannot be read as audio"),
@@ -104,6 +109,7 @@ DAMAGED = {
         "1001-7-0000.flac: cannot be read as audio",
     ),
     "silent": (rewrite(lambda s: 0 * s), "1001-7-0000.flac: is silent"),
+    "dead microphone": (kill_microphone, "dead.wav: is silent"),
     "nan": (rewrite(with_nan), "1001-7-0000.wav: holds NaN or infinite samples"),
     "no folder": (
         lambda c: (c.speech / "dev-clean").rename(c.speech / "elsewhere"),
@@ -169,6 +175,64 @@ def test_wrong_settings(attempt, case, corpus):
     code, printed = attempt(target="results/mixtures/train/mixtures.csv", **changes)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
+
+
+def faint(corpus) -> None:
+    samples, rate = sf.read(corpus.hiss("train", "faint"))
+    level = 10 ** (-78 / 20) / samples.std()
+    sf.write(corpus.noise / "tr/faint.wav", samples * level, rate, subtype="PCM_24")
+
+
+NOISES = {
+    "quiet": (faint, {}, "noises are too quiet", [{"exclude_noises": ["faint"]}]),
+    "brief": (
+        lambda c: c.hiss("train", "brief", 0.3),
+        {"noise_rule": "librimix"},
+        "too short or quiet for a loudness",
+        [{"noise_rule": "wham"}, {"exclude_noises": ["brief"]}],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOISES)
+def test_noises_that_cannot_be_used(attempt, workspace, tmp_path, case, corpus):
+    damage, settings, line, cures = NOISES[case]
+    plan = "results/mixtures/plan/train/1-of-1.csv"
+    code, printed = attempt(damage, target=plan, mixtures=settings)
+    assert code != 0
+    assert_one_documented_line(printed, line, corpus)
+    assert "run the same command again" not in printed
+    config = yaml.safe_load((tmp_path / "bad.yaml").read_text(encoding="utf-8"))
+    for cure in cures:
+        cured = merge(config, {"mixtures": cure})
+        (tmp_path / "cured.yaml").write_text(yaml.safe_dump(cured), encoding="utf-8")
+        workspace.succeed(plan, config=(SMOKE, tmp_path / "cured.yaml"))
+
+
+def spoil(table: Path, column: str, value: str) -> None:
+    """Put a value into the second row of a table."""
+    cells = pd.read_csv(table, dtype=str, keep_default_na=False)
+    cells.loc[1, column] = value
+    cells.to_csv(table, index=False)
+
+
+def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path):
+    config = (SMOKE, tmp_path / "bad.yaml")
+    target, plan = "results/mixtures/dev/mixtures.csv", workspace / "mixtures/plan/dev/1-of-1.csv"
+    code, printed = attempt(target=target)
+    assert code == 0, printed
+    spoil(plan, "noise_speed", "-1.00000")  # no shorter than it was
+    done = workspace.run(target, config=config)
+    line = "results/mixtures/plan/dev/1-of-1.csv: row 3, noise_speed: '-1.0' is not above 0; delete"
+    assert assert_one_line(done.stdout + done.stderr, line).endswith("delete it and run again")
+    plan.unlink()
+    workspace.succeed(target, config=config)
+    for table in ("noise.csv", "noise/1-of-1/index.csv"):
+        spoil(workspace / f"corpora/{table}", "peak", f"1e{10**30}")
+    done = workspace.run("results/mixtures/plan/train/1-of-1.csv", config=config)
+    line = "results/corpora/noise.csv: row 3, peak: 'inf' is not a finite number; run again with"
+    assert assert_one_line(done.stdout + done.stderr, line).endswith("with --forcerun convert")
+    workspace.succeed(target, "--forcerun", "convert", config=config)
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):

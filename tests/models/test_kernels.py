@@ -30,8 +30,7 @@ def afresh():
 def available(monkeypatch):
     """The clones that this processor has, best first."""
     monkeypatch.delenv(kernels.VARIABLE, raising=False)
-    library = kernels._library()
-    found = [name for name in kernels.CLONES if library.choose(name.encode())]
+    found = [name for name in kernels.CLONES if kernels.use_clone(name)]
     kernels._library.cache_clear()
     return found
 
@@ -94,16 +93,23 @@ def test_the_best_clone_is_used(available):
     assert kernels.clone_in_use() == available[0]
 
 
+def test_a_clone_that_is_not_here_is_not_used(available):
+    assert not kernels.use_clone("avx3")
+    assert kernels.clone_in_use() == available[0]
+
+
 def test_a_clone_that_is_not_here_is_refused_with_cures_that_work(available, monkeypatch):
     monkeypatch.setenv(kernels.VARIABLE, "avx3")
+    here = ", ".join(reversed(available))
     with pytest.raises(PipelineError) as caught:
         kernels.activate(torch.ones(1, 4), torch.ones(4), 0.25)
     assert str(caught.value) == (
-        f"CONV_TASNET_KERNELS: avx3 is asked for and this processor has {', '.join(available)};"
+        f"CONV_TASNET_KERNELS: avx3 is asked for and this processor has {here};"
         " set it to one of these, or unset it"
     )
     for cure in [*available, ""]:
         monkeypatch.setenv(kernels.VARIABLE, cure)
+        kernels._library.cache_clear()
         kernels.activate(torch.ones(1, 4), torch.ones(4), 0.25)
         assert kernels.clone_in_use() == (cure or available[0])
 

@@ -91,11 +91,13 @@ CLONE(avx512, __attribute__((target("avx512f"))))
 #endif
 
 static Kernel *activate_chosen = activate_default, *convolve_chosen = convolve_default;
+static const char *name_chosen = "default";
 
 #define CHOOSE(clone, is_here)                \
     if (!strcmp(name, #clone) && (is_here)) { \
         activate_chosen = activate_##clone;   \
         convolve_chosen = convolve_##clone;   \
+        name_chosen = #clone;                 \
         return 1;                             \
     }
 
@@ -108,6 +110,10 @@ int choose(const char *name) {
     CHOOSE(avx512, __builtin_cpu_supports("avx512f"))
 #endif
     return 0;
+}
+
+const char *chosen(void) {
+    return name_chosen;
 }
 
 /* Must be raised, with VERSION in kernels.py, whenever functions or arguments change. */

@@ -107,6 +107,7 @@ def _library() -> ctypes.CDLL | None:
     if not hasattr(library, "version") or library.version() != VERSION:
         logging.info("pipeline was compiled from other code: install it again, networks run slower")
         return None
+    library.chosen.restype = ctypes.c_char_p
     _choose_clone(library)
     pointer, whole, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
     library.activate.argtypes = [pointer, whole, whole, pointer, real, pointer]
@@ -119,23 +120,27 @@ def _library() -> ctypes.CDLL | None:
 
 
 def clone_in_use() -> str | None:
-    """The clone that is used in this process, None where torch does the work."""
+    """The name of the clone that is used in this process, None where torch does the work."""
     library = _library()
-    return None if library is None else _choose_clone(library)
+    return library.chosen().decode() if library else None
 
 
-def _choose_clone(library: ctypes.CDLL) -> str:
-    """Select the best clone, or the one that `VARIABLE` asks for, and return its name.
+def use_clone(name: str) -> bool:
+    """Use a clone from now on. False, with nothing changed, where it does not run here."""
+    library = _library()
+    return library is not None and bool(library.choose(os.fsencode(name)))
+
+
+def _choose_clone(library: ctypes.CDLL) -> None:
+    """Select the best clone, or the one that `VARIABLE` asks for.
 
     Raises:
         PipelineError: the one asked for does not exist, or not on this processor.
     """
     wanted = os.environ.get(VARIABLE)
-    for name in [wanted] if wanted else CLONES:
-        if library.choose(os.fsencode(name)):
-            return name
-    here = [name for name in CLONES if library.choose(os.fsencode(name))]
-    raise PipelineError(
-        f"{VARIABLE}: {wanted} is asked for and this processor has {', '.join(here)};"
-        " set it to one of these, or unset it"
-    )
+    here = [name for name in reversed(CLONES) if library.choose(name.encode())]  # the best one last
+    if wanted and not library.choose(os.fsencode(wanted)):
+        raise PipelineError(
+            f"{VARIABLE}: {wanted} is asked for and this processor has {', '.join(here)};"
+            " set it to one of these, or unset it"
+        )

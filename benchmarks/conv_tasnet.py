@@ -25,10 +25,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-from processors import CAPS, cap, describe_instructions
+from processors import CAPS, bf16_is_used, cap, describe_instructions
 
 from pipeline.config import Machine
-from pipeline.devices import describe, open_device, supports_bf16
+from pipeline.devices import describe, open_device
 from pipeline.models import build
 from pipeline.training.losses import separator_loss
 
@@ -204,11 +204,11 @@ def _inference(
     ours, size, seconds = network(options.size, 1), options.size, options.seconds
     gpu = device.type == "cuda"
     measures = {"ours": forward(ours, device, seconds)}
-    if supports_bf16(device) and not options.cap:
+    if bf16_is_used(device):
         # A copy, since a frozen network keeps its weights as they are arranged for one precision.
         measures["ours, bf16"] = forward(copy.deepcopy(ours), device, seconds, lower=True)
     else:
-        print("bf16 is not measured: without its instructions the workflow uses fp32.\n")
+        print("bf16 is not measured: the workflow uses fp32 on such a processor.\n")
     measures["asteroid, our allocator"] = forward(asteroids(size, 1), device, seconds)
     if gpu:
         graph = torch.compile(ours, mode="reduce-overhead")

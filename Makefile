@@ -49,9 +49,11 @@ fuzz: .venv/installed
 # The figures of docs/performance.md, on the results of a finished demo.
 bench: bench-conv-tasnet bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
 
-# Our Conv-TasNet and asteroid's, on a GPU where there is one.
+# Our Conv-TasNet and asteroid's, on a GPU where there is one, and our compiled kernels alone. As on
+# a processor without AVX-512: make bench-conv-tasnet CAP=avx2
 bench-conv-tasnet: .venv/installed
-	$(BIN)/python benchmarks/conv_tasnet.py
+	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/conv_tasnet.py $(if $(CAP),--cap $(CAP))
 
 # Against LibriMix's own script: make bench-librimix LIBRIMIX=/src/LibriMix \
 #   SPEECH=/data/LibriSpeech/train-clean-100 NOISE=/data/wham_noise/tr

@@ -1,11 +1,15 @@
 """Our Conv-TasNet against asteroid's: inference, training and engines, on one device, in turns.
 
     python benchmarks/conv_tasnet.py --threads 2
+    python benchmarks/conv_tasnet.py --threads 2 --cap avx2
 
-asteroid runs as it comes in a process of its own (eager, the allocator as it is), and beside ours
-with the allocator that our jobs set. All are measured in turns; ratios are of the same turn. The
-limit is the rate of products of large matrices, measured in the same turns. On a GPU, where one is
-seen, ours is compiled and in bf16; sources, lengths and batches are of ours alone.
+asteroid runs with default settings in a process of its own (eager, the allocator as it is), and
+beside ours with the allocator that our jobs set. All are measured in turns; ratios are of the same
+turn. The limit is the rate of products of large matrices, measured in the same turns. On a GPU,
+where one is seen, ours is compiled and in bf16; sources, lengths and batches are of ours alone.
+
+With `--cap avx2` our kernels, torch and its libraries use the instructions of processors without
+AVX-512. bf16 is left out there, and wherever the workflow would use fp32 instead.
 """
 
 import argparse
@@ -21,6 +25,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+from processors import CAPS, bf16_is_used, cap, describe_instructions
 
 from pipeline.config import Machine
 from pipeline.devices import describe, open_device
@@ -39,11 +44,14 @@ Measure = Callable[[], float]
 def main() -> None:
     """Measure and print a table for each question."""
     options = _options()
-    device = open_device(Machine(threads=options.threads))
-    print(f"{describe(device)}, {options.threads} thread(s), torch {torch.__version__}\n")
+    if options.cap:
+        cap(options.cap)
+    device = open_device(Machine(threads=options.threads, device="cpu" if options.cap else "auto"))
+    print(f"{describe(device)}, {options.threads} thread(s), torch {torch.__version__}")
+    print(f"{describe_instructions()}\n")
     if device.type == "cpu":
-        print("No GPU is seen: ours compiled and in bf16 on one is not measured.\n")
-    with as_it_comes(options.threads) as others:
+        print("No GPU is used: ours compiled and in bf16 on one is not measured.\n")
+    with default_settings(options.threads) as others:
         _inference(options, device, others)
         _training(options, device, others)
     _growth(device)
@@ -56,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=6.0, help="of a mixture in inference")
     parser.add_argument("--size", choices=SIZES, default="published")
+    parser.add_argument("--cap", choices=CAPS, help="instructions of lesser processors")
     return parser.parse_args()
 
 
@@ -71,7 +80,7 @@ def network(size: str, num_sources: int, **changes: Any) -> Any:
     return build("conv_tasnet", SIZES[size] | changes, num_sources, RATE)
 
 
-class as_it_comes:
+class default_settings:
     """A process with asteroid in it, the allocator of which is left alone."""
 
     def __init__(self, threads: int) -> None:
@@ -195,14 +204,17 @@ def _inference(
     ours, size, seconds = network(options.size, 1), options.size, options.seconds
     gpu = device.type == "cuda"
     measures = {"ours": forward(ours, device, seconds)}
-    # Of its own, since a frozen network keeps its weights as they are arranged for one precision.
-    measures["ours, bf16"] = forward(copy.deepcopy(ours), device, seconds, lower=True)
+    if bf16_is_used(device):
+        # A copy, since a frozen network keeps its weights as they are arranged for one precision.
+        measures["ours, bf16"] = forward(copy.deepcopy(ours), device, seconds, lower=True)
+    else:
+        print("bf16 is not measured: the workflow uses fp32 on such a processor.\n")
     measures["asteroid, our allocator"] = forward(asteroids(size, 1), device, seconds)
     if gpu:
         graph = torch.compile(ours, mode="reduce-overhead")
         measures["ours, bf16, compiled"] = forward(graph, device, seconds, lower=True)
     else:
-        measures["asteroid as it comes"] = lambda: others("inference", size, 1, seconds, 1)
+        measures["asteroid, default settings"] = lambda: others("inference", size, 1, seconds, 1)
         measures["ours, compiled"] = forward(torch.compile(network(size, 1)), device, seconds)
     measures["products"] = products(device)
     found = in_turns(measures, options.turns)
@@ -223,7 +235,7 @@ def _training(
         graph = torch.compile(network(size, 3))
         measures["ours, bf16, compiled"] = step(graph, device, seconds, batch, lower=True)
     else:
-        measures["asteroid as it comes"] = lambda: others("training", size, 3, seconds, batch)
+        measures["asteroid, default settings"] = lambda: others("training", size, 3, seconds, batch)
     measures["products"] = products(device)
     found = in_turns(measures, options.turns)
     work = 3 * batch * operations(options.size, 3, seconds) / 1e9

@@ -2,10 +2,15 @@
 
 The C code is compiled as the package is installed. Where it was not, or from another version of the
 code, or where signals are not float32, torch does the same, slower.
+
+Each function is compiled once for each of `CLONES`, and the first of these that the processor has
+is used. The environment variable `CONV_TASNET_KERNELS` selects another one, so that a class of
+processors can be tested and measured on a better one.
 """
 
 import ctypes
 import logging
+import os
 from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -14,8 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-VERSION = 2
-"""Of the compiled functions' arguments, as `_kernels.c` says it."""
+from pipeline.errors import PipelineError
+
+VERSION = 3
+"""Of the compiled functions and their arguments, as `_kernels.c` says it."""
+CLONES = ("avx512", "avx2", "default")
+"""The instruction sets that the functions are compiled for, best first; `default` runs anywhere."""
+VARIABLE = "CONV_TASNET_KERNELS"
 
 
 class Sums(NamedTuple):
@@ -97,6 +107,8 @@ def _library() -> ctypes.CDLL | None:
     if not hasattr(library, "version") or library.version() != VERSION:
         logging.info("pipeline was compiled from other code: install it again, networks run slower")
         return None
+    library.chosen.restype = ctypes.c_char_p
+    _choose_clone(library)
     pointer, whole, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
     library.activate.argtypes = [pointer, whole, whole, pointer, real, pointer]
     library.convolve.argtypes = [
@@ -105,3 +117,30 @@ def _library() -> ctypes.CDLL | None:
     ]
     library.activate.restype = library.convolve.restype = None
     return library
+
+
+def clone_in_use() -> str | None:
+    """The name of the clone that is used in this process, None where torch does the work."""
+    library = _library()
+    return library.chosen().decode() if library else None
+
+
+def use_clone(name: str) -> bool:
+    """Use a clone from now on. False, with nothing changed, where it does not run here."""
+    library = _library()
+    return library is not None and bool(library.choose(os.fsencode(name)))
+
+
+def _choose_clone(library: ctypes.CDLL) -> None:
+    """Select the best clone, or the one that `VARIABLE` asks for.
+
+    Raises:
+        PipelineError: the one asked for does not exist, or not on this processor.
+    """
+    wanted = os.environ.get(VARIABLE)
+    here = [name for name in reversed(CLONES) if library.choose(name.encode())]  # the best one last
+    if wanted and not library.choose(os.fsencode(wanted)):
+        raise PipelineError(
+            f"{VARIABLE}: {wanted} is asked for and this processor has {', '.join(here)};"
+            " set it to one of these, or unset it"
+        )

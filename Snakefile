@@ -1,11 +1,28 @@
 # Denoise, then separate: corpora -> mixtures -> training -> inference -> evaluation -> report.
 import logging
+import sys
+from copy import deepcopy
 from pathlib import Path
 
 from snakemake.utils import min_version
 
+from pipeline.config.files import check_files, read_file
+from pipeline.errors import PipelineError
+
 min_version("9.12")
 logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
+
+
+# What is laid over config.yaml: files and the option --config.
+LAID_OVER = deepcopy(config)
+try:
+    DEMO = read_file(Path(workflow.basedir, "config.yaml"))
+    if workflow.is_main_process:
+        given = workflow.config_settings
+        files = [*given.configfiles, Path(workflow.basedir, "config.yaml")]
+        check_files(files, given.config_args or ())
+except PipelineError as error:
+    sys.exit(f"error: {error}")
 
 
 configfile: Path(workflow.basedir, "config.yaml")

@@ -1,5 +1,6 @@
 """What happens beside the training steps: schedule, limit, history, samples to hear and see."""
 
+import logging
 import math
 import shutil
 import time
@@ -106,6 +107,19 @@ class History(pl.Callback):
         }
         self.rows.append(row)
         self.loss_sum, self.steps = 0.0, 0
+        if not math.isfinite(row[DEV_SCORE]) and trainer.is_global_zero:
+            logging.warning(
+                "epoch %d: %s is %s, so its weights are not the best",
+                row["epoch"],
+                DEV_SCORE,
+                row[DEV_SCORE],
+            )
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The row with the highest dev score that is finite; None where there is none."""
+        finite = [row for row in self.rows if math.isfinite(row[DEV_SCORE])]
+        return max(finite, key=lambda row: row[DEV_SCORE], default=None)
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
@@ -189,9 +203,9 @@ class Samples(pl.Callback):
             audio.write(path, self._excerpt(signal).numpy(), self.sample_rate, format="FLAC")
 
     def _excerpt(self, signal: torch.Tensor) -> torch.Tensor:
-        """The start of `[time]`, as loud as it can be."""
+        """The start of `[time]`, as loud as it can be; silence where it is not finite."""
         signal = signal[: self.length].detach().float().cpu()
-        return signal / signal.abs().max().clamp(min=1e-8)
+        return (signal / signal.abs().max().clamp(min=1e-8)).nan_to_num()
 
 
 def numbered(name: str, signals: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -203,14 +203,19 @@ class Samples(pl.Callback):
             audio.write(path, self._excerpt(signal).numpy(), self.sample_rate, format="FLAC")
 
     def _excerpt(self, signal: torch.Tensor) -> torch.Tensor:
-        """The start of `[time]`, as loud as it can be; silence where it is not finite."""
-        signal = signal[: self.length].detach().float().cpu()
-        return (signal / signal.abs().max().clamp(min=1e-8)).nan_to_num()
+        """The start of `[time]`, as loud as it can be."""
+        return full_scale(signal[: self.length].detach().float().cpu())
 
 
 def numbered(name: str, signals: torch.Tensor) -> dict[str, torch.Tensor]:
     """Each of `[signals, time]` by its name: `<name>_1`, `<name>_2` …"""
     return {f"{name}_{k}": signal for k, signal in enumerate(signals, 1)}
+
+
+def full_scale(signal: torch.Tensor) -> torch.Tensor:
+    """`[time]` with a peak of 1; silence where a sample of it is NaN or infinite."""
+    scaled = signal / signal.abs().max().clamp(min=1e-8)
+    return scaled if scaled.isfinite().all() else torch.zeros_like(signal)
 
 
 def spectrogram_image(signal: torch.Tensor, floor: float = -80.0) -> torch.Tensor:

@@ -157,8 +157,8 @@ class SaveState(pl.Callback):
             return (
                 f"loss or gradients are NaN or infinite in {self.skips.in_a_row} steps in a row,"
                 f" up to step {trainer.global_step}; the weights before them are kept in"
-                f" {self.state.last}; lower training.learning_rate and remove {self.state.folder} to"
-                " start again, or look for the cause in the training data"
+                f" {self.state.last}; lower training.learning_rate and remove {self.state.folder}"
+                " to start again, or look for the cause in the training data"
             )
         name = self.asked.name if self.asked else "a signal"
         return f"stopped by {name}; its state is saved: run the same command again to go on"

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pipeline.errors import PipelineError
 from pipeline.processes import end_with_snakemake, end_workers
 from pipeline.receipts import close_receipt, distrust, find_damages, open_receipt
+from pipeline.recovery import say_full
 
 # Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, a resumed
 # training goes on at the item it was at and in its folder, a cluster is no concern of Lightning's.
@@ -88,7 +89,7 @@ def cause_of(error: Exception) -> str | None:
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.filename or Path.cwd()}: the disk is full; free some space, run again"
+        return say_full(error.filename or Path.cwd())
     if error.errno in (errno.EACCES, errno.EROFS):
         return f"{error.filename}: {error.strerror}; check its permissions"
     return None

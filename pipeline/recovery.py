@@ -25,6 +25,7 @@ CLUSTER = "cluster"
 SECONDS_APART = 5  # at most, between two ways to tell when a process began
 
 FULL = 1 << 20  # bytes
+FEWEST = 16  # files that still fit; a run makes more as it starts
 
 
 def only_asks(arguments: Sequence[str]) -> bool:
@@ -105,13 +106,27 @@ def watch_disk(folder: Path) -> None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written on the disk of a folder."""
-    return shutil.disk_usage(folder).free < FULL
+    """Whether nothing more can be written on the disk of a folder: no bytes, or no files."""
+    return shutil.disk_usage(folder).free < FULL or _holds_no_more_files(folder)
+
+
+def say_full(path: Path | str) -> str:
+    """The line for a file or folder whose disk is full."""
+    place = Path(path).absolute()
+    folder = next(folder for folder in (place, *place.parents) if folder.exists())
+    if _holds_no_more_files(folder):
+        return f"{path}: the disk is full, it can hold no more files; remove some, run again"
+    return f"{path}: the disk is full; free some space, run again"
+
+
+def _holds_no_more_files(folder: Path) -> bool:
+    disk = os.statvfs(folder)
+    return 0 < disk.f_files and disk.f_favail < FEWEST  # 0 files: it does not count them
 
 
 def _say_if_full(folder: Path) -> None:
     if folder.exists() and is_full(folder):
-        print(f"error: {folder}: the disk is full; free some space, run again", file=sys.stderr)
+        print(f"error: {say_full(folder)}", file=sys.stderr)
 
 
 def _was_killed(run: Path) -> bool:

@@ -181,3 +181,24 @@ def test_a_full_disk_is_refused():
     with pytest.raises(OSError) as caught:
         watch_disk(full)
     assert cause_of(caught.value) == "/proc: the disk is full; free some space, run again"
+
+
+def test_a_disk_that_can_hold_no_more_files_is_full(tmp_path):
+    command = ["mount", "-t", "tmpfs", "-o", "size=32m,nr_inodes=100", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(command).returncode:
+        pytest.skip("no right to mount")
+    try:
+        assert not is_full(tmp_path)
+        with pytest.raises(OSError) as caught:
+            for number in range(200):
+                (tmp_path / f"{number}").touch()
+        assert is_full(tmp_path)
+        line = f"{tmp_path / '99'}: the disk is full, it can hold no more files; remove some, run again"
+        assert cause_of(caught.value) == line
+        with pytest.raises(OSError, match="No space left"):
+            watch_disk(tmp_path)
+        for number in range(50):  # as the line says
+            (tmp_path / f"{number}").unlink()
+        assert not is_full(tmp_path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)

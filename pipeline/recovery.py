@@ -121,7 +121,7 @@ def say_full(path: Path | str) -> str:
 
 def _holds_no_more_files(folder: Path) -> bool:
     disk = os.statvfs(folder)
-    return 0 < disk.f_files and disk.f_favail < FEWEST  # 0 files: it does not count them
+    return disk.f_files > 0 and disk.f_favail < FEWEST  # 0 files: it does not count them
 
 
 def _say_if_full(folder: Path) -> None:

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import SPLITS, Amount, Counts, Section, UserPath
+from pipeline.config.paths import UserPath
+from pipeline.config.section import SPLITS, Amount, Counts, Section
 
 
 class DemoCorpus(Section):

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Distinct, Section, UserPath
+from pipeline.config.paths import UserPath
+from pipeline.config.section import Distinct, Section
 
 Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
 Measure = Literal["signal", "dnsmos", "asr"]

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.corpora import Subsets
+from pipeline.config.paths import InputPath
 from pipeline.config.section import (
     Counts,
     Decibels,
     Distinct,
-    InputPath,
     PieceSeconds,
     Range,
     Section,

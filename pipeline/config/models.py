@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.config.paths import InputPath
 from pipeline.config.section import (
     Amount,
     Distinct,
-    InputPath,
     PieceSeconds,
     Seconds,
     Section,

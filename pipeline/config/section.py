@@ -1,7 +1,5 @@
 """What every section of the configuration is made from."""
 
-import os
-import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -39,24 +37,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-def _at_home(path: str) -> str:
-    """Put the home folder for a leading `~` or `~user`."""
-    expanded = os.path.expanduser(path)  # noqa: PTH111 - leaves all other paths as they are
-    if expanded.startswith("~"):
-        raise ValueError(f"no home folder is known for {shown(path)}; write the path without ~")
-    return expanded
-
-
-def _as_it_stands(path: str) -> str:
-    """Refuse what Snakemake replaces in an input's name, where there is no way to quote it."""
-    if found := re.search("[{}]|<[a-z][a-z0-9_]*>", path):
-        raise ValueError(f"holds {found[0]}, which Snakemake replaces; rename that file or folder")
-    return path
-
-
 Distinct = AfterValidator(_distinct)
-UserPath = Annotated[str, AfterValidator(_at_home)]
-InputPath = Annotated[UserPath, AfterValidator(_as_it_stands)]
 # Numbers are bounded, so that what overflows, or lasts for ever, is refused before it starts.
 Amount = Annotated[int, Field(gt=0, le=100_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000)]

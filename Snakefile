@@ -6,26 +6,25 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from pipeline.config.files import check_files, read_file
+from pipeline.config.files import check_files
 from pipeline.errors import PipelineError
+from pipeline.user import name_user
 
 min_version("9.12")
 logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
+name_user()
+
+DEMO = Path(workflow.basedir, "config.yaml")
+LAID_OVER = deepcopy(config)  # over the demo: files, and the option --config
+if workflow.is_main_process:
+    given = workflow.config_settings
+    try:
+        check_files([*given.configfiles, DEMO], given.config_args or ())
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
 
 
-# What is laid over config.yaml: files and the option --config.
-LAID_OVER = deepcopy(config)
-try:
-    DEMO = read_file(Path(workflow.basedir, "config.yaml"))
-    if workflow.is_main_process:
-        given = workflow.config_settings
-        files = [*given.configfiles, Path(workflow.basedir, "config.yaml")]
-        check_files(files, given.config_args or ())
-except PipelineError as error:
-    sys.exit(f"error: {error}")
-
-
-configfile: Path(workflow.basedir, "config.yaml")
+configfile: DEMO
 
 
 pathvars:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import yaml
-from workspace import ROOT, SMOKE
+from workspace import ROOT, SMOKE, merge
 
 CONFIG = {
     "shards": 1,
@@ -43,11 +43,6 @@ def attempt(workspace, corpus, tmp_path):
         return done.returncode, done.stdout + done.stderr
 
     return run
-
-
-def merge(base: dict, over: dict) -> dict:
-    nested = {k: merge(base[k], v) for k, v in over.items() if isinstance(v, dict) and k in base}
-    return base | over | nested
 
 
 def first(corpus) -> Path:

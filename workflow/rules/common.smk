@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from pipeline.config import SPLITS, load_config
+from pipeline.config.files import read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download, librimix_parts
 from pipeline.errors import PipelineError
@@ -13,10 +14,10 @@ from pipeline.jobs import LOGS, cause_of
 from pipeline.models import check_networks
 from pipeline.recovery import recover
 
-for line in choose_models(config, DEMO, LAID_OVER):
-    if workflow.is_main_process:
-        logger.info(line)
 try:
+    for line in choose_models(config, read_file(DEMO), LAID_OVER):
+        if workflow.is_main_process:
+            logger.info(line)
     cfg = load_config(config)
     check_networks(cfg)
     check_download(cfg)

@@ -121,6 +121,13 @@ def test_damaged_corpus(attempt, case, corpus):
     assert_one_documented_line(printed, line, corpus)
 
 
+def test_a_relative_corpus_that_is_elsewhere(attempt, workspace, corpus):
+    code, printed = attempt(target="corpora", corpora={"local": {"speech": "LibriSpeech"}})
+    assert code != 0
+    printed = printed.replace(str(workspace.folder), "/run")
+    assert_one_documented_line(printed, "(relative to the working folder /run)", corpus)
+
+
 SETTINGS = {
     "unknown key": ({"mixtures": {"num_speaker": 2}}, "mixtures.num_speaker: unknown key; allowed"),
     "ill-typed": ({"training": {"epochs": "many"}}, "training.epochs: Input should be a valid int"),

@@ -18,6 +18,8 @@ def placed(path: str | Path) -> str:
 
 def _at_home(path: str) -> str:
     """Put the home folder for a leading `~` or `~user`."""
+    if "\0" in path:
+        raise ValueError("holds a NUL character, which no path can; take it out")
     expanded = os.path.expanduser(path)  # noqa: PTH111 - leaves all other paths as they are
     if expanded.startswith("~"):
         raise ValueError(f"no home folder is known for {shown(path)}; write the path without ~")

@@ -68,6 +68,11 @@ def test_a_home_that_is_not_known_is_one_line():
     )
 
 
+def test_what_cannot_be_a_path_is_refused():
+    with pytest.raises(PipelineError, match=r"folder: holds a NUL character, which no path can"):
+        read_back("corpora.download.folder", "a\0b")
+
+
 def test_a_relative_path_is_shown_with_the_folder_it_begins_in(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert placed("/data/a") == "/data/a"

@@ -106,6 +106,14 @@ def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
     assert f"{key}: unknown key; allowed here: {allowed}" in refused(with_value(key, 1))
 
 
+def test_a_key_with_dots_is_told_how_to_write_it():
+    dotted = SMALLEST | {"training.epochs": 3}
+    assert refused(dotted) == "training.epochs: unknown key; write training: {epochs: …}"
+    deep = SMALLEST | {"corpora": {"local.subsets.train": ["a"]}}
+    assert refused(deep).endswith("unknown key; write local: {subsets: {train: …}}")
+    load_config(SMALLEST | yaml.safe_load("training: {epochs: 3}"))  # as the line says
+
+
 @pytest.mark.parametrize(
     "key, value, cause",
     [

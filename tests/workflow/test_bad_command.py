@@ -52,6 +52,7 @@ def test_a_key_that_stands_twice_on_the_command_line(asked):
     "content",
     [
         b"seed: 5000000000",
+        b"training.epochs: 3",
         b"corpora: {local: {speech: ~nobody_here/speech, noise: /data/noise}}",
     ],
 )

@@ -1,14 +1,30 @@
 # Denoise, then separate: corpora -> mixtures -> training -> inference -> evaluation -> report.
 import logging
+import sys
+from copy import deepcopy
 from pathlib import Path
 
 from snakemake.utils import min_version
 
+from pipeline.config.files import check_files
+from pipeline.errors import PipelineError
+from pipeline.user import name_user
+
 min_version("9.12")
 logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
+name_user()
+
+DEMO = Path(workflow.basedir, "config.yaml")
+LAID_OVER = deepcopy(config)  # over the demo: files, and the option --config
+if workflow.is_main_process:
+    given = workflow.config_settings
+    try:
+        check_files([*given.configfiles, DEMO], given.config_args or ())
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
 
 
-configfile: Path(workflow.basedir, "config.yaml")
+configfile: DEMO
 
 
 pathvars:

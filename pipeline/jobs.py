@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.disks import say_full
 from pipeline.errors import PipelineError
 from pipeline.processes import end_with_snakemake, end_workers
 from pipeline.receipts import (
@@ -96,7 +97,7 @@ def cause_of(error: Exception) -> str | None:
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.filename or Path.cwd()}: the disk is full; free some space, run again"
+        return say_full(error.filename or Path.cwd())
     if error.errno in (errno.EACCES, errno.EROFS):
         return f"{error.filename}: {error.strerror}; check its permissions"
     return None

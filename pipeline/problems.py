@@ -22,7 +22,7 @@ def describe_problems(
         key = (prefix + ".".join(parts)).rstrip(".")
         given = shown(problem["input"])
         if problem["type"] == "extra_forbidden":
-            yield f"{key}: unknown key; allowed here: {', '.join(_siblings(model, parts))}"
+            yield f"{key}: unknown key; {_in_its_section(parts[-1]) or _allowed(model, parts)}"
         elif problem["type"] == "missing":
             yield f"{key}: missing; add it to the configuration"
         elif problem["type"] in ("dict_type", "model_type"):
@@ -47,12 +47,20 @@ def shown(value: Any) -> str:
         return f"{type(value).__name__} too long to show"
 
 
-def _siblings(model: type[BaseModel], parts: list[str]) -> list[str]:
+def _in_its_section(key: str) -> str | None:
+    """How to write a key with dots in it, as other tools have them."""
+    section, *below = key.split(".")
+    if not below or not all([section, *below]):
+        return None
+    return f"write {section}: {{{': {'.join(below)}: …{'}' * len(below)}"
+
+
+def _allowed(model: type[BaseModel], parts: list[str]) -> str:
     """The keys allowed beside the last of `parts`, walking down from `model`."""
     for part in parts[:-1]:
         if part in model.model_fields:  # else a name under denoisers: or separators:
             model = _section_in(model.model_fields[part].annotation)
-    return sorted(model.model_fields)
+    return f"allowed here: {', '.join(sorted(model.model_fields))}"
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:

@@ -1,16 +1,13 @@
 """What is mended as a run starts: the lock of a killed one, and outputs damaged since."""
 
-import errno
-import os
 import shutil
-import sys
 from argparse import Namespace
-from atexit import register
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 
+from pipeline.disks import watch_disk
 from pipeline.live import note_run, was_killed
 from pipeline.receipts import discard, find_damages, find_stale, is_inside, read_receipts
 from pipeline.records import keep_records, without_times
@@ -24,8 +21,6 @@ ASKS = (
     *("delete_all_output", "delete_temp_output", "container_cleanup_images", "list_conda_envs"),
     *("conda_cleanup_envs", "conda_create_envs_only"),
 )
-FULL = 1 << 20  # bytes
-FULL_INODES = 16  # files
 
 
 def parsed(arguments: Sequence[str]) -> Namespace:
@@ -110,29 +105,3 @@ def _clear(locks: Path, killed: list[Path]) -> Iterator[str]:
         yield f"{Path.cwd()}: the run before was killed; its lock is removed"
     for run in killed:
         run.unlink(missing_ok=True)
-
-
-def watch_disk(folder: Path) -> None:
-    """Refuse a full disk, and say as the run ends that it is full, if it is.
-
-    Snakemake tells of the files of its own that it could not write.
-
-    Raises:
-        OSError: the disk is full.
-    """
-    if is_full(folder):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    register(_say_if_full, folder)
-
-
-def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written on the disk of a folder, for bytes or for inodes."""
-    disk = os.statvfs(folder)
-    # A file system that makes inodes as it needs them counts none.
-    without_inodes = disk.f_files > 0 and disk.f_favail < FULL_INODES
-    return without_inodes or disk.f_bavail * disk.f_frsize < FULL
-
-
-def _say_if_full(folder: Path) -> None:
-    if folder.exists() and is_full(folder):
-        print(f"error: {folder}: the disk is full; free some space, run again", file=sys.stderr)

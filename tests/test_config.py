@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from workspace import ROOT, merge
 
 from pipeline.config import SPLITS, Training, load_config
 from pipeline.corpora.roots import corpus_roots
 from pipeline.errors import PipelineError
 from pipeline.models import build, check_networks, parse_arguments
 
-ROOT = Path(__file__).parents[1]
 SMALLEST = {
     "denoisers": {"small": {"model": "conv_tasnet"}},
     "separators": {"small": {"model": "conv_tasnet", "conditions": ["clean", "noisy"]}},
@@ -41,14 +41,6 @@ def refused(values):
     return message.removeprefix("config: ")
 
 
-def merged(below, above):
-    """Two configurations as Snakemake joins them."""
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    shared = {key: merged(below[key], above[key]) for key in below.keys() & above.keys()}
-    return below | above | shared
-
-
 def read_yaml(path):
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
@@ -66,12 +58,12 @@ def test_defaults_fill_what_is_not_given():
 @pytest.mark.parametrize("laid_over", [None, "tests/smoke.yaml"])
 def test_the_default_configuration_is_valid(laid_over):
     above = read_yaml(laid_over) if laid_over else {}
-    check_networks(load_config(merged(read_yaml("config.yaml"), above)))
+    check_networks(load_config(merge(read_yaml("config.yaml"), above)))
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "workflow/presets").glob("*.yaml")))
 def test_presets_are_valid_over_the_default(preset):
-    config = load_config(merged(read_yaml("config.yaml"), read_yaml(preset)))
+    config = load_config(merge(read_yaml("config.yaml"), read_yaml(preset)))
     check_networks(config)
     assert config.corpora.kind in ("local", "download")
     assert config.mixtures.num_speakers == (1 if preset.stem == "denoiser" else 3)
@@ -112,6 +104,14 @@ def test_a_dumped_configuration_is_read_back():
 )
 def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
     assert f"{key}: unknown key; allowed here: {allowed}" in refused(with_value(key, 1))
+
+
+def test_a_key_with_dots_is_told_how_to_write_it():
+    dotted = SMALLEST | {"training.epochs": 3}
+    assert refused(dotted) == "training.epochs: unknown key; write training: {epochs: …}"
+    deep = SMALLEST | {"corpora": {"local.subsets.train": ["a"]}}
+    assert refused(deep).endswith("unknown key; write local: {subsets: {train: …}}")
+    load_config(SMALLEST | yaml.safe_load("training: {epochs: 3}"))  # as the line says
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from pipeline.disks import is_full, watch_disk
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from pipeline.jobs import cause_of
 from pipeline.receipts import close_receipt, open_receipt, read_receipts
 from pipeline.records import KEPT
-from pipeline.recovery import is_full, only_asks, parsed, recover, watch_disk
+from pipeline.recovery import only_asks, parsed, recover
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
@@ -189,14 +189,25 @@ def test_a_full_disk_is_refused():
     assert cause_of(caught.value) == "/proc: the disk is full; free some space, run again"
 
 
-def test_a_disk_without_inodes_is_full(monkeypatch):
-    real = os.statvfs(Path.cwd())
-    values = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**values | {"f_favail": 3}))
-    assert is_full(Path.cwd())
-    uncounted = values | {"f_files": 0, "f_favail": 0}
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**uncounted))
-    assert not is_full(Path.cwd())
+def test_a_disk_that_can_hold_no_more_files_is_full(tmp_path):
+    command = ["mount", "-t", "tmpfs", "-o", "size=32m,nr_inodes=100", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(command).returncode:
+        pytest.skip("no right to mount")
+    try:
+        assert not is_full(tmp_path)
+        with pytest.raises(OSError) as caught:
+            for number in range(200):
+                (tmp_path / f"{number}").touch()
+        assert is_full(tmp_path)
+        line = "the disk is full, it can hold no more files; remove some, run again"
+        assert cause_of(caught.value) == f"{tmp_path / '99'}: {line}"
+        with pytest.raises(OSError, match="No space left"):
+            watch_disk(tmp_path)
+        for number in range(50):  # as the line says
+            (tmp_path / f"{number}").unlink()
+        assert not is_full(tmp_path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):

@@ -11,6 +11,16 @@ SMOKE = ROOT / "tests/smoke.yaml"
 Done = subprocess.CompletedProcess[str]
 
 
+def merge(below: dict, above: dict) -> dict:
+    """Two configurations as Snakemake joins them."""
+    both = {
+        key: merge(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return below | above | both
+
+
 class Workspace:
     """A working folder and the command that runs the workflow in it."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
 from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
@@ -31,13 +31,15 @@ __all__ = [
     "load_config",
 ]
 
+MOST_SEED = 2**32 - 1  # that seeds NumPy's global generator
+
 
 class Config(Section):
     """The whole configuration of a run."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     sample_rate: Literal[8000, 16000] = 8000
-    shards: PositiveInt = 2
+    shards: int = Field(default=2, ge=1, le=10_000)
     machine: Machine = Machine()
     corpora: Corpora = Corpora()
     mixtures: Mixtures = Mixtures()

@@ -2,18 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.config.section import SPLITS, Counts, Distinct, Section
+from pipeline.config.paths import UserPath
+from pipeline.config.section import SPLITS, Amount, Counts, Distinct, Section
 
 
 class DemoCorpus(Section):
     """The embedded corpus: how many synthetic speakers, utterances and noises to make."""
 
     speakers: Counts = Counts(train=40, dev=10, test=12)
-    utterances_per_speaker: PositiveInt = 6
+    utterances_per_speaker: Amount = 6
     noises: Counts = Counts(train=24, dev=8, test=8)
-    noise_seconds: PositiveFloat = 12.0
+    noise_seconds: float = Field(default=12.0, ge=1, le=3600)
 
 
 class Subsets(Section):
@@ -27,8 +28,8 @@ class Subsets(Section):
 class LocalCorpus(Section):
     """Corpora already on disk: roots of LibriSpeech and of the WHAM! noise."""
 
-    speech: str
-    noise: str
+    speech: UserPath
+    noise: UserPath
     subsets: Subsets = Subsets(
         train=["train-clean-100", "train-clean-360"], dev=["dev-clean"], test=["test-clean"]
     )
@@ -41,22 +42,22 @@ class SpeechDownload(Section):
     """
 
     subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
-    max_speakers: PositiveInt | None = None
-    max_utterances: PositiveInt | None = None
+    max_speakers: Amount | None = None
+    max_utterances: Amount | None = None
 
 
 class NoiseDownload(Section):
     """The corpus of noise to fetch: all of it, or `max_files` drawn recordings."""
 
     corpus: str = "wham_noise"
-    max_files: int | None = Field(default=None, ge=len(SPLITS))
+    max_files: int | None = Field(default=None, ge=len(SPLITS), le=100_000_000)
 
 
 class DownloadCorpus(Section):
     """Corpora to fetch. `folder` keeps them, `catalogue` is a CSV of further addresses."""
 
-    folder: str = "data"
-    catalogue: str | None = None
+    folder: UserPath = "data"
+    catalogue: UserPath | None = None
     speech: SpeechDownload = SpeechDownload()
     noise: NoiseDownload = NoiseDownload()
 

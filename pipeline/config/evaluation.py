@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from pipeline.config.paths import UserPath
 from pipeline.config.section import Distinct, Section
 
 Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
@@ -17,7 +18,7 @@ class SpeechRecognition(Section):
     """
 
     engine: Literal["pocketsphinx", "faster_whisper"]
-    model: str | None = None
+    model: UserPath | None = None
     reference: Literal["recognised", "transcript"] = "recognised"
 
     @model_validator(mode="after")
@@ -35,7 +36,7 @@ class Evaluation(Section):
     metrics: Annotated[list[Metric], Distinct] = Field(default=list(get_args(Metric)), min_length=1)
     dnsmos: bool = False
     asr: SpeechRecognition | None = None
-    bootstrap_samples: PositiveInt = 2000
+    bootstrap_samples: int = Field(default=2000, ge=100, le=100_000)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
     @property
@@ -59,4 +60,4 @@ class Report(Section):
     """The HTML report. `examples` mixtures can be listened to."""
 
     title: str = "Does denoising first help separation?"
-    examples: int = Field(default=4, ge=1)
+    examples: int = Field(default=4, ge=1, le=1000)

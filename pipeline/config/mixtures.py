@@ -2,18 +2,29 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from pipeline.config.corpora import Subsets
-from pipeline.config.section import Counts, Distinct, InputPath, Range, Section, Speed
+from pipeline.config.paths import InputPath
+from pipeline.config.section import (
+    Counts,
+    Decibels,
+    Distinct,
+    PieceSeconds,
+    Range,
+    Section,
+    Speed,
+)
+
+HoursOfSplit = Annotated[float, Field(gt=0, le=100_000)]
 
 
 class Hours(Section):
     """Hours of mixtures for each split."""
 
-    train: PositiveFloat
-    dev: PositiveFloat
-    test: PositiveFloat
+    train: HoursOfSplit
+    dev: HoursOfSplit
+    test: HoursOfSplit
 
 
 class LibriMix(Section):
@@ -31,20 +42,20 @@ class Mixtures(Section):
     """
 
     kind: Literal["drawn", "librimix"] = "drawn"
-    num_speakers: PositiveInt = 3
+    num_speakers: int = Field(default=3, ge=1, le=100)
     mode: Literal["min", "max"] = "min"
     mix_single: bool = False
     librimix: LibriMix = LibriMix()
     counts: Counts = Counts(train=400, dev=40, test=40)
     hours: Hours | None = None
-    min_seconds: PositiveFloat = 3.0
-    join_silence: float | None = Field(default=None, ge=0)
+    min_seconds: PieceSeconds = 3.0
+    join_silence: float | None = Field(default=None, ge=0, le=60)
     speech_lufs: Range = (-33.0, -25.0)
     speech_rms: Range | None = None
     exclude_noises: list[str] = Field(default=[])
     noise_speeds: Annotated[list[Speed], Distinct] = Field(default=[1.0], min_length=1)
     noise_rule: Literal["wham", "librimix"] = "wham"
     noise_snr: Range = (-6.0, 3.0)
-    noise_snr_levels: list[float] | None = Field(default=None, min_length=1)
+    noise_snr_levels: list[Decibels] | None = Field(default=None, min_length=1)
     noise_lufs: Range = (-38.0, -30.0)
-    peak: float = Field(default=0.9, gt=0, le=1)
+    peak: float = Field(default=0.9, ge=0.001, le=1)

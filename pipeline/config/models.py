@@ -2,9 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.config.section import Distinct, InputPath, Section, Speeds
+from pipeline.config.paths import InputPath
+from pipeline.config.section import (
+    Amount,
+    Distinct,
+    PieceSeconds,
+    Seconds,
+    Section,
+    Speeds,
+)
 
 
 class Machine(Section):
@@ -15,9 +23,9 @@ class Machine(Section):
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt = 1
-    loader_workers: int = Field(default=0, ge=0)
-    save_seconds: float = Field(default=60.0, ge=0)
+    threads: int = Field(default=1, ge=1, le=1024)
+    loader_workers: int = Field(default=0, ge=0, le=1024)
+    save_seconds: float = Field(default=60.0, ge=0, le=1_000_000)
     compile: Literal["auto"] | bool = "auto"
 
 
@@ -31,17 +39,17 @@ class Training(Section):
 
     data: Literal["rendered", "dynamic"] = "rendered"
     speech_speed: Speeds = (0.95, 1.05)
-    segment_seconds: PositiveFloat = 3.0
-    batch_size: PositiveInt = 8
-    epochs: PositiveInt = 100
-    max_steps: PositiveInt | None = None
-    learning_rate: PositiveFloat = 1.0e-3
-    gradient_clip: PositiveFloat = 5.0
-    plateau_patience: PositiveInt = 5
-    stop_patience: PositiveInt = 12
+    segment_seconds: PieceSeconds = 3.0
+    batch_size: Amount = 8
+    epochs: Amount = 100
+    max_steps: Amount | None = None
+    learning_rate: float = Field(default=1.0e-3, gt=0, le=100)
+    gradient_clip: float = Field(default=5.0, gt=0, le=1.0e9)
+    plateau_patience: Amount = 5
+    stop_patience: Amount = 12
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
-    devices: PositiveInt = 1
+    devices: int = Field(default=1, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _batch_is_shared(self) -> "Training":
@@ -78,10 +86,10 @@ class Inference(Section):
     and 1 on a CPU; latency is always that of one.
     """
 
-    max_seconds: PositiveFloat = 30.0
-    overlap_seconds: PositiveFloat = 2.0
-    warmup: PositiveInt = 3
-    batch_size: PositiveInt | None = None
+    max_seconds: PieceSeconds = 30.0
+    overlap_seconds: Seconds = 2.0
+    warmup: int = Field(default=3, ge=1, le=1000)
+    batch_size: Amount | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
 
     @model_validator(mode="after")

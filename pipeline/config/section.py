@@ -1,6 +1,5 @@
 """What every section of the configuration is made from."""
 
-import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -9,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     StringConstraints,
 )
 
@@ -39,16 +37,13 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-def _as_it_stands(path: str) -> str:
-    """Refuse what Snakemake replaces in an input's name, where there is no way to quote it."""
-    if found := re.search("[{}]|<[a-z][a-z0-9_]*>", path):
-        raise ValueError(f"holds {found[0]}, which Snakemake replaces; rename that file or folder")
-    return path
-
-
 Distinct = AfterValidator(_distinct)
-Range = Annotated[tuple[float, float], BeforeValidator(_pair), AfterValidator(_ordered)]
-InputPath = Annotated[str, AfterValidator(_as_it_stands)]
+# Numbers are bounded, so that what overflows, or lasts for ever, is refused before it starts.
+Amount = Annotated[int, Field(gt=0, le=100_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=1_000_000)]
+PieceSeconds = Annotated[float, Field(ge=0.1, le=1_000_000)]  # of sound that a network is given
+Decibels = Annotated[float, Field(ge=-150, le=150)]
+Range = Annotated[tuple[Decibels, Decibels], BeforeValidator(_pair), AfterValidator(_ordered)]
 Speed = Annotated[float, Field(ge=0.1, lt=10)]
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
 
@@ -62,6 +57,6 @@ class Section(BaseModel):
 class Counts(Section):
     """A number for each split."""
 
-    train: PositiveInt
-    dev: PositiveInt
-    test: PositiveInt
+    train: Amount
+    dev: Amount
+    test: Amount

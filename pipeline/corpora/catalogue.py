@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from pipeline.config import SPLITS, Config, DownloadCorpus, Section, Split
+from pipeline.config.paths import placed
 from pipeline.errors import PipelineError
 from pipeline.problems import describe_problems
 
@@ -200,7 +201,9 @@ def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise PipelineError(f"{path}: no such file; check corpora.download.catalogue") from error
+        raise PipelineError(
+            f"{placed(path)}: no such file; check corpora.download.catalogue"
+        ) from error
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     for row in csv.DictReader(io.StringIO(text, newline="")):

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from pipeline.config import SPLITS, Corpora, DownloadCorpus, Split
+from pipeline.config.corpora import LocalCorpus
+from pipeline.config.paths import placed
 from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
+from pipeline.errors import PipelineError
 
 AUDIO_SUFFIXES = {".flac", ".wav"}
 NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}
@@ -28,6 +31,20 @@ def corpus_roots(corpora: Corpora, demo: Path) -> tuple[Folders, Path]:
         for split in SPLITS
     }
     return folders, Path(local.noise)
+
+
+def require_roots(local: LocalCorpus) -> None:
+    """Look whether the folders of a corpus on disk are there.
+
+    Raises:
+        PipelineError: one is not; says where a relative one would begin.
+    """
+    for key, root in (("speech", local.speech), ("noise", local.noise)):
+        if not Path(root).is_dir():
+            raise PipelineError(
+                f"corpora.local.{key}: {placed(root)}: no such folder; write the whole path of"
+                " the corpus"
+            )
 
 
 def _fetched(settings: DownloadCorpus) -> tuple[Folders, Path]:

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.config.paths import placed
 from pipeline.errors import PipelineError
 
 
@@ -25,7 +26,7 @@ def check_extras(cfg: Config) -> None:
         _need("evaluation.asr.engine", ["faster_whisper"], "faster-whisper")
         if not Path(asr.model).is_dir():
             raise PipelineError(
-                f"config: evaluation.asr.model: {asr.model}: no such folder; give that of a"
+                f"config: evaluation.asr.model: {placed(asr.model)}: no such folder; give that of a"
                 " Whisper model converted for CTranslate2"
             )
 

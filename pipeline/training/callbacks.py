@@ -1,5 +1,6 @@
 """What happens beside the training steps: schedule, limit, history, samples to hear and see."""
 
+import logging
 import math
 import shutil
 import time
@@ -106,6 +107,19 @@ class History(pl.Callback):
         }
         self.rows.append(row)
         self.loss_sum, self.steps = 0.0, 0
+        if not math.isfinite(row[DEV_SCORE]) and trainer.is_global_zero:
+            logging.warning(
+                "epoch %d: %s is %s, so its weights are not the best",
+                row["epoch"],
+                DEV_SCORE,
+                row[DEV_SCORE],
+            )
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The row with the highest dev score that is finite; None where there is none."""
+        finite = [row for row in self.rows if math.isfinite(row[DEV_SCORE])]
+        return max(finite, key=lambda row: row[DEV_SCORE], default=None)
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
@@ -190,13 +204,18 @@ class Samples(pl.Callback):
 
     def _excerpt(self, signal: torch.Tensor) -> torch.Tensor:
         """The start of `[time]`, as loud as it can be."""
-        signal = signal[: self.length].detach().float().cpu()
-        return signal / signal.abs().max().clamp(min=1e-8)
+        return full_scale(signal[: self.length].detach().float().cpu())
 
 
 def numbered(name: str, signals: torch.Tensor) -> dict[str, torch.Tensor]:
     """Each of `[signals, time]` by its name: `<name>_1`, `<name>_2` …"""
     return {f"{name}_{k}": signal for k, signal in enumerate(signals, 1)}
+
+
+def full_scale(signal: torch.Tensor) -> torch.Tensor:
+    """`[time]` with a peak of 1; silence where a sample of it is NaN or infinite."""
+    scaled = signal / signal.abs().max().clamp(min=1e-8)
+    return scaled if scaled.isfinite().all() else torch.zeros_like(signal)
 
 
 def spectrogram_image(signal: torch.Tensor, floor: float = -80.0) -> torch.Tensor:

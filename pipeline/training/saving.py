@@ -157,8 +157,8 @@ class SaveState(pl.Callback):
             return (
                 f"loss or gradients are NaN or infinite in {self.skips.in_a_row} steps in a row,"
                 f" up to step {trainer.global_step}; the weights before them are kept in"
-                f" {self.state.last}: lower training.learning_rate, or look for the cause in the"
-                " training data"
+                f" {self.state.last}; lower training.learning_rate and remove {self.state.folder}"
+                " to start again, or look for the cause in the training data"
             )
         name = self.asked.name if self.asked else "a signal"
         return f"stopped by {name}; its state is saved: run the same command again to go on"
@@ -177,6 +177,11 @@ class Best(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.path = str(path)
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether the epoch is the best so far; one whose score is NaN or infinite never is."""
+        finite = current is not None and bool(current.isfinite())
+        return finite and super().check_monitor_top_k(trainer, current)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the earlier scores, and for their paths the present one."""

@@ -70,8 +70,8 @@ def train(
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
-            does not fit, the devices are not there or short of memory, the loss stays NaN or
-            infinite, or a signal (`STOPS`) asked to stop.
+            does not fit, the devices are not there or short of memory, the loss or the dev score
+            stays NaN or infinite, or a signal (`STOPS`) asked to stop.
     """
     open_device(machine, devices)
     kept = State(state)
@@ -121,7 +121,9 @@ def _fit(
         callbacks=[
             curve,
             Best(state.best, DEV_SCORE),
-            EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
+            EarlyStopping(
+                DEV_SCORE, mode="max", patience=settings.stop_patience, check_finite=False
+            ),
             Plateau(settings.plateau_patience),
             Samples(train.sample_rate, state.samples),
             TQDMProgressBar(refresh_rate=10),
@@ -137,6 +139,7 @@ def _fit(
     with memory_in_words(settings):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
+        _refuse_without_best(curve, state)
         _load_best(network, state.best)
         card = _card(job, train, curve, _parameters(network), describe(device), devices)
         card.training.update(licences=list(licences), programs=state.programs)
@@ -227,6 +230,15 @@ def _init_content(job: Job) -> str | None:
     return sha256(source) if source.is_file() else None
 
 
+def _refuse_without_best(curve: History, state: State) -> None:
+    if curve.best is None:
+        raise PipelineError(
+            f"{DEV_SCORE} is NaN or infinite after every epoch ({len(curve.rows)} in all), so no"
+            f" weights are the best; remove {state.folder} and lower training.learning_rate, or"
+            " look for the cause in the dev mixtures"
+        )
+
+
 def _load_best(network: nn.Module, best: Path) -> None:
     try:
         checkpoint = torch.load(best, map_location="cpu", weights_only=True)
@@ -246,7 +258,8 @@ def _card(
     device: str,
     devices: int,
 ) -> Card:
-    best, last = max(curve.rows, key=lambda row: row[DEV_SCORE]), curve.rows[-1]
+    best, last = curve.best, curve.rows[-1]
+    assert best is not None  # else the training has been refused
     logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
     facts = {
         "role": job.role,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.training.callbacks import spectrogram_image
+from pipeline.training.callbacks import full_scale, spectrogram_image
 
 
 @pytest.mark.parametrize("hertz", [500, 1000, 3000])
@@ -17,3 +17,9 @@ def test_spectrogram_of_a_tone_is_a_bright_line_at_its_height(hertz):
 
 def test_spectrogram_of_silence_is_finite():
     assert spectrogram_image(torch.zeros(4000)).isfinite().all()
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_a_sample_to_hear_is_at_full_scale_or_silent(odd):
+    assert full_scale(torch.tensor([0.5, -0.25])).tolist() == [1, -0.5]
+    assert full_scale(torch.tensor([0.5, odd, -0.25])).tolist() == [0, 0, 0]

@@ -78,8 +78,8 @@ def test_a_few_such_steps_in_a_row_end_the_training(attempt, tmp_path, monkeypat
     assert MOST_SKIPPED == 5
     assert str(error.value) == (
         "loss or gradients are NaN or infinite in 5 steps in a row, up to step 13; the weights"
-        f" before them are kept in {ill.state / 'last.ckpt'}: lower training.learning_rate, or look"
-        " for the cause in the training data"
+        f" before them are kept in {ill.state / 'last.ckpt'}; lower training.learning_rate and"
+        f" remove {ill.state} to start again, or look for the cause in the training data"
     )
     kept = torch.load(ill.state / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 13

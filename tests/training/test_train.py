@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.models.card import read_card
 from pipeline.models.weights import load_network
 from pipeline.training.data import Recordings
 from pipeline.training.losses import LOSSES, aligned, best_neg_si_sdr
+from pipeline.training.module import Trainee
 
 COLUMNS = [
     "epoch",
@@ -194,3 +196,52 @@ def test_training_on_a_gpu(attempt, tmp_path, precision):
     loss, gain = dev_scores(run)
     best = read_card(run.weights).training["best"]
     assert (loss, gain) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=0.3)
+
+
+@pytest.fixture
+def undefined_after(monkeypatch):
+    """`undefined_after(epochs)`: after these, from 1, the dev score is NaN; the rest is real."""
+    real = Trainee.validation_step
+
+    def set_epochs(epochs):
+        def step(self, batch, index):
+            inputs, targets, noisy = batch
+            factor = float("nan") if self.current_epoch + 1 in epochs else 1.0
+            return real(self, (inputs, targets, noisy * factor), index)
+
+        monkeypatch.setattr(Trainee, "validation_step", step)
+
+    return set_epochs
+
+
+def test_an_epoch_whose_score_is_nan_is_said_and_never_the_best(
+    attempt, tmp_path, undefined_after, caplog
+):
+    undefined_after({1, 3})
+    odd = attempt(tmp_path, epochs=4).run()
+    assert odd.history["dev_si_sdri"].isna().tolist() == [True, False, True, False]
+    said = [line for line in caplog.messages if "dev_si_sdri is nan" in line]
+    assert said == [
+        f"epoch {epoch}: dev_si_sdri is nan, so its weights are not the best" for epoch in (1, 3)
+    ]
+    best = read_card(odd.weights).training["best"]
+    assert best["epoch"] in (2, 4)
+    assert dev_scores(odd)[1] == pytest.approx(best["dev_si_sdri"], abs=1e-3)
+    assert (tmp_path / "samples/best_1.flac").exists()
+
+
+def test_a_training_without_any_finite_score_is_one_line_whose_cure_works(
+    attempt, tmp_path, undefined_after
+):
+    undefined_after({1, 2})
+    with pytest.raises(PipelineError) as error:
+        attempt(tmp_path, epochs=2).run()
+    assert str(error.value) == (
+        "dev_si_sdri is NaN or infinite after every epoch (2 in all), so no weights are the best;"
+        f" remove {tmp_path / 'state'} and lower training.learning_rate, or look for the cause in"
+        " the dev mixtures"
+    )
+    assert not (tmp_path / "weights.safetensors").exists()
+    undefined_after(())
+    shutil.rmtree(tmp_path / "state")
+    assert len(attempt(tmp_path, epochs=1, learning_rate=0.001).run().history) == 1

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile as sf
 import yaml
-from workspace import ROOT, SMOKE
+from workspace import ROOT, SMOKE, merge
 
 CONFIG = {
     "shards": 1,
@@ -45,11 +45,6 @@ def attempt(workspace, corpus, tmp_path):
         return done.returncode, done.stdout + done.stderr
 
     return run
-
-
-def merge(base: dict, over: dict) -> dict:
-    nested = {k: merge(base[k], v) for k, v in over.items() if isinstance(v, dict) and k in base}
-    return base | over | nested
 
 
 def first(corpus) -> Path:
@@ -135,6 +130,13 @@ def test_damaged_corpus(attempt, case, corpus):
     code, printed = attempt(damage)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
+
+
+def test_a_relative_corpus_that_is_elsewhere(attempt, workspace, corpus):
+    code, printed = attempt(target="corpora", corpora={"local": {"speech": "LibriSpeech"}})
+    assert code != 0
+    printed = printed.replace(str(workspace.folder), "/run")
+    assert_one_documented_line(printed, "(relative to the working folder /run)", corpus)
 
 
 SETTINGS = {

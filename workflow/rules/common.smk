@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from pipeline.config import SPLITS, load_config
+from pipeline.config.files import read_file
+from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download, librimix_parts
 from pipeline.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
@@ -13,6 +15,9 @@ from pipeline.models import check_networks
 from pipeline.recovery import recover
 
 try:
+    for line in choose_models(config, read_file(DEMO), LAID_OVER):
+        if workflow.is_main_process:
+            logger.info(line)
     cfg = load_config(config)
     check_networks(cfg)
     check_download(cfg)

@@ -4,9 +4,9 @@
 wanted, `streaming.py` the causal one for a signal that is still coming in.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from pipeline.config import Section
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 EPSILON = 1e-8
 """What norms add to variances."""
 
+Width = Annotated[int, Field(gt=0, le=16_384)]
+
 
 class Arguments(Section):
     """Hyper-parameters in the paper's letters (its Table I)."""
 
-    N: PositiveInt = 512  # filters of the encoder
-    L: int = Field(default=16, ge=2)  # samples a filter; the hop is half of it
-    B: PositiveInt = 128  # channels of the bottleneck
-    H: PositiveInt = 512  # channels inside a block
-    Sc: int = Field(default=128, ge=0)  # channels of the skip connections; 0: there are none
-    P: PositiveInt = 3  # kernel of a block
-    X: PositiveInt = 8  # blocks a repeat
-    R: PositiveInt = 3  # repeats
+    N: Width = 512  # filters of the encoder
+    L: int = Field(default=16, ge=2, le=16_384)  # samples a filter; the hop is half of it
+    B: Width = 128  # channels of the bottleneck
+    H: Width = 512  # channels inside a block
+    Sc: int = Field(default=128, ge=0, le=16_384)  # channels of the skip connections; 0: none
+    P: int = Field(default=3, gt=0, le=1000)  # kernel of a block
+    X: int = Field(default=8, gt=0, le=20)  # blocks a repeat
+    R: int = Field(default=3, gt=0, le=100)  # repeats
     norm: Literal["gLN", "cLN"] = "gLN"  # a causal network has cLN whatever is said here
     mask: Literal["relu", "sigmoid"] = "relu"
     causal: bool = False

@@ -1,7 +1,7 @@
 # One target a habit. `make demo` and `make test` need only Python >= 3.11 and a C compiler.
 PYTHON ?= python3
 CORES ?= all
-FAULTS ?= 25
+FAULTS ?= 40
 SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)

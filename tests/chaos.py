@@ -1,9 +1,11 @@
 """Faults at random moments of a small run, each followed by the same command again.
 
-    python tests/chaos.py --faults 25 --seed 1
+    python tests/chaos.py --faults 40 --seed 1
 
-Ends well where every run that was struck ended as the one that was left alone, no finished
-training was done twice, and every failure said its cause in a line. Prints a table of the faults.
+Between two commands the configuration and the corpus may change too, and the folder may move. Ends
+well where every run that was struck ended as one of its last configuration that was left alone, no
+finished training was done twice, and every failure said its cause in a line. Prints a table of the
+faults.
 """
 
 import argparse
@@ -23,9 +25,10 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 import pandas as pd
 import psutil
+import soundfile as sf
 import torch
 import yaml
-from faults import KINDS, Fault, Scene
+from faults import BETWEEN, KINDS, Fault, Scene
 from safetensors.torch import load_file
 from workspace import ROOT, Workspace
 
@@ -45,6 +48,14 @@ TRACE = "Traceback (most recent call last)"
 FITTED = "INFO best epoch"  # a training went to its end
 RESTORED = "this training has ended before"
 PATIENCE = 3  # commands in a row that nothing strikes and that fail all the same
+CURE = re.compile(r"(\S+/state): holds an unfinished training of another configuration")
+# What a run may be asked for; another one begins with the first.
+VARIANTS = (
+    {},
+    {"mixtures": {"noise_snr": [20, 22]}},
+    {"inference": {"max_seconds": 1.5, "overlap_seconds": 0.5}},
+)
+ADDED = "corpus/wham_noise/tr/added.wav"  # there in one state of the corpus, not in the other
 # What a run ends in: what the target `all` asks for.
 WEIGHTS = "models/**/model.safetensors"
 TABLES = (
@@ -59,33 +70,93 @@ TABLES = (
 
 
 @dataclass
+class Run:
+    """A run that is struck, and what it is asked for at present."""
+
+    workspace: Workspace
+    variant: int = 0
+    added: bool = False
+    changed: bool = False  # whether it was asked for something else before
+    failures: int = 0  # in a row, of commands that nothing has struck
+
+    def apply(self, kind: str, rng: random.Random) -> str:
+        """Do what a kind of `BETWEEN` is about; say it."""
+        folder = self.workspace.folder
+        if kind == "another configuration":
+            self.variant = rng.choice([k for k in range(len(VARIANTS)) if k != self.variant])
+            self.changed = True
+            return str(VARIANTS[self.variant])
+        if kind == "changed corpus":
+            self.added = not self.added
+            self.changed = True
+            set_corpus(folder, self.added)
+            return f"{ADDED} {'added' if self.added else 'gone'}"
+        moved = folder.with_name(f"{folder.name}_") / "deeper"
+        moved.parent.mkdir()
+        if kind == "moved folder":
+            folder.rename(moved)
+        else:
+            moved.mkdir()
+            for name in ("results", "corpus"):
+                if (folder / name).exists():
+                    (folder / name).rename(moved / name)
+            shutil.rmtree(folder)
+        self.workspace = Workspace(moved)
+        return f"to {moved.relative_to(folder.parent)}"
+
+
+@dataclass
 class Chaos:
-    """Runs in folders of their own below `base`, struck one after the other."""
+    """Runs in folders of their own below `base`, struck one after the other.
+
+    `apart` holds the corpus, and the runs that are left alone.
+    """
 
     base: Path
+    apart: Path
     rng: random.Random
     kinds: list[str]
     struck: int = 0
     problems: list[str] = field(default_factory=list)
+    untouched: dict[tuple[int, bool], Workspace] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Make a corpus of files, and a run that is left alone."""
-        source = Workspace(self.base / "corpus")
+        source = Workspace(self.apart / "source")
         source.succeed("results/corpora/demo", config=(CONFIG,))
-        demo = source / "corpora/demo"
-        self.corpus = sorted([*demo.rglob("*.flac"), *demo.rglob("*.wav")])
+        (source / "corpora/demo").rename(self.apart / "corpus")
         subsets = {split: [f"{split}-demo"] for split in SPLITS}
-        local = {"speech": str(demo / "LibriSpeech"), "noise": str(demo / "wham_noise")}
-        corpora = {"kind": "local", "local": local | {"subsets": subsets}}
-        overlay = self.base / "corpus.yaml"
-        overlay.write_text(yaml.safe_dump({"corpora": corpora}), encoding="utf-8")
-        self.config = (CONFIG, overlay)
+        local = {"speech": "corpus/LibriSpeech", "noise": "corpus/wham_noise", "subsets": subsets}
+        for k, variant in enumerate(VARIANTS):
+            values = variant | {"corpora": {"kind": "local", "local": local}}
+            text = yaml.safe_dump(values)
+            (self.apart / f"{k}.yaml").write_text(text, encoding="utf-8")
         began = time.monotonic()
-        self.untouched = Workspace(self.base / "untouched")
-        self.untouched.succeed(config=self.config)
+        first = self.left_alone(Run(Workspace(self.base)))
         self.pace = (time.monotonic() - began) / 60
+        found = first.folder.glob("results/benchmarks/*/*.tsv")
+        self.benchmarks = sorted(str(path.relative_to(first.folder)) for path in found)
         print(f"An untouched run took {60 * self.pace:.0f} s.\n", flush=True)
         print("| | kind | second | hit | ended | said |\n|---|---|---|---|---|---|", flush=True)
+
+    def config(self, run: Run) -> tuple[Path, Path]:
+        """Configuration files of what a run is asked for."""
+        return CONFIG, self.apart / f"{run.variant}.yaml"
+
+    def begin(self, folder: Path, added: bool = False) -> Workspace:
+        """A working folder with a corpus in it."""
+        shutil.copytree(self.apart / "corpus", folder / "corpus")
+        set_corpus(folder, added)
+        return Workspace(folder)
+
+    def left_alone(self, run: Run) -> Workspace:
+        """The run that was asked for the same from its beginning; made when it is first needed."""
+        asked = (run.variant, run.added)
+        if asked not in self.untouched:
+            name = f"untouched-{run.variant}-{run.added}"
+            self.untouched[asked] = self.begin(self.apart / name, run.added)
+            self.untouched[asked].succeed(config=self.config(run))
+        return self.untouched[asked]
 
     def attack(self, faults: int) -> None:
         """Strike runs until there were as many faults; each goes on until it is done."""
@@ -93,53 +164,57 @@ class Chaos:
         number, summary = 0, []
         while self.struck < faults:
             number, before, commands = number + 1, self.struck, 1
-            run = Workspace(self.base / f"run-{number}")
-            self.failures = 0
+            run = Run(self.begin(self.base / f"run-{number}"))
             while not self.done_after_a_command(run, faults):
                 commands += 1
-                if self.failures == PATIENCE:
+                if run.failures == PATIENCE:
                     self.problems.append(f"run {number}: does not end")
                     break
-            for problem in differences(self.untouched, run):
+            for problem in differences(self.left_alone(run), run.workspace):
                 self.problems.append(f"run {number}: {problem}")
-            shutil.rmtree(run.folder)
+            for folder in self.base.glob(f"run-{number}*"):
+                shutil.rmtree(folder)
             summary.append(f"run {number}: {self.struck - before} faults, {commands} commands")
         print("", *summary, *self.problems, sep="\n", flush=True)
 
-    def done_after_a_command(self, run: Workspace, faults: int) -> bool:
+    def done_after_a_command(self, run: Run, faults: int) -> bool:
         """Run the command once, struck as long as there are faults to do."""
-        finished = [str(Path(file).parent) for file in made(run, WEIGHTS)]
+        workspace = run.workspace
+        finished = [str(Path(file).parent) for file in made(workspace, WEIGHTS)]
         began = time.time()
         with TemporaryFile("w+", errors="replace") as output:  # elsewhere: its disk may be full
             process = psutil.Popen(
-                run.command(config=self.config),
+                workspace.command(config=self.config(run)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            struck = self.strike(process, run) if self.struck < faults else None
+            struck = self.strike(process, workspace) if self.struck < faults else None
             code = process.wait(LIMIT)
             output.seek(0)
             text = output.read()
         fault, second = struck or (None, 0)
-        said = cause(text)
+        again = [] if run.changed else [m for m in finished if fitted(workspace, m) > began]
+        self.judge(fault, code, text, again)
         if fault:
             fault.undo()
             self.struck += 1
+            hit = run.apply(fault.kind, self.rng) if fault.kind in BETWEEN else fault.hit
             ended = "done" if code == 0 else code
-            row = (self.struck, fault.kind, f"{second:.0f}", fault.hit, ended, said)
-            print(
-                "|", " | ".join(map(str, row)).replace(str(run.folder) + "/", ""), "|", flush=True
-            )
-        self.judge(fault, code, text, [m for m in finished if fitted(run, m) > began])
-        self.failures = 0 if fault else self.failures + 1
+            row = (self.struck, fault.kind, f"{second:.0f}", hit, ended, cause(text))
+            shown = " | ".join(map(str, row)).replace(f"{workspace.folder}/", "")
+            print("|", shown, "|", flush=True)
+        for state in CURE.findall(text):
+            shutil.rmtree(run.workspace.folder / state, ignore_errors=True)
+        run.failures = 0 if fault else run.failures + 1
         return code == 0 and fault is None
 
     def strike(self, process: psutil.Popen, run: Workspace) -> tuple[Fault, float] | None:
         """Wait for a moment, then do what comes next; None where the run was faster."""
         began = time.monotonic()
         moment = self.rng.uniform(*MOMENTS) * self.pace
-        scene = Scene(process, run.folder, self.corpus, self.rng)
+        corpus = sorted(p for p in (run.folder / "corpus").rglob("*.*") if p.suffix != ".txt")
+        scene = Scene(process, run.folder, corpus, self.benchmarks, self.rng)
         self.left = self.left or self.rng.sample(self.kinds, len(self.kinds))
         while process.poll() is None:
             time.sleep(0.05)
@@ -154,7 +229,8 @@ class Chaos:
     def judge(self, fault: Fault | None, code: int, text: str, again: list[str]) -> None:
         """Note what should not have been."""
         where = f"fault {self.struck}{'' if fault else ', the command after'}"
-        if code and not cause(text) and not (fault and fault.kind == "main process"):
+        silent = ("main process", *BETWEEN)  # the command was ended from outside
+        if code and not cause(text) and not (fault and fault.kind in silent):
             self.problems.append(f"{where}: said no cause: {text[-3000:]}")
         if TRACE in text and not cause(text):
             self.problems.append(f"{where}: a trace: {text[text.index(TRACE) - 500 :][:4000]}")
@@ -163,6 +239,15 @@ class Chaos:
         ended = psutil.STATUS_ZOMBIE  # and nobody has asked how
         alive = [p for p in alive if p.is_running() and p.status() != ended]
         self.problems += [f"{where}: {process} lives on" for process in alive]
+
+
+def set_corpus(folder: Path, added: bool) -> None:
+    """Let one more recording be in the corpus of a run, or not."""
+    path = folder / ADDED
+    path.unlink(missing_ok=True)
+    if added:
+        samples, rate = sf.read(sorted(path.parent.iterdir())[0])
+        sf.write(path, samples[::-1], rate)
 
 
 def cause(text: str) -> str:
@@ -227,14 +312,14 @@ def small_disk(megabytes: int = 200) -> Iterator[tuple[Path, bool]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faults", type=int, default=25)
+    parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with small_disk() as (base, mounted):
+    with small_disk() as (base, mounted), TemporaryDirectory() as apart:
         kinds = [kind for kind in KINDS if mounted or kind != "full disk"]
         if not mounted:
             print("No disk can be mounted here: none is filled.")
-        chaos = Chaos(base, random.Random(given.seed), kinds)
+        chaos = Chaos(base, Path(apart), random.Random(given.seed), kinds)
         chaos.prepare()
         chaos.attack(given.faults)
     sys.exit(f"{len(chaos.problems)} problems" if chaos.problems else 0)

@@ -1,8 +1,9 @@
-"""What can happen to a run: its processes killed, its disk full, its files damaged."""
+"""What can happen to a run: its processes killed, its disk full, its files damaged or moved."""
 
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,19 @@ from pipeline.files import read_json
 from pipeline.receipts import SUFFIX
 
 KILLS = ("main process", "rule job", "worker of a job")
-KINDS = (*KILLS, "full disk", "truncated file", "corpus file")
+# What ends the command, with all that it started: the next one finds another world.
+BETWEEN = ("another configuration", "moved folder", "results moved alone", "changed corpus")
+STRUCK = ("full disk", "truncated file", "corpus file", "after the receipt", "clock ahead")
+KINDS = (*KILLS, *STRUCK, *BETWEEN)
+AHEAD = 86400  # seconds
 
 
 @dataclass
 class Fault:
-    """What was done to whom; `undo` is called once the command has ended."""
+    """What was done to whom; `undo` is called once the command has ended.
+
+    Of the kinds `BETWEEN` only the command is ended here, and the rest is the caller's.
+    """
 
     kind: str
     hit: str
@@ -28,11 +36,15 @@ class Fault:
 
 @dataclass
 class Scene:
-    """Where faults are done: a run's main process, its folder, the files of its corpus."""
+    """Where faults are done: a run's main process, its folder, and the files of its corpus.
+
+    `benchmarks` are all that a whole run writes, of each job as it ends, below its folder.
+    """
 
     process: psutil.Process
     folder: Path
     corpus: list[Path]
+    benchmarks: list[str]
     rng: random.Random
 
     def strike(self, kind: str) -> Fault | None:
@@ -41,7 +53,16 @@ class Scene:
         if kind in KILLS:
             hit = self._kill(kind, tree)
             return hit and Fault(kind, hit, tree)
-        done = {"full disk": self._fill, "truncated file": self._cut, "corpus file": self._spoil}
+        if kind in BETWEEN:
+            self.process.terminate()
+            return Fault(kind, f"process {self.process.pid} told to stop", tree)
+        done = {
+            "full disk": self._fill,
+            "truncated file": self._cut,
+            "corpus file": self._spoil,
+            "after the receipt": self._block,
+            "clock ahead": self._set_clock,
+        }
         struck = done[kind]()
         return struck and Fault(kind, struck[0], tree, struck[1])
 
@@ -71,8 +92,8 @@ class Scene:
         outputs = [
             self.folder / output
             for receipt in (self.folder / "results/logs").rglob(f"*{SUFFIX}")
-            for output, sizes in read_json(receipt)["outputs"].items()
-            if sizes is not None and not output.startswith("results/report")
+            for output, made in read_json(receipt)["outputs"].items()
+            if made is not None and not output.startswith("results/report")
         ]
         if not outputs:
             return None
@@ -83,6 +104,29 @@ class Scene:
         left = self.rng.choice([0, self.rng.randrange(max(size, 1))])
         os.truncate(path, left)
         return f"{path.relative_to(self.folder)}, {left} of {size} bytes", lambda: None
+
+    def _block(self) -> tuple[str, Callable[[], None]] | None:
+        """Let a job fail once its receipt is closed: Snakemake cannot write what it took."""
+        coming = [path for name in self.benchmarks if not (path := self.folder / name).exists()]
+        if not coming:
+            return None
+        path = self.rng.choice(coming)
+        path.mkdir(parents=True)
+
+        def undo() -> None:
+            if path.is_dir():
+                path.rmdir()
+
+        return str(path.relative_to(self.folder)), undo
+
+    def _set_clock(self) -> tuple[str, Callable[[], None]] | None:
+        """Let all outputs be of tomorrow, as if the clock had been ahead until now."""
+        outputs = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        tomorrow = time.time() + AHEAD
+        for path in outputs:
+            if path.exists() and not path.name.startswith("."):
+                os.utime(path, (tomorrow, tomorrow))
+        return f"{len(outputs)} files are of tomorrow", lambda: None
 
     def _spoil(self) -> tuple[str, Callable[[], None]] | None:
         if (self.folder / "results/corpora/speech.csv").exists():

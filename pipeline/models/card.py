@@ -23,8 +23,15 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
 
 
-def read_card(path: Path | str) -> Card:
+TRAIN_AGAIN = "delete it and train again"
+
+
+def read_card(path: Path | str, cure: str = TRAIN_AGAIN) -> Card:
     """Read the card of a weights file.
+
+    Args:
+        path: of the file.
+        cure: what to do about a damaged one.
 
     Raises:
         PipelineError: missing, damaged, or not one of our files.
@@ -38,7 +45,7 @@ def read_card(path: Path | str) -> Card:
         ) from error
     except (safetensors.SafetensorError, OSError) as error:
         raise PipelineError(
-            f"{path}: damaged weights ({in_short(error)}); delete it and train again"
+            f"{path}: damaged weights ({in_short(error)}); {cure}"
         ) from error
     if metadata.get("format") != FORMAT:
         raise PipelineError(f"{path}: not a weights file of this project; train the model here")
@@ -46,5 +53,5 @@ def read_card(path: Path | str) -> Card:
         return TypeAdapter(Card).validate_json(metadata.get("card", ""))
     except ValidationError as error:
         raise PipelineError(
-            f"{path}: damaged weights (its card cannot be read); delete it and train again"
+            f"{path}: damaged weights (its card cannot be read); {cure}"
         ) from error

@@ -13,7 +13,7 @@ from torch import nn
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.models import build, parse_arguments
-from pipeline.models.card import FORMAT, Card, read_card
+from pipeline.models.card import FORMAT, TRAIN_AGAIN, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
 
 
@@ -48,8 +48,7 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
         network.load_state_dict(_tensors(path))
     except RuntimeError as error:
         raise PipelineError(
-            f"{path}: damaged weights (not the tensors its card tells of);"
-            " delete it and train again"
+            f"{path}: damaged weights (not the tensors its card tells of); {TRAIN_AGAIN}"
         ) from error
     return network.eval()
 
@@ -101,7 +100,7 @@ def _is_ours(source: str) -> bool:
 def _ours(
     source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> dict[str, torch.Tensor]:
-    card = read_card(source)
+    card = read_card(source, "copy it again, or give another file as init_from")
     if card.model != model:
         raise PipelineError(
             f"init_from: {source} holds a {card.model}, not a {model}; use weights of that model"

@@ -12,7 +12,7 @@ with job(snakemake):
 
     config, corpus = load_config(snakemake.config), snakemake.wildcards.corpus
     corpora, out = config.corpora, Path(snakemake.output.scan)
-    if corpora.local is not None and corpora.kind == "local":
+    if corpora.kind == "local":
         require_roots(corpora.local)
     seen = files_of(corpora, corpus)  # first: what comes while it is scanned is a change
     folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))

@@ -1,5 +1,6 @@
 """What happens beside the training steps: schedule, limit, history, samples to hear and see."""
 
+import logging
 import math
 import shutil
 import time
@@ -92,7 +93,7 @@ class History(pl.Callback):
             self.steps += 1
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Close the epoch's row."""
+        """Close the epoch's row, and log its score."""
         metrics = trainer.callback_metrics
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -105,6 +106,8 @@ class History(pl.Callback):
             "skipped_steps": self.skips.skipped,
         }
         self.rows.append(row)
+        said = row["epoch"], row["step"], DEV_SCORE, row[DEV_SCORE]
+        logging.info("epoch %d, step %d: %s %.2f dB", *said)
         self.loss_sum, self.steps = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:

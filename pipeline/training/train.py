@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -124,7 +125,8 @@ def _fit(
             EarlyStopping(DEV_SCORE, mode="max", patience=settings.stop_patience),
             Plateau(settings.plateau_patience),
             Samples(train.sample_rate, state.samples),
-            TQDMProgressBar(refresh_rate=10),
+            # Only where somebody looks; logs have a line an epoch.
+            TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0),
             skips,
             *_optional(settings),
             SaveState(state, machine.save_seconds, skips),

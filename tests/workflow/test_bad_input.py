@@ -216,9 +216,9 @@ def test_a_bad_transcript_stops_what_asks_for_it(attempt):
     assert_one_line(printed, "1001-7.trans.txt: is not UTF-8 text; save it as UTF-8")
 
 
-def test_weights_for_another_number_of_speakers(attempt, finished):
+def test_weights_for_another_number_of_speakers(attempt, finished, tmp_path):
     weights = finished / "models/denoisers/conv_tasnet/model.safetensors"
-    broken = weights.with_name("cut.safetensors")
+    broken = tmp_path / "cut.safetensors"
     broken.write_bytes(weights.read_bytes()[:1000])
     network = {"conv_tasnet": {"init_from": str(broken)}}
     code, printed = attempt(target="denoisers", denoisers=network)

@@ -78,6 +78,18 @@ def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monke
     assert audio.channel_swings(tmp_path / "a.wav") == pytest.approx([0.5, 0.125, 0], abs=1e-6)
 
 
+@pytest.mark.parametrize("step", [-32768, -2, -1, 0, 1, 2, 777, 32767])
+def test_what_lies_just_below_a_step_is_that_step(tmp_path, step):
+    """The nearest 32-bit step decides, of which the upper half is kept, as in libsndfile."""
+    values = (step * 2**16 + np.array([-0.7, -0.3, 0, 0.3, 0.7])) / 2**31
+    samples = values.astype(np.float32)
+    nearest = np.rint(samples.astype(np.float64) * 2**31)
+    expected = np.clip(nearest // 2**16, -32768, 32767)
+    assert audio.to_16_bit(samples).tolist() == expected.tolist()
+    sf.write(tmp_path / "a.wav", samples, RATE, "PCM_16")
+    assert np.array_equal(audio.to_16_bit(samples), sf.read(tmp_path / "a.wav", dtype="int16")[0])
+
+
 @pytest.mark.parametrize("suffix", ["WAV", "FLAC"])
 @pytest.mark.parametrize("start, samples", [(0, 10), (1234, 500), (3999, 1), (3000, -1)])
 def test_a_part_is_read(tmp_path, start, samples, suffix):

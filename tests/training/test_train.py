@@ -99,6 +99,38 @@ def test_averaged_weights_are_written_when_they_are_what_was_scored(attempt, tmp
     assert dev_scores(averaged) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
 
 
+def test_averaged_weights_are_the_moving_average_of_all_steps(attempt, tmp_path, monkeypatch):
+    steps = []
+
+    def note(self, trainer, module, outputs, batch, index):
+        steps.append({n: t.clone() for n, t in module.network.state_dict().items()})
+
+    monkeypatch.setattr("pipeline.training.callbacks.StepLimit.on_train_batch_end", note)
+    averaged = attempt(tmp_path, ema_decay=0.9, epochs=1, max_steps=99).run()
+    assert len(steps) == STEPS
+    for name, found in load_file(averaged.weights).items():
+        expected = steps[0][name]
+        for step in steps[1:]:
+            expected = 0.9 * expected + 0.1 * step[name]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        assert not torch.equal(found, steps[-1][name])
+
+
+def test_the_dev_score_is_the_gain_over_the_noisy_mixture_whatever_is_heard(attempt, tmp_path):
+    clean = attempt(tmp_path, condition="clean", epochs=1).run()
+    best = read_card(clean.weights).training["best"]
+    assert dev_scores(clean) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
+
+
+def test_no_bar_is_drawn_where_nobody_looks_and_each_epoch_is_a_line(attempt, tmp_path, capfd, caplog):
+    caplog.set_level("INFO")
+    history = attempt(tmp_path, epochs=2).run().history
+    said = [line for line in caplog.messages if line.startswith("epoch ")]
+    rows = zip((1, 2), history["dev_si_sdri"], strict=True)
+    assert said == [f"epoch {n}, step {6 * n}: dev_si_sdri {gain:.2f} dB" for n, gain in rows]
+    assert "it/s" not in "".join(capfd.readouterr())
+
+
 def test_tensorboard_has_curves_sounds_and_pictures(trained):
     events = EventAccumulator(str(trained.state / "tensorboard"), {"audio": 0}).Reload()
     tags = events.Tags()

@@ -27,7 +27,6 @@ WHOLE_RUNS = TESTS / "workflow"
 SLOW_FIXTURES = {"workspace", "browser"}  # they start Snakemake or Chromium
 
 
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow and put it first, and say which tests one worker runs together.

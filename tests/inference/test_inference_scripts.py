@@ -21,7 +21,7 @@ OUT = "results/estimates"
 
 @pytest.fixture(scope="module")
 def written(mixtures, weights, tmp_path_factory) -> Path:
-    """What `separate` writes in each condition and `denoise`; the noise stands for a denoised set."""
+    """What `separate` writes in each condition, and `denoise`; the denoised set is the noise."""
     folder, table = tmp_path_factory.mktemp("scripts"), read_manifest(mixtures)
     denoised = table[["mixture_id"]].assign(denoised_path=table["noise_path"])
     write_manifest(folder / "denoised.csv", pd.DataFrame(denoised))

@@ -122,7 +122,9 @@ def test_the_dev_score_is_the_gain_over_the_noisy_mixture_whatever_is_heard(atte
     assert dev_scores(clean) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
 
 
-def test_no_bar_is_drawn_where_nobody_looks_and_each_epoch_is_a_line(attempt, tmp_path, capfd, caplog):
+def test_no_bar_is_drawn_where_nobody_looks_and_each_epoch_is_a_line(
+    attempt, tmp_path, capfd, caplog
+):
     caplog.set_level("INFO")
     history = attempt(tmp_path, epochs=2).run().history
     said = [line for line in caplog.messages if line.startswith("epoch ")]

@@ -86,7 +86,9 @@ def test_a_model_is_trained_and_scored_on_what_its_job_says(
     assert expected.keys() == found.keys()
     for tensor in expected:
         torch.testing.assert_close(found[tensor], expected[tensor], rtol=0, atol=1e-6)
-    curves = [pd.read_csv(p).drop(columns="seconds") for p in (history, scripted / name / "history.csv")]
+    curves = [
+        pd.read_csv(p).drop(columns="seconds") for p in (history, scripted / name / "history.csv")
+    ]
     pd.testing.assert_frame_equal(*curves, atol=1e-5)
     assert read_card(scripted / name / "model.safetensors").training["condition"] == condition
 

@@ -18,9 +18,7 @@ CORPORA = ["results/corpora/noise.csv", "results/corpora/speech.csv"]
 def inputs_of(folder: Path, *config: Path) -> dict[str, list[str]]:
     """First output of every job to its inputs, sorted."""
     said = Workspace(folder).succeed("-n", config=(SMOKE, *config))
-    return {
-        made.split(", ")[0]: sorted(given.split(", ")) for _, given, made in JOB.findall(said)
-    }
+    return {made.split(", ")[0]: sorted(given.split(", ")) for _, given, made in JOB.findall(said)}
 
 
 @pytest.fixture(scope="module")

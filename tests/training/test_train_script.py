@@ -35,7 +35,7 @@ def denoised(folder: Path, name: str, mixtures: Path) -> Path:
     """A denoised set of other audio than any mixture: the noise."""
     table = read_manifest(mixtures)
     path = folder / f"denoised_{name}.csv"
-    rows = table[["mixture_id"]].assign(denoised_path=table["noise_path"])
+    rows = table[["mixture_id"]].assign(denoised_path=table["noise_path"], digest=table["digest"])
     write_manifest(path, pd.DataFrame(rows))
     return path
 

@@ -20,7 +20,7 @@ test: lint
 
 # After every save: all but whole runs, browsers, and what takes more than some seconds.
 test-fast: .venv/installed
-	$(BIN)/pytest $(IN_PARALLEL) -m "not slow and not slurm"
+	$(BIN)/pytest $(IN_PARALLEL) -m "not slow and not slurm" --durations 5
 
 # Faults too, on a SLURM cluster of four nodes that is started here, as root, and stopped again.
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server

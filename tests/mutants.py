@@ -25,7 +25,7 @@ from mutations import MUTANTS, Mutant
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "results", "shared", "*.egg-info")
 ENOUGH = 0.9
-PATIENCE = 300  # s; whoever takes longer hangs, and that is seen
+PATIENCE = 600  # s; whoever takes longer hangs, and that is seen
 
 
 class Tried(NamedTuple):

@@ -78,7 +78,7 @@ SCRIPTS = [
 TRAINING = [
     *of(
         "pipeline/training/module.py",
-        "training/test_train.py training/test_interrupted.py",
+        "training/test_train.py",
         (
             "before = best_neg_si_sdr(noisy[:, None]",
             "before = best_neg_si_sdr(inputs[:, None]",
@@ -86,6 +86,10 @@ TRAINING = [
         ),
         ("(before - after).mean()", "(after - before).mean()"),
         ("self.settings.learning_rate)", "1e-3)"),
+    ),
+    *of(
+        "pipeline/training/module.py",
+        "training/test_interrupted.py",
         ("step * batch, share)", "0, share)"),
     ),
     *of(

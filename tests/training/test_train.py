@@ -187,6 +187,24 @@ def test_same_seed_gives_the_same_weights(attempt, tmp_path):
     assert not equal(runs[0], other.run())
 
 
+def test_the_weights_that_a_training_begins_with_are_drawn_from_its_seed(attempt, tmp_path):
+    runs = [attempt(tmp_path / str(k), epochs=1, **FROZEN) for k in range(2)]
+    runs[1].job = replace(runs[1].job, seed=8)
+    assert not equal(*(run.run() for run in runs))
+
+
+def test_the_train_loss_of_an_epoch_is_the_mean_of_its_steps(attempt, tmp_path, monkeypatch):
+    losses = []
+
+    def note(self, trainer, module, outputs, batch, index):
+        losses.append(float(module.latest_loss))
+
+    monkeypatch.setattr("pipeline.training.callbacks.StepLimit.on_train_batch_end", note)
+    history = attempt(tmp_path, epochs=2, max_steps=99).run().history
+    expected = np.reshape(losses, (2, STEPS)).mean(axis=1)
+    assert history["train_loss"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
 @pytest.mark.parametrize("steps, epochs", [(3, 1), (6, 1), (8, 2)])
 def test_max_steps_ends_with_a_score_and_weights(attempt, tmp_path, steps, epochs):
     limited = attempt(tmp_path, max_steps=steps).run()

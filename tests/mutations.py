@@ -238,7 +238,7 @@ EVALUATION = [
     ),
     *of(
         "pipeline/evaluation/bootstrap.py",
-        "evaluation/test_bootstrap.py evaluation/test_statistics.py",
+        "evaluation/test_bootstrap.py evaluation/test_aggregate.py",
         ("tail = (1 - confidence) / 2", "tail = 1 - confidence"),
         ("known = (values.count() > 1)", "known = (values.count() > 0)"),
     ),

@@ -233,7 +233,7 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/bss_eval.py",
         "evaluation/test_bss_eval.py evaluation/test_metrics.py",
-        ("step = better + (left / before)[:, None, None] * step", "step = better"),
+        ("explained = explained + length * left", "explained = explained + left"),
         ("FILTER_TAPS = 512", "FILTER_TAPS = 256"),
     ),
     *of(

@@ -6,14 +6,21 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-slurm chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
+.PHONY: demo test test-fast test-slurm mutants chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
 	@echo "The report: $(CURDIR)/results/report/index.html"
 
+# In several processes, each with about 1 GB; the tests of a file share one (tests/conftest.py).
+IN_PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(IN_PARALLEL)
+
+# After every save: all but whole runs, browsers, and what takes more than some seconds.
+test-fast: .venv/installed
+	$(BIN)/pytest $(IN_PARALLEL) -m "not slow and not slurm" --durations 5
 
 # Faults too, on a SLURM cluster of four nodes that is started here, as root, and stopped again.
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
@@ -99,6 +106,12 @@ bench-streaming: .venv/installed
 # A small run killed, starved and damaged at random moments: the table of docs/reliability.md.
 chaos: .venv/installed
 	$(BIN)/python tests/chaos.py --faults $(FAULTS) --seed $(SEED)
+
+# Small faults put into the code, one at a time: do the tests see them? The score of
+# docs/reliability.md, in less than an hour; some of them with make mutants SAMPLE=12.
+SAMPLE ?= all
+mutants: .venv/installed
+	$(BIN)/python tests/mutants.py --sample $(SAMPLE)
 
 # The README's pictures, from a finished run's report: make pictures RESULTS=results
 pictures: .venv/installed

@@ -1,7 +1,13 @@
-"""Small synthetic corpora in the layouts of LibriSpeech and WHAM!."""
+"""Small synthetic corpora in the layouts of LibriSpeech and WHAM!, and how tests are shared out."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
+
+# One of several processes that run the tests. They share the cores: more threads than cores would
+# only wait for each other.
+if WORKER := "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -14,7 +20,27 @@ from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.files import concatenate
 
-pytest_plugins = ["chromium"]
+pytest_plugins = ["chromium", "workspace"]
+
+TESTS = Path(__file__).parent
+WHOLE_RUNS = TESTS / "workflow"
+SLOW_FIXTURES = {"workspace", "browser"}  # they start Snakemake or Chromium
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow and put it first, and say which tests one worker runs together.
+
+    The tests of a file share its fixtures; each whole run stands alone, since it takes long.
+    """
+    for item in items:
+        alone = WHOLE_RUNS in item.path.parents
+        if alone or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+        if WORKER and not alone:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
 
 SUBSETS = {split: [f"{split}-clean"] for split in SPLITS}
 

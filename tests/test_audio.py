@@ -52,6 +52,15 @@ def test_what_is_written_part_by_part_is_read(tmp_path):
     assert np.array_equal(sf.read(tmp_path / "new/a.wav", dtype="float32")[0], NOISE)
 
 
+def test_whoever_writes_is_told_the_digest_of_the_file(tmp_path):
+    for name, options in {"a.wav": {}, "a.flac": {"format": "FLAC"}}.items():
+        told = audio.write(tmp_path / name, NOISE, RATE, **options)
+        assert told == audio.digest_of((tmp_path / name).read_bytes())
+    with audio.writing(tmp_path / "parts.wav", len(NOISE), RATE) as write:
+        told = [write(part) for part in np.split(NOISE, 4)]
+    assert told[-1] == audio.digest_of((tmp_path / "parts.wav").read_bytes())
+
+
 def test_what_breaks_off_leaves_no_file(tmp_path):
     with pytest.raises(KeyError), audio.writing(tmp_path / "a.wav", 10, RATE) as write:
         write(NOISE[:5])
@@ -76,6 +85,18 @@ def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monke
     channels = np.stack([wave, 0.25 - wave / 4, 0 * wave], axis=1)
     audio.write(tmp_path / "a.wav", channels.astype("f4"), RATE, subtype="FLOAT")
     assert audio.channel_swings(tmp_path / "a.wav") == pytest.approx([0.5, 0.125, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [-32768, -2, -1, 0, 1, 2, 777, 32767])
+def test_what_lies_just_below_a_step_is_that_step(tmp_path, step):
+    """The nearest 32-bit step decides, of which the upper half is kept, as in libsndfile."""
+    values = (step * 2**16 + np.array([-0.7, -0.3, 0, 0.3, 0.7])) / 2**31
+    samples = values.astype(np.float32)
+    nearest = np.rint(samples.astype(np.float64) * 2**31)
+    expected = np.clip(nearest // 2**16, -32768, 32767)
+    assert audio.to_16_bit(samples).tolist() == expected.tolist()
+    sf.write(tmp_path / "a.wav", samples, RATE, "PCM_16")
+    assert np.array_equal(audio.to_16_bit(samples), sf.read(tmp_path / "a.wav", dtype="int16")[0])
 
 
 @pytest.mark.parametrize("suffix", ["WAV", "FLAC"])

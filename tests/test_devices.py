@@ -69,6 +69,7 @@ def test_without_a_compiler_they_run_as_they_are(network, monkeypatch, caplog):
     assert not compiled(network) and "no C++ compiler" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_compiled_conv_tasnet_learns_the_same():
     arguments = {"N": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
     network, mixtures = build("conv_tasnet", arguments, 2, 8000), torch.randn(2, 800)

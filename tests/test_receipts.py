@@ -108,6 +108,16 @@ def test_what_was_made_of_the_unfinished_is_stale_by_however_many_steps():
     assert damages() == [] and find_stale(receipts(), []) == [Path("results/table")]
 
 
+def test_all_steps_after_the_unfinished_are_stale_where_all_are_there():
+    names = ["a", "b", "c", "d", "e"]
+    for before, name in zip([None, *names], names, strict=False):
+        inputs = [f"results/{before}"] if before else []
+        make(f"results/{name}", log=f"results/logs/{name}.log", inputs=inputs)
+    open_receipt("results/logs/b.log", ["results/a"], ["results/b"], receipts())
+    shutil.rmtree("results/b")
+    assert find_stale(receipts(), []) == [Path(f"results/{name}") for name in "cde"]
+
+
 def test_what_joins_a_damaged_folder_goes_with_it_and_no_more():
     make("results/shard", log="results/logs/shard.log")
     make("results/table.csv", log="results/logs/table.log", inputs=["results/shard"])

@@ -1,9 +1,13 @@
 """Runs the workflow as a user does: the snakemake command in a folder of its own."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "tests/smoke.yaml"
@@ -37,7 +41,11 @@ class Workspace:
 
     def run(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> Done:
         return subprocess.run(
-            self.command(*arguments, config=config), capture_output=True, text=True, timeout=1200
+            self.command(*arguments, config=config),
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            env=os.environ | {"PYTHONWARNINGS": "ignore"},
         )
 
     def succeed(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> str:
@@ -60,3 +68,27 @@ class Workspace:
 
     def __truediv__(self, path: str) -> Path:
         return self.folder / "results" / path
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty working folder."""
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A finished run of the smoke configuration. Tests must not change it: copy it.
+
+    Where several processes run the tests, the first that needs it makes it for all of them.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    run, done = Workspace(root / "smoke"), root / "smoke.done"
+    with (root / "smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            run.folder.mkdir(exist_ok=True)
+            run.succeed()
+            done.touch()
+    return run

@@ -93,7 +93,7 @@ class History(pl.Callback):
             self.steps += 1
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Close the epoch's row."""
+        """Close the epoch's row, and log its score."""
         metrics = trainer.callback_metrics
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -106,6 +106,8 @@ class History(pl.Callback):
             "skipped_steps": self.skips.skipped,
         }
         self.rows.append(row)
+        said = row["epoch"], row["step"], DEV_SCORE, row[DEV_SCORE]
+        logging.info("epoch %d, step %d: %s %.2f dB", *said)
         self.loss_sum, self.steps = 0.0, 0
         if not math.isfinite(row[DEV_SCORE]) and trainer.is_global_zero:
             logging.warning(

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -126,7 +127,8 @@ def _fit(
             ),
             Plateau(settings.plateau_patience),
             Samples(train.sample_rate, state.samples),
-            TQDMProgressBar(refresh_rate=10),
+            # Only where somebody looks; logs have a line an epoch.
+            TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0),
             skips,
             *_optional(settings),
             SaveState(state, machine.save_seconds, skips),

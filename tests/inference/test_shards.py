@@ -14,13 +14,10 @@ from pipeline.files import concatenate, read_manifest, write_manifest
 from pipeline.inference.chunks import Recording
 from pipeline.inference.run import Setting, denoise_shard, separate_shard
 from pipeline.inference.run import batches as make_batches
-from pipeline.models import build
-from pipeline.models.card import Card
-from pipeline.models.weights import load_network, save_weights
+from pipeline.models.weights import load_network
 
 CPU = torch.device("cpu")
 RATE = 8000
-TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 SETTING = Setting(RATE, Machine(device="cpu"), Inference(warmup=1))
 SHORT = Setting(RATE, Machine(device="cpu"), Inference(max_seconds=0.2, overlap_seconds=0.1))
 BATCHED = Setting(RATE, Machine(device="cpu"), Inference(batch_size=2), timed=False)
@@ -31,39 +28,6 @@ SHORT_BATCHED = Setting(
     timed=False,
 )
 TIMES = ["latency_ms", "rtf", "read_ms", "write_ms"]
-
-
-@pytest.fixture(scope="module")
-def mixtures(tmp_path_factory) -> Path:
-    """Five mixtures of two sources, of different lengths."""
-    folder, rng, rows = tmp_path_factory.mktemp("test"), np.random.default_rng(0), []
-    for number, length in enumerate([2000, 2501, 3000, 4000, 1800]):
-        row = {"mixture_id": f"test-{number:04d}", "length": length}
-        for name in ("mix_both", "mix_clean", "s1", "s2", "noise"):
-            row[f"{name}_path"] = folder / name / f"{number}.wav"
-            samples = 0.1 * rng.standard_normal(length)
-            audio.write(row[f"{name}_path"], samples.astype(np.float32), RATE)
-        rows.append(row | {"source_1_path": "/raw/a.wav", "source_2_path": "/raw/b.wav"})
-    write_manifest(folder / "mixtures.csv", pd.DataFrame(rows))
-    return folder / "mixtures.csv"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """`weights(sources)`: a file of untrained weights; `spoil` is added to all of them."""
-    folder = tmp_path_factory.mktemp("weights")
-
-    def write(sources, spoil=0.0):
-        torch.manual_seed(sources)
-        network = build("conv_tasnet", TINY, sources, RATE)
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter += spoil
-        path = folder / f"{sources}-{spoil}.safetensors"
-        save_weights(path, network, Card("conv_tasnet", TINY, sources, RATE))
-        return path
-
-    return write
 
 
 def separate(mixtures, weights, out, shard="1-of-1", condition="noisy", denoised=None, **other):

@@ -114,7 +114,8 @@ def test_metrics_are_those_of_the_signals_written(make, tmp_path, kind):
 
 
 def test_our_plan_is_metadata_of_librimix(make, scans, tmp_path):
-    rendered = make("train", noise_speeds=[0.8, 1.2])
+    rendered = make("train", noise_speeds=[0.8, 1.2], peak=0.25)
+    assert (rendered["scale"] < 1).any()
     exported = pd.read_csv(tmp_path / "metadata/plan/libri3mix_train.csv")
     sources = [f"source_{k}_{fact}" for k in (1, 2, 3) for fact in ("path", "gain")]
     noise = ["noise_path", "noise_gain", "noise_start", "noise_speed"]

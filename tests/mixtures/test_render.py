@@ -1,5 +1,6 @@
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,14 @@ def test_sets_have_the_folders_and_format_of_librimix(make, tmp_path):
     names = {f"{f}/{i}.wav" for f in folders for i in table["mixture_id"]}
     assert set(files(tmp_path / "set")) == names
     assert audio.info(table["mix_both_path"][0]) == (RATE, table["length"][0], 1)
+
+
+def test_the_digest_of_a_mixture_is_that_of_all_its_files(make):
+    names = ("mix_both", "mix_clean", "s1", "s2", "s3", "noise")
+    for row in make().to_dict("records"):
+        contents = [Path(row[f"{name}_path"]).read_bytes() for name in names]
+        digests = "".join(map(audio.digest_of, contents))
+        assert row["digest"] == audio.digest_of(digests.encode())
 
 
 @pytest.mark.parametrize("rule", RULES)

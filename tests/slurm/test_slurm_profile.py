@@ -4,15 +4,14 @@ import re
 
 import pytest
 from on_cluster import PROFILE, set_profile
-from workspace import ROOT, Workspace
+from workspace import ROOT
 
 
 @pytest.fixture
-def dry(tmp_path):
+def dry(workspace, tmp_path):
     """`dry(changes, *arguments)`: rule to its line of resources in a dry run with the profile."""
 
     def run(changes=None, *arguments):
-        workspace = Workspace(tmp_path)
         profile = set_profile(tmp_path / "profile", changes or {})
         workspace.where = ("--workflow-profile", str(profile))
         printed = workspace.succeed("-n", *arguments)

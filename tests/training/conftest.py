@@ -54,20 +54,20 @@ class Attempt:
         corpora,
         role="separator",
         front=None,
+        condition="noisy",
         **settings,
     ):
         chosen = {"segment_seconds": 0.5, "batch_size": 4, "epochs": 3, "learning_rate": 0.01}
         training = Training(**(chosen | settings))
         mixtures = FRESH.model_dump(mode="json") if training.data == "dynamic" else None
-        self.job = Job(
-            role, "noisy", "conv_tasnet", TINY, None, training.model_dump(mode="json"), 7, mixtures
-        )  # fmt: skip
+        chosen = training.model_dump(mode="json")
+        self.job = Job(role, condition, "conv_tasnet", TINY, None, chosen, 7, mixtures)
         self.folder, self.state = folder, folder / "state"
         self.weights, self.curve = folder / "weights.safetensors", folder / "history.csv"
         if role == "denoiser":
             self.examples = [denoiser_examples(path, RATE) for path in sets]
         else:
-            self.examples = [separator_examples(path, "noisy", None, RATE) for path in sets]
+            self.examples = [separator_examples(path, condition, None, RATE) for path in sets]
         if mixtures:
             self.examples[0] = fresh_for_separator(*corpora, FRESH, "noisy", front, RATE)
 

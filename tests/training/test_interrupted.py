@@ -17,6 +17,7 @@ from pipeline.training.module import STOPS, Trainee
 from pipeline.training.saving import SaveState
 from pipeline.training.train import train
 
+pytestmark = pytest.mark.slow  # dozens of trainings
 SETTINGS = {  # epochs have 6 steps
     "plain": {},
     "averaged": {"ema_decay": 0.9},

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.training.losses import best_neg_si_sdr, denoiser_loss, separator_loss
+from pipeline.training.losses import aligned, best_neg_si_sdr, denoiser_loss, separator_loss
 
 
 def signals(batch, sources, time=800, seed=0, leak=0.7):
@@ -93,3 +93,9 @@ def test_silence_gives_finite_loss_and_gradients(loss, sources, silent):
     value = loss(estimates, targets)
     value.backward()
     assert value.isfinite() and estimates.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("order", permutations(range(3)))
+def test_estimates_are_put_in_the_order_of_the_targets(order):
+    estimates, targets = signals(2, 3)
+    assert torch.equal(aligned(estimates[:, list(order)], targets), estimates)

@@ -15,6 +15,7 @@ from pipeline.training.data import EpochSampler, Share
 from pipeline.training.dynamic import FreshSampler
 from pipeline.training.ranks import in_ranks
 
+pytestmark = pytest.mark.slow  # processes of their own, with torch each
 EVEN = {"batch_size": 2, "epochs": 2}  # 22 pieces: 11 whole batches
 
 

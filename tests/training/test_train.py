@@ -101,6 +101,40 @@ def test_averaged_weights_are_written_when_they_are_what_was_scored(attempt, tmp
     assert dev_scores(averaged) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
 
 
+def test_averaged_weights_are_the_moving_average_of_all_steps(attempt, tmp_path, monkeypatch):
+    steps = []
+
+    def note(self, trainer, module, outputs, batch, index):
+        steps.append({n: t.clone() for n, t in module.network.state_dict().items()})
+
+    monkeypatch.setattr("pipeline.training.callbacks.StepLimit.on_train_batch_end", note)
+    averaged = attempt(tmp_path, ema_decay=0.9, epochs=1, max_steps=99).run()
+    assert len(steps) == STEPS
+    for name, found in load_file(averaged.weights).items():
+        expected = steps[0][name]
+        for step in steps[1:]:
+            expected = 0.9 * expected + 0.1 * step[name]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        assert not torch.equal(found, steps[-1][name])
+
+
+def test_the_dev_score_is_the_gain_over_the_noisy_mixture_whatever_is_heard(attempt, tmp_path):
+    clean = attempt(tmp_path, condition="clean", epochs=1).run()
+    best = read_card(clean.weights).training["best"]
+    assert dev_scores(clean) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)
+
+
+def test_no_bar_is_drawn_where_nobody_looks_and_each_epoch_is_a_line(
+    attempt, tmp_path, capfd, caplog
+):
+    caplog.set_level("INFO")
+    history = attempt(tmp_path, epochs=2).run().history
+    said = [line for line in caplog.messages if line.startswith("epoch ")]
+    rows = zip((1, 2), history["dev_si_sdri"], strict=True)
+    assert said == [f"epoch {n}, step {6 * n}: dev_si_sdri {gain:.2f} dB" for n, gain in rows]
+    assert "it/s" not in "".join(capfd.readouterr())
+
+
 def test_tensorboard_has_curves_sounds_and_pictures(trained):
     events = EventAccumulator(str(trained.state / "tensorboard"), {"audio": 0}).Reload()
     tags = events.Tags()
@@ -153,6 +187,25 @@ def test_same_seed_gives_the_same_weights(attempt, tmp_path):
     other.job = replace(other.job, seed=8)
     assert equal(*runs)
     assert not equal(runs[0], other.run())
+
+
+def test_the_weights_that_a_training_begins_with_are_drawn_from_its_seed(attempt, tmp_path):
+    runs = [attempt(tmp_path / str(k), epochs=1, **FROZEN) for k in range(2)]
+    runs[1].job = replace(runs[1].job, seed=8)
+    one, other = (load_file(run.run().weights)["encoder.filterbank._filters"] for run in runs)
+    assert one.shape == other.shape and (one - other).abs().mean() > 0.01
+
+
+def test_the_train_loss_of_an_epoch_is_the_mean_of_its_steps(attempt, tmp_path, monkeypatch):
+    losses = []
+
+    def note(self, trainer, module, outputs, batch, index):
+        losses.append(float(module.latest_loss))
+
+    monkeypatch.setattr("pipeline.training.callbacks.StepLimit.on_train_batch_end", note)
+    history = attempt(tmp_path, epochs=2, max_steps=99).run().history
+    expected = np.reshape(losses, (2, STEPS)).mean(axis=1)
+    assert history["train_loss"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize("steps, epochs", [(3, 1), (6, 1), (8, 2)])

@@ -245,7 +245,9 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace
 
 
 def test_short_utterances_are_left_out_and_counted(attempt, workspace):
-    code, printed = attempt(lambda c: c.speak("train", "1001", 9, seconds=0.45), shards=2)
+    planned = "results/mixtures/plan/train/1-of-2.csv"
+    speak = ("train", "1001", 9, 0.45)
+    code, printed = attempt(lambda c: c.speak(*speak), target=planned, shards=2)
     assert code == 0, printed
     log = (workspace / "logs/mixtures/plan_train.log").read_text(encoding="utf-8")
     assert "train: 1 of 7 utterances are shorter than mixtures.min_seconds = 0.5 s" in log
@@ -282,9 +284,9 @@ def test_a_bad_transcript_stops_what_asks_for_it(attempt):
     assert_one_line(printed, "1001-7.trans.txt: is not UTF-8 text; save it as UTF-8")
 
 
-def test_weights_for_another_number_of_speakers(attempt, finished):
+def test_weights_for_another_number_of_speakers(attempt, finished, tmp_path):
     weights = finished / "models/denoisers/conv_tasnet/model.safetensors"
-    broken = weights.with_name("cut.safetensors")
+    broken = tmp_path / "cut.safetensors"
     broken.write_bytes(weights.read_bytes()[:1000])
     network = {"conv_tasnet": {"init_from": str(broken)}}
     code, printed = attempt(target="denoisers", denoisers=network)

@@ -106,7 +106,7 @@ def test_data_for_a_denoiser_of_one_speaker(workspace, local):
         "noise_snr_levels": [0, 10],
         "exclude_noises": ["short"],
     }
-    workspace.succeed("mixtures", config=local(mixtures=mixtures))
+    workspace.succeed("results/mixtures/train/mixtures.csv", config=local(mixtures=mixtures))
     table = read_manifest(workspace / "mixtures/train/mixtures.csv")
     seconds = table["length"] / 8000
     assert seconds.min() >= 3 and 18 <= seconds.sum() < 18 + seconds.iloc[-1]

@@ -1,0 +1,63 @@
+"""The scripts that denoise and separate hand each system what its name says."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scripted import given, run_scripts
+
+from pipeline import audio
+from pipeline.config import Inference
+from pipeline.files import read_manifest, write_manifest
+from pipeline.models.weights import load_network
+
+RATE = 8000
+PARAMS = {"sample_rate": RATE, "timed": True, "inference": Inference().model_dump(mode="json")}
+CONDITIONS = {"clean": "mix_clean_path", "noisy": "mix_both_path", "denoised-x": "noise_path"}
+OUT = "results/estimates"
+
+
+@pytest.fixture(scope="module")
+def written(mixtures, weights, tmp_path_factory) -> Path:
+    """What `separate` writes in each condition, and `denoise`; the denoised set is the noise."""
+    folder, table = tmp_path_factory.mktemp("scripts"), read_manifest(mixtures)
+    denoised = table[["mixture_id"]].assign(denoised_path=table["noise_path"])
+    write_manifest(folder / "denoised.csv", pd.DataFrame(denoised))
+    jobs = []
+    for tested in CONDITIONS:
+        needed = ["denoised.csv"] if tested.startswith("denoised") else []
+        files = {"mixtures": mixtures, "denoised": needed, "weights": weights(2)}
+        names = {"tested": tested, "scatteritem": "2-of-2"}
+        jobs.append(("separate", given(files, {"out": f"{OUT}/{tested}"}, PARAMS, names)))
+    files = {"mixtures": mixtures, "weights": weights(1)}
+    output = {"out": f"{OUT}/denoised"}
+    jobs.append(("denoise", given(files, output, PARAMS, {"scatteritem": "2-of-2"})))
+    run_scripts(folder, *jobs)
+    return folder / OUT
+
+
+def run_directly(weights, sources, path):
+    mixture = torch.from_numpy(audio.read_at(path, RATE))[None]
+    with torch.inference_mode():
+        return load_network(weights, sources, RATE)(mixture)[0].numpy()
+
+
+@pytest.mark.parametrize("tested", CONDITIONS)
+def test_separate_gives_the_network_the_mixture_that_is_tested(mixtures, weights, written, tested):
+    estimates = read_manifest(written / tested / "estimates.csv")
+    inputs = read_manifest(mixtures)[CONDITIONS[tested]][2:]  # the second shard of two
+    assert len(estimates) == len(inputs) == 3
+    for row, path in zip(estimates.to_dict("records"), inputs, strict=True):
+        expected = run_directly(weights(2), 2, path)
+        for k in (1, 2):
+            found = audio.read_at(row[f"s{k}_path"], RATE)
+            np.testing.assert_allclose(found, expected[k - 1], atol=1e-6)
+
+
+def test_denoise_gives_the_network_the_noisy_mixture(mixtures, weights, written):
+    estimates = read_manifest(written / "denoised/estimates.csv")["denoised_path"]
+    for found, path in zip(estimates, read_manifest(mixtures)["mix_both_path"][2:], strict=True):
+        [expected] = run_directly(weights(1), 1, path)
+        np.testing.assert_allclose(audio.read_at(found, RATE), expected, atol=1e-6)

@@ -1,0 +1,433 @@
+"""Small faults in what decides results, and the tests that have to see each: see `mutants.py`.
+
+Where code is rewritten its mutants are too: an old text has to stand in its file exactly once.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of `old` to `new` in a file, which tests have to see.
+
+    `fault` describes one that went unseen once; these must be seen from now on.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    fault: str = ""
+
+
+def of(file: str, tests: str, *changes: tuple[str, ...]) -> list[Mutant]:
+    """Mutants of one file: old text, new text, and perhaps what fault that is."""
+    named = tuple(f"tests/{test}" for test in tests.split())
+    return [Mutant(file, old, new, named, *fault) for old, new, *fault in changes]
+
+
+SCRIPTS = [
+    *of(
+        "workflow/scripts/separate.py",
+        "inference/test_inference_scripts.py",
+        (
+            "snakemake.wildcards.tested,\n        next(iter(denoised), None),",
+            '"noisy",\n        None,',
+            "every test condition is given noisy mixtures",
+        ),
+        ("snakemake.wildcards.tested,", '"noisy",'),
+        ("snakemake.wildcards.scatteritem", '"1-of-1"'),
+    ),
+    *of(
+        "workflow/scripts/denoise.py",
+        "inference/test_inference_scripts.py",
+        ("snakemake.wildcards.scatteritem", '"1-of-2"'),
+    ),
+    *of(
+        "workflow/scripts/train.py",
+        "training/test_train_script.py",
+        (
+            'wanted.condition, one_or_none(f"denoised_{split}")',
+            '"noisy", None',
+            "every separator is trained on noisy mixtures",
+        ),
+        (
+            'rendered("dev", Path(snakemake.input.dev)),',
+            "separator_examples(Path(snakemake.input.dev), 'noisy', None, rate)"
+            ' if wanted.role == "separator" else rendered("dev", Path(snakemake.input.dev)),',
+            "every separator is scored on dev with noisy mixtures",
+        ),
+        ('rendered("dev", Path(snakemake.input.dev)),', 'rendered("dev", *data),'),
+        ('f"denoised_{split}"', '"denoised_train"'),
+    ),
+    *of(
+        "workflow/rules/common.smk",
+        "workflow/test_inputs.py",
+        ('return denoised_set(wildcards.condition, "dev")', 'return denoised_set("noisy", "dev")'),
+        ('return denoised_set(wildcards.tested, "test")', 'return denoised_set("noisy", "test")'),
+        ('denoised_set(wildcards.condition, "train")', 'denoised_set(wildcards.condition, "dev")'),
+        ("for tested in cfg.conditions\n", 'for tested in cfg.conditions if tested != "clean"\n'),
+        (
+            'return ["results/mixtures/train/mixtures.csv"]',
+            'return ["results/mixtures/dev/mixtures.csv"]',
+        ),
+        ('for split in ("train", "dev")\n        for c', 'for split in ("train",)\n        for c'),
+    ),
+]
+
+TRAINING = [
+    *of(
+        "pipeline/training/module.py",
+        "training/test_train.py",
+        (
+            "before = best_neg_si_sdr(noisy[:, None]",
+            "before = best_neg_si_sdr(inputs[:, None]",
+            "the dev gain is over the input",
+        ),
+        ("(before - after).mean()", "(after - before).mean()"),
+        ("self.settings.learning_rate)", "1e-3)"),
+    ),
+    *of(
+        "pipeline/training/module.py",
+        "training/test_interrupted.py",
+        ("step * batch, share)", "0, share)"),
+    ),
+    *of(
+        "pipeline/training/module.py",
+        "training/test_dynamic.py",
+        ("inputs = front(inputs)[:, 0]", "front(inputs)[:, 0]"),
+    ),
+    *of(
+        "pipeline/training/train.py",
+        "training/test_train.py",
+        ("if settings.ema_decay:", "if False:", "no weights are averaged"),
+        ("decay=settings.ema_decay", "decay=settings.ema_decay**2"),
+        ("_load_best(network, state.best)", "_load_best"),
+        ("pl.seed_everything(job.seed, verbose=False)", "pl.seed_everything(0, verbose=False)"),
+        ("gradient_clip_val=settings.gradient_clip", "gradient_clip_val=None"),
+        ("patience=settings.stop_patience", "patience=99"),
+        ("Plateau(settings.plateau_patience)", "Plateau(99)"),
+        ("    if job.init_from:", "    if False:"),
+    ),
+    *of(
+        "pipeline/training/state.py",
+        "training/test_state.py training/test_saving.py",
+        (
+            "digest.update(path.read_bytes())",
+            'digest.update(b"")',
+            "the hash of the code never changes",
+        ),
+        ("(package / folder).rglob", "(package / folder).glob"),
+        ("if _read(self._ended) != _ended(facts, [program()], *kept):", "if False:"),
+        ("if programs and now != programs[-1]:", "if False:"),
+    ),
+    *of(
+        "pipeline/training/data.py",
+        "training/test_data.py",
+        (
+            'numbers.assign(**self.table[["mixture_id", "digest"]])',
+            'numbers.assign(mixture_id=self.table["mixture_id"])',
+            "the fingerprint of the data holds no audio",
+        ),
+        ('chosen["digest"] += table["mixture_id"].map(digests)', 'chosen["digest"] += ""'),
+        ('input_path=table["mix_both_path"],', 'input_path=table["mix_clean_path"],'),
+        ('target_1_path=table["mix_clean_path"]', 'target_1_path=table["mix_both_path"]'),
+        ('return table["mixture_id"].map(estimates)', "return estimates.set_axis(table.index)"),
+        ('{"clean": "mix_clean_path",', '{"clean": "mix_both_path",'),
+        ("default_rng([self.seed, self.epoch])", "default_rng([self.seed])"),
+        ("length - samples, samples), length - samples]", "length - samples, samples)]"),
+        ("audio.read_at(path, rate, start, samples)", "audio.read_at(path, rate, 0, samples)"),
+    ),
+    *of(
+        "pipeline/training/losses.py",
+        "training/test_losses.py",
+        ("SEPARATOR_FLOOR = -30.0", "SEPARATOR_FLOOR = -60.0"),
+        (
+            "singlesrc_neg_snr(estimates[:, 0], targets[:, 0])",
+            "best_neg_si_sdr(estimates, targets)",
+        ),
+        ("reorder_source(estimates, order)", "reorder_source(estimates, order * 0)"),
+    ),
+    *of(
+        "pipeline/training/saving.py",
+        "training/test_saving.py",
+        ("optimizer.zero_grad()", "optimizer"),
+        ("get_total_norm([loss, *gradients])", "get_total_norm([loss])"),
+        ("self.in_a_row += 1", "self.in_a_row = 1"),
+    ),
+    *of(
+        "pipeline/training/callbacks.py",
+        "training/test_train.py",
+        ("self.loss_sum / self.steps", "self.loss_sum"),
+        ("trainer.global_step >= self.steps", "trainer.global_step > self.steps"),
+        ("if score > self.best:", "if score < self.best or self.best < -1e9:"),
+    ),
+    *of(
+        "pipeline/training/dynamic.py",
+        "training/test_dynamic.py",
+        ('heard = "mix_clean" if condition == "clean" else "mix_both"', 'heard = "mix_both"'),
+        ("[self.seed, DRAWS, *key]", "[self.seed, DRAWS, key[1]]"),
+        ('load_pool(speech, noise, "train"', 'load_pool(speech, noise, "dev"'),
+    ),
+]
+
+INFERENCE = [
+    *of(
+        "pipeline/inference/loop.py",
+        "inference/test_timing.py inference/test_loop.py",
+        (
+            "joined - started.began",
+            "joined - started.began + started.read.seconds",
+            "latency includes reading",
+        ),
+        ("written - joined)", "written - started.began)"),
+        ("if padded else None", "if False else None"),
+        ("if not all(np.isfinite", "if False and all(np.isfinite"),
+    ),
+    *of(
+        "pipeline/inference/run.py",
+        "inference/test_timing.py inference/test_shards.py",
+        ("loop.warm_up(groups[0], given.warmup)", "pass", "nothing is warmed up"),
+        ("p.latency, p.read, p.write)", "p.latency + p.write, p.read, p.write)"),
+        ('"mix_both_path"], ["denoised"]', '"mix_clean_path"], ["denoised"]'),
+        ('table["mixture_id"].map(loop.digests)', "list(loop.digests.values())[::-1]"),
+        ("inputs[shard.index]", "inputs[: len(shard)]"),
+        ("for p in one.pieces if p.last)", "for p in one.pieces)"),
+        ("        if self.timed:\n            return 1\n", ""),
+        ('sums["latency"] / seconds', 'sums["latency"] * seconds'),
+    ),
+    *of(
+        "pipeline/inference/chunks.py",
+        "inference/test_chunks.py",
+        (
+            "before * (1 - ramp) + piece[:, :shared] * ramp",
+            "before * ramp + piece[:, :shared] * ramp",
+        ),
+        ("piece = piece[same_order(before, piece[:, :shared])]", "piece = piece.copy()"),
+        ("longest - overlap), end]", "longest), end]"),
+    ),
+    *of(
+        "pipeline/inference/latency.py",
+        "inference/test_latency.py",
+        ("values.quantile(0.95)", "values.quantile(0.9)"),
+        ('p50_ms=("latency_ms", "median")', 'p50_ms=("latency_ms", "mean")'),
+        (
+            '(table["audio_seconds"] / table["wall_seconds"])',
+            '(table["audio_seconds"] / table["busy_seconds"])',
+        ),
+    ),
+]
+
+EVALUATION = [
+    *of(
+        "pipeline/evaluation/metrics.py",
+        "evaluation/test_metrics.py",
+        ("maximize=True)[1]", "maximize=False)[1]"),
+        (
+            "centred = signals - signals.mean(axis=-1, keepdims=True, dtype=np.float64)",
+            "centred = signals.astype(np.float64)",
+        ),
+        ("_decibels(own / every)", "_decibels(own)"),
+        ('{8000: "nb", 16000: "wb"}', '{8000: "nb", 16000: "nb"}'),
+    ),
+    *of(
+        "pipeline/evaluation/bss_eval.py",
+        "evaluation/test_bss_eval.py evaluation/test_metrics.py",
+        ("explained = explained + length * left", "explained = explained + left"),
+        ("FILTER_TAPS = 512", "FILTER_TAPS = 256"),
+    ),
+    *of(
+        "pipeline/evaluation/bootstrap.py",
+        "evaluation/test_bootstrap.py evaluation/test_aggregate.py",
+        ("tail = (1 - confidence) / 2", "tail = 1 - confidence"),
+        ("known = (values.count() > 1)", "known = (values.count() > 0)"),
+    ),
+    *of(
+        "pipeline/evaluation/aggregate.py",
+        "evaluation/test_aggregate.py",
+        ('joined["value"] -= joined["baseline"]', 'joined["value"] += joined["baseline"]'),
+        ("a.mean(), mean_b=b.mean()", "b.mean(), mean_b=a.mean()"),
+        ("both = a.notna() & b.notna()", "both = a.notna()"),
+        ("better = difference < 0 if", "better = difference > 0 if"),
+        (
+            "separator_a == separator_b or conditions_a",
+            "separator_a == separator_b and conditions_a",
+        ),
+    ),
+    *of(
+        "pipeline/evaluation/answer.py",
+        "evaluation/test_answer.py",
+        ('pair["low"] <= 0 <= pair["high"]', 'pair["low"] <= 0'),
+        ('return "helps" if pair["low"] > 0', 'return "helps" if pair["low"] < 0'),
+        ("and not parsed.oracle]", "]"),
+    ),
+    *of(
+        "pipeline/evaluation/score.py",
+        "evaluation/test_score.py",
+        ("estimates[order], files)", "estimates, files)"),
+        ('[mixture["mix_both_path"]] * len', '[mixture["mix_clean_path"]] * len'),
+    ),
+    *of(
+        "pipeline/evaluation/intelligibility.py",
+        "evaluation/test_intelligibility.py",
+        ("_normal(_normal(signal), 0)", "_normal(signal)"),
+        ("levels.max() - DYN_RANGE", "levels.max() - 2 * DYN_RANGE"),
+    ),
+]
+
+MIXTURES = [
+    *of(
+        "pipeline/mixtures/render.py",
+        "mixtures/test_render.py",
+        (".mean(axis=-1).max(), _power", ".mean(axis=-1).min(), _power"),
+        ("(snr(sources, noise) - wanted) / 20", "(snr(sources, noise) - wanted) / 10"),
+        ("scale = peak / max(loudest, peak)", "scale = peak / loudest"),
+        ('audio.digest_of("".join(written).encode())', 'audio.digest_of(b"")'),
+        ("np.roll(period, -start)", "np.roll(period, start)"),
+        (
+            "parts = [part for path in paths for part in (pause,",
+            "parts = [part for path in paths for part in (pause[1:],",
+        ),
+    ),
+    *of(
+        "pipeline/mixtures/draw.py",
+        "mixtures/test_plan.py training/test_dynamic.py",
+        (
+            'change = rng.uniform(*settings.speech_lufs) - talk["lufs"]',
+            'change = rng.uniform(*settings.speech_lufs) + talk["lufs"]',
+        ),
+        ("settings.num_speakers, replace=False)", "settings.num_speakers, replace=True)"),
+        ('min(lengths) if settings.mode == "min"', 'min(lengths) if settings.mode == "max"'),
+        ('if split == "train" else [1.0]', 'if split != "test" else [1.0]'),
+        ("return rng.uniform(*settings.noise_snr)", "return settings.noise_snr[0]"),
+    ),
+    *of(
+        "pipeline/mixtures/plan.py",
+        "mixtures/test_plan.py",
+        ("[seed, SPLITS.index(split), i]", "[seed, i]"),
+        ("ways[k] += ways[k - 1] * size", "ways[k] += ways[k - 1]"),
+    ),
+    *of(
+        "pipeline/mixtures/facts.py",
+        "mixtures/test_facts.py",
+        ("(speaking > 1).sum()", "(speaking > 0).sum()"),
+        (
+            "ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0",
+            "ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -20.0",
+        ),
+        ("snrs(products[:-1, :-1])", "snrs(products)"),
+    ),
+    *of(
+        "pipeline/mixtures/librimix.py",
+        "mixtures/test_librimix.py",
+        ('samples.min(axis=0) if mode == "min"', 'samples.max(axis=0) if mode == "min"'),
+        (
+            '_noise(row, min(needed, longest), longest) * float(row["noise_gain"])',
+            "_noise(row, min(needed, longest), longest)",
+        ),
+    ),
+    *of(
+        "pipeline/mixtures/metadata.py",
+        "mixtures/test_metadata.py",
+        ('table[f"source_{k}_gain"] * table["scale"]', 'table[f"source_{k}_gain"]'),
+        ("(RATE // start_rate)", "1"),
+    ),
+]
+
+FILES = [
+    *of(
+        "pipeline/audio.py",
+        "test_audio.py",
+        ("np.rint(samples", "np.trunc(samples", "steps of 16 bit are cut, not rounded"),
+        ("part[:, 0]", "part[:, -1]"),
+        ("return digest_of(encoded.getbuffer())", 'return digest_of(b"")'),
+        ("if not np.isfinite(first).all():", "if False:"),
+    ),
+    *of(
+        "pipeline/corpora/convert.py",
+        "corpora/test_convert.py",
+        ("if peak < SILENCE:", "if peak <= 0:"),
+        ("    if peak > 1:  #", "    if False:  #"),
+        ("10 * np.log10(np.square", "20 * np.log10(np.square"),
+    ),
+    *of(
+        "pipeline/files.py",
+        "test_files.py",
+        ("items * (shard + 1) // shards", "items * (shard + 1) // shards - 1"),
+        ("keep_default_na=False", "keep_default_na=True"),
+        ("items * shard // shards, items", "-(-items * shard // shards), items"),
+    ),
+    *of(
+        "pipeline/receipts.py",
+        "test_receipts.py",
+        ("while found := _made_of", "if found := _made_of", "staleness goes one step only"),
+        ("if held < expected:", "if 2 * held < expected:"),
+        ("again = unfinished | _outdated(receipts)", "again = unfinished"),
+        ("union(*map(_unfinished, receipts))", "union()"),
+        ('and ".." not in Path(name).parts', ""),
+        ("one.stat().st_mtime > other.stat().st_mtime", "True"),
+        ("content = {name: path.stat().st_size", "content = {name: 0"),
+    ),
+    *of(
+        "pipeline/recovery.py",
+        "test_recovery.py",
+        ("if not all(map(was_killed, others)):", "if not any(map(was_killed, others)):"),
+        ("() if asks else", "() if False else"),
+        (
+            "        if is_inside(output):\n            discard",
+            "        if True:\n            discard",
+        ),
+    ),
+    *of(
+        "pipeline/live.py",
+        "test_live.py",
+        ('return noted["local"] and _is_gone(noted)', "return _is_gone(noted)"),
+        ('or noted["namespace"] != here["namespace"]', ""),
+        ("return abs(process.create_time() - began) <= SECONDS_APART or", "return"),
+    ),
+    *of(
+        "pipeline/containers.py",
+        "test_containers.py",
+        ("sound.held >= sound.claimed or", "2 * sound.held >= sound.claimed or"),
+        ('b"FORM": Chunks(12, ">4sI", b"SSND", before=8)', 'b"FORM": Chunks(12, ">4sI", b"SSND")'),
+        ("page[5] & OGG_LAST", "OGG_LAST"),
+    ),
+]
+
+MODELS = [
+    *of(
+        "pipeline/models/conv_tasnet/network.py",
+        "models/test_conv_tasnet.py",
+        ("reach if a.causal else reach - reach // 2", "reach - reach // 2"),
+        ("(variance + EPSILON).rsqrt()", "variance.sqrt()"),
+        ("residual = residual + more", "residual = residual"),
+        ("frames = frames * heard", "frames = frames"),
+    ),
+    *of(
+        "pipeline/models/conv_tasnet/tiled.py",
+        "models/test_conv_tasnet.py",
+        ("self.narrow_bias - self.narrow_sum * (mean * scale)", "self.narrow_bias"),
+        ("bias = self.depth_bias + added.sum(0)", "bias = self.depth_bias"),
+    ),
+    *of(
+        "pipeline/models/conv_tasnet/streaming.py",
+        "models/test_streaming.py",
+        ("signals[:, : self.tail.shape[1]] += self.tail", "self.tail"),
+        ("(-self.length) % step)", "0)"),
+    ),
+    *of(
+        "pipeline/models/weights.py",
+        "models/test_weights.py",
+        ("if card.sample_rate != sample_rate:", "if False:"),
+        ("    _check_arguments(source, found, wanted)\n", ""),
+        ("if n not in differing}", "if n in own}"),
+        ("return network.eval()", "return network.train()"),
+    ),
+    *of(
+        "pipeline/models/conv_tasnet/__init__.py",
+        "models/test_registry.py models/test_conv_tasnet.py",
+        ("(a.P - 1) * 2**x // 2", "(a.P - 1) * 2**x"),
+    ),
+]
+
+MUTANTS = [*SCRIPTS, *TRAINING, *INFERENCE, *EVALUATION, *MIXTURES, *FILES, *MODELS]

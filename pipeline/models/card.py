@@ -44,14 +44,10 @@ def read_card(path: Path | str, cure: str = TRAIN_AGAIN) -> Card:
             f"{path}: no such weights file; train the model or fix the path"
         ) from error
     except (safetensors.SafetensorError, OSError) as error:
-        raise PipelineError(
-            f"{path}: damaged weights ({in_short(error)}); {cure}"
-        ) from error
+        raise PipelineError(f"{path}: damaged weights ({in_short(error)}); {cure}") from error
     if metadata.get("format") != FORMAT:
         raise PipelineError(f"{path}: not a weights file of this project; train the model here")
     try:
         return TypeAdapter(Card).validate_json(metadata.get("card", ""))
     except ValidationError as error:
-        raise PipelineError(
-            f"{path}: damaged weights (its card cannot be read); {cure}"
-        ) from error
+        raise PipelineError(f"{path}: damaged weights (its card cannot be read); {cure}") from error

@@ -1,68 +1,27 @@
 # in:  the corpora of the config (embedded demo, folders on disk, or parts to download)
 # out: results/corpora/{speech,noise}.csv, WAVs at the workflow's rate beside them
-from pipeline.corpora.catalogue import (
-    load_catalogue,
-    noise_part,
-    selection_of,
-    speech_parts,
-)
+from pipeline.corpora.catalogue import load_catalogue, selection_of
 from pipeline.corpora.changes import look_at
+from pipeline.corpora.sources import scan_settings, sources_of
 
-CATALOGUE = load_catalogue(cfg.corpora.download.catalogue)
-
-
-def corpus_sources(corpus):
-    """What has to be there before the files of a corpus can be listed."""
-    settings = cfg.corpora.download
-    if cfg.corpora.kind == "demo":
-        return ["results/corpora/demo"]
-    if cfg.corpora.kind == "local":
-        return []
-    speech = corpus == "speech"
-    parts = (
-        speech_parts(settings, CATALOGUE)
-        if speech
-        else [noise_part(settings, CATALOGUE)]
-    )
-    return [f"results/corpora/download/{part.part}.csv" for part in parts]
-
-
+CORPORA = ("speech", "noise")
+SOURCES = {corpus: sources_of(cfg, corpus) for corpus in CORPORA}
 # Each corpus on disk as it is found; jobs do not look again.
-SEEN = (
-    {
-        corpus: look_at(
+SEEN = {}
+if workflow.is_main_process:
+    for corpus in CORPORA:
+        SEEN[corpus] = look_at(
             cfg.corpora,
             corpus,
             Path(f"results/corpora/scan/{corpus}.files.csv"),
-            [Path(source) for source in corpus_sources(corpus)],
+            [Path(source) for source in SOURCES[corpus]],
         )
-        for corpus in ("speech", "noise")
-    }
-    if workflow.is_main_process
-    else {}
-)
-for seen in SEEN.values():
-    if seen.line:
-        logger.warning(seen.line)
-
-
-def files_to_list(wildcards):
-    return corpus_sources(wildcards.corpus)
-
-
-def corpus_settings(wildcards):
-    """What decides where the files of a corpus lie, and which files these are."""
-    kind, corpus = cfg.corpora.kind, wildcards.corpus
-    given = cfg.corpora.model_dump(mode="json", include={kind})[kind]
-    unused = {"speech": {"noise"}, "noise": {"speech", "subsets"}}[corpus]
-    if kind == "demo":
-        unused = set()
-    elif kind == "download":
-        unused |= {"catalogue"}  # its rows are looked at, not its name
-    found = SEEN[corpus].state if SEEN else None
-    settings = {key: value for key, value in given.items() if key not in unused}
-    return {"kind": kind, kind: settings, "found": found}
-
+        if SEEN[corpus].line:
+            logger.warning(SEEN[corpus].line)
+SCANS = {
+    corpus: scan_settings(cfg, corpus, SEEN[corpus].state if SEEN else None)
+    for corpus in CORPORA
+}
 
 if cfg.corpora.kind == "download" and workflow.is_main_process:
     from pipeline.corpora.summary import download_summary
@@ -75,7 +34,7 @@ DOWNLOADS = {
     name: selection_of(part, cfg.corpora.download, cfg.seed)
     | {"folder": cfg.corpora.download.folder}
     | part.model_dump(include={"format", "bytes", "checksum", "unpacks_to"})
-    for name, part in CATALOGUE.items()
+    for name, part in load_catalogue(cfg.corpora.download.catalogue).items()
 }
 
 
@@ -120,7 +79,7 @@ rule demo_corpus:
 
 rule scan_corpora:
     input:
-        files_to_list,
+        lookup(dpath="{corpus}", within=SOURCES),
     output:
         scan="results/corpora/scan/{corpus}.csv",
         files="results/corpora/scan/{corpus}.files.csv",
@@ -131,7 +90,7 @@ rule scan_corpora:
     conda:
         "../../envs/data.yaml"
     params:
-        corpora=corpus_settings,
+        scan=lookup(dpath="{corpus}", within=SCANS),
     script:
         "../scripts/scan_corpora.py"
 

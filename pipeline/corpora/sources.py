@@ -1,0 +1,38 @@
+"""What the scan of a corpus waits for, and what decides it."""
+
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
+from pipeline.corpora.changes import Corpus
+
+UNUSED = {"speech": {"noise"}, "noise": {"speech", "subsets"}}  # keys of the other corpus
+
+
+def sources_of(cfg: Config, corpus: Corpus) -> list[str]:
+    """Outputs that have to be there before the files of a corpus can be listed."""
+    if cfg.corpora.kind == "demo":
+        return ["results/corpora/demo"]
+    if cfg.corpora.kind == "local":
+        return []
+    settings = cfg.corpora.download
+    catalogue = load_catalogue(settings.catalogue)
+    speech = corpus == "speech"
+    parts = speech_parts(settings, catalogue) if speech else [noise_part(settings, catalogue)]
+    return [f"results/corpora/download/{part.part}.csv" for part in parts]
+
+
+def scan_settings(cfg: Config, corpus: Corpus, found: str | None) -> dict[str, Any]:
+    """What decides which files a scan lists.
+
+    Args:
+        cfg: the configuration.
+        corpus: of speech or of noise.
+        found: the state of the corpus on disk, as `look_at` gives it.
+    """
+    kind = cfg.corpora.kind
+    given = cfg.corpora.model_dump(mode="json", include={kind})[kind]
+    unused: set[str] = set() if kind == "demo" else UNUSED[corpus]
+    # The name of a catalogue decides nothing: what its rows say does, in the rule `download`.
+    settings = {key: value for key, value in given.items() if key not in unused | {"catalogue"}}
+    return {"kind": kind, "settings": settings, "found": found}

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from mutations import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "results", "shared", "*.egg-info")
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "data", "results", "shared")
 ENOUGH = 0.9
 PATIENCE = 600  # s; whoever takes longer hangs, and that is seen
 

@@ -279,7 +279,7 @@ MIXTURES = [
     *of(
         "pipeline/mixtures/render.py",
         "mixtures/test_render.py",
-        (".mean(axis=-1).max(), _power", ".mean(axis=-1).min(), _power"),
+        ("power(sources).max()", "power(sources).min()"),
         ("(snr(sources, noise) - wanted) / 20", "(snr(sources, noise) - wanted) / 10"),
         ("scale = peak / max(loudest, peak)", "scale = peak / loudest"),
         ('audio.digest_of("".join(written).encode())', 'audio.digest_of(b"")'),
@@ -288,6 +288,12 @@ MIXTURES = [
             "parts = [part for path in paths for part in (pause,",
             "parts = [part for path in paths for part in (pause[1:],",
         ),
+    ),
+    *of(
+        "pipeline/mixtures/stretch.py",
+        "mixtures/test_stretch.py",
+        ("return int(loud[np.searchsorted(loud, start) % len(loud)])", "return start"),
+        ("if power(stretch) >= NEARLY_SILENT * level:", "if True:"),
     ),
     *of(
         "pipeline/mixtures/draw.py",
@@ -344,11 +350,17 @@ FILES = [
         ("if not np.isfinite(first).all():", "if False:"),
     ),
     *of(
+        "pipeline/levels.py",
+        "test_levels.py",
+        ("np.maximum(whole - constant, 0), whole)", "whole, whole)"),
+        ("if abs(mean) <= limit and", "if abs(mean) <= limit or"),
+    ),
+    *of(
         "pipeline/corpora/convert.py",
         "corpora/test_convert.py",
-        ("if peak < SILENCE:", "if peak <= 0:"),
+        ("mean - samples.min()) < SILENCE)", "mean - samples.min()) <= 0)"),
         ("    if peak > 1:  #", "    if False:  #"),
-        ("10 * np.log10(np.square", "20 * np.log10(np.square"),
+        ("10 * np.log10(power(samples))", "20 * np.log10(power(samples))"),
     ),
     *of(
         "pipeline/files.py",

@@ -19,17 +19,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-import pandas as pd
 import psutil
 import soundfile as sf
-import torch
 import yaml
 from faults import BETWEEN, KINDS, Fault, Scene
-from safetensors.torch import load_file
+from outcomes import WEIGHTS, cause, differences, fitted, made
 from workspace import ROOT, Workspace
 
 from pipeline.config import SPLITS
@@ -37,16 +34,7 @@ from pipeline.config import SPLITS
 CONFIG = ROOT / "tests/chaos.yaml"
 MOMENTS = (1, 10)  # seconds into a command, where an untouched run takes a minute
 LIMIT = 600  # seconds that a command may take
-# What tells a person why a run stopped: lines of ours, and of Snakemake.
-CAUSE = re.compile(
-    r"^(\S+ \S+ ERROR |error: )(?P<ours>.+)$"
-    r"|^.*(?P<killed>died with <Signals\.\w+: \d+>).*$"
-    r"|^Error: (?P<locked>Directory cannot be locked).*$",
-    re.MULTILINE,
-)
 TRACE = "Traceback (most recent call last)"
-FITTED = "INFO best epoch"  # a training went to its end
-RESTORED = "this training has ended before"
 PATIENCE = 3  # commands in a row that nothing strikes and that fail all the same
 CURE = re.compile(r"(\S+/state): holds an unfinished training of another configuration")
 # What a run may be asked for; another one begins with the first.
@@ -56,17 +44,6 @@ VARIANTS = (
     {"inference": {"max_seconds": 1.5, "overlap_seconds": 0.5}},
 )
 ADDED = "corpus/wham_noise/tr/added.wav"  # there in one state of the corpus, not in the other
-# What a run ends in: what the target `all` asks for.
-WEIGHTS = "models/**/model.safetensors"
-TABLES = (
-    "corpora/*.csv",
-    "mixtures/*/mixtures.csv",
-    "mixtures/*/metadata/**/*.csv",
-    "models/**/history.csv",
-    "estimates/denoised/*/test/estimates.csv",
-    "estimates/separated/*/*/*/estimates.csv",
-    "scores/*.csv",
-)
 
 
 @dataclass
@@ -248,48 +225,6 @@ def set_corpus(folder: Path, added: bool) -> None:
     if added:
         samples, rate = sf.read(sorted(path.parent.iterdir())[0])
         sf.write(path, samples[::-1], rate)
-
-
-def cause(text: str) -> str:
-    """The first line that says why a run stopped."""
-    found = CAUSE.search(text)
-    return next(filter(None, found.groupdict().values()), "") if found else ""
-
-
-def made(run: Workspace, *patterns: str) -> list[str]:
-    """Files of a run."""
-    found = (path for pattern in patterns for path in (run / "").glob(pattern))
-    return sorted(str(path.relative_to(run / "")) for path in found)
-
-
-def fitted(run: Workspace, model: str) -> float:
-    """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
-    name = model.removeprefix("models/")
-    log = run / "logs/training" / f"{name.replace('s/', '_', 1).replace('/', '_')}.log"
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
-    return log.stat().st_mtime if text.rfind(FITTED) > text.rfind(RESTORED) else 0
-
-
-def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
-    """Names of weights, curves, manifests and scores that are not the same."""
-    for name in made(expected, WEIGHTS, *TABLES):
-        if not (found / name).exists():
-            yield f"{name}: missing"
-        elif name.endswith(".csv"):
-            if not table(expected, name).equals(table(found, name)):
-                yield f"{name}: another table"
-        elif not same(load_file(expected / name), load_file(found / name)):
-            yield f"{name}: other weights"
-
-
-def table(run: Workspace, name: str) -> pd.DataFrame:
-    """A table without what is of the clock and of the folder: LibriMix's have whole paths."""
-    text = (run / name).read_text(encoding="utf-8").replace(f"{run.folder}/", "")
-    return pd.read_csv(StringIO(text)).drop(columns="seconds", errors="ignore")
-
-
-def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
-    return all(tensors[name].equal(others[name]) for name in tensors)
 
 
 @contextmanager

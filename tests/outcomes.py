@@ -1,0 +1,73 @@
+"""What a run came to: the cause it gave, its files, and how they differ from those of another."""
+
+import re
+from collections.abc import Iterator
+from io import StringIO
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from workspace import Workspace
+
+# What tells a person why a run stopped: lines of ours, and of Snakemake.
+CAUSE = re.compile(
+    r"^(\S+ \S+ ERROR |error: )(?P<ours>.+)$"
+    r"|^.*(?P<killed>died with <Signals\.\w+: \d+>).*$"
+    r"|^Error: (?P<locked>Directory cannot be locked).*$",
+    re.MULTILINE,
+)
+FITTED = "INFO best epoch"  # a training went to its end
+RESTORED = "this training has ended before"
+# What a run ends in: what the target `all` asks for.
+WEIGHTS = "models/**/model.safetensors"
+TABLES = (
+    "corpora/*.csv",
+    "mixtures/*/mixtures.csv",
+    "mixtures/*/metadata/**/*.csv",
+    "models/**/history.csv",
+    "estimates/denoised/*/test/estimates.csv",
+    "estimates/separated/*/*/*/estimates.csv",
+    "scores/*.csv",
+)
+
+
+def cause(text: str) -> str:
+    """The first line that says why a run stopped."""
+    found = CAUSE.search(text)
+    return next(filter(None, found.groupdict().values()), "") if found else ""
+
+
+def made(run: Workspace, *patterns: str) -> list[str]:
+    """Files of a run."""
+    found = (path for pattern in patterns for path in (run / "").glob(pattern))
+    return sorted(str(path.relative_to(run / "")) for path in found)
+
+
+def fitted(run: Workspace, model: str) -> float:
+    """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
+    name = model.removeprefix("models/")
+    log = run / "logs/training" / f"{name.replace('s/', '_', 1).replace('/', '_')}.log"
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    return log.stat().st_mtime if text.rfind(FITTED) > text.rfind(RESTORED) else 0
+
+
+def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
+    """Names of weights, curves, manifests and scores that are not the same."""
+    for name in made(expected, WEIGHTS, *TABLES):
+        if not (found / name).exists():
+            yield f"{name}: missing"
+        elif name.endswith(".csv"):
+            if not table(expected, name).equals(table(found, name)):
+                yield f"{name}: another table"
+        elif not same(load_file(expected / name), load_file(found / name)):
+            yield f"{name}: other weights"
+
+
+def table(run: Workspace, name: str) -> pd.DataFrame:
+    """A table without what is of the clock and of the folder: LibriMix's have whole paths."""
+    text = (run / name).read_text(encoding="utf-8").replace(f"{run.folder}/", "")
+    return pd.read_csv(StringIO(text)).drop(columns="seconds", errors="ignore")
+
+
+def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return all(tensors[name].equal(others[name]) for name in tensors)

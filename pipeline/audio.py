@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from pipeline.containers import find_sound, missing_end, repaired
 from pipeline.errors import PipelineError
-from pipeline.files import replacing
+from pipeline.files import DIGEST_DIGITS, digest_of, replacing
 
 Samples = NDArray[np.float32]
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
 RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
 AT_ONCE = 1 << 20  # values of all channels
 FLAC_HEAD = 42  # bytes up to the end of the stream's description
-DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
 # Formats in which a file that is cut short is noticed; of MP3, where its header says the length.
 WHOLE = {"WAV", "WAVEX", "RF64", "W64", "NIST", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
@@ -176,18 +175,6 @@ def writing(path: Path | str, samples: int, sample_rate: int) -> Iterator[Callab
 
         write_next(_float_header(samples, sample_rate))
         yield lambda part: write_next(part.astype("<f4").tobytes())
-
-
-def digest_of(*contents: bytes | memoryview) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of contents, one after the other.
-
-    >>> digest_of(b"one", b"two")
-    '25b6746d5172ed63'
-    """
-    whole = hashlib.sha256()
-    for content in contents:
-        whole.update(content)
-    return whole.hexdigest()[:DIGEST_DIGITS]
 
 
 def _float_header(samples: int, sample_rate: int) -> bytes:

@@ -1,5 +1,6 @@
 """Files written whole or not at all, and CSV manifests with paths relative to themselves."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 
+DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
 SEVERAL = "|"  # between the paths of one cell
 # What a manifest cannot hold: that, a line break that CSV leaves bare, bytes that are not UTF-8.
 UNFIT = re.compile(r"[|\r\ud800-\udfff]")
@@ -52,6 +54,18 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def digest_of(*contents: bytes | memoryview) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of contents, one after the other.
+
+    >>> digest_of(b"one", b"two")
+    '25b6746d5172ed63'
+    """
+    whole = hashlib.sha256()
+    for content in contents:
+        whole.update(content)
+    return whole.hexdigest()[:DIGEST_DIGITS]
 
 
 def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFrame]) -> None:

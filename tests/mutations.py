@@ -282,7 +282,7 @@ MIXTURES = [
         ("power(sources).max()", "power(sources).min()"),
         ("(snr(sources, noise) - wanted) / 20", "(snr(sources, noise) - wanted) / 10"),
         ("scale = peak / max(loudest, peak)", "scale = peak / loudest"),
-        ('audio.digest_of("".join(written).encode())', 'audio.digest_of(b"")'),
+        ('digest_of("".join(written).encode())', 'digest_of(b"")'),
         ("np.roll(period, -start)", "np.roll(period, start)"),
         (
             "parts = [part for path in paths for part in (pause,",

@@ -7,6 +7,7 @@ import soundfile as sf
 
 from pipeline import audio
 from pipeline.errors import PipelineError
+from pipeline.files import digest_of
 
 RATE = 8000
 RNG = np.random.default_rng(0)
@@ -55,10 +56,10 @@ def test_what_is_written_part_by_part_is_read(tmp_path):
 def test_whoever_writes_is_told_the_digest_of_the_file(tmp_path):
     for name, options in {"a.wav": {}, "a.flac": {"format": "FLAC"}}.items():
         told = audio.write(tmp_path / name, NOISE, RATE, **options)
-        assert told == audio.digest_of((tmp_path / name).read_bytes())
+        assert told == digest_of((tmp_path / name).read_bytes())
     with audio.writing(tmp_path / "parts.wav", len(NOISE), RATE) as write:
         told = [write(part) for part in np.split(NOISE, 4)]
-    assert told[-1] == audio.digest_of((tmp_path / "parts.wav").read_bytes())
+    assert told[-1] == digest_of((tmp_path / "parts.wav").read_bytes())
 
 
 def test_what_breaks_off_leaves_no_file(tmp_path):

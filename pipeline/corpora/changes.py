@@ -53,9 +53,9 @@ def look_at(corpora: Corpora, corpus: Corpus, recorded: Path, fetched: list[Path
         now = files_of(corpora, corpus)
     except PipelineError as error:
         # A scan would say the same; where there was one, its results are still good.
-        return Seen(digest_of(before), f"{error}; its last scan is used" if before else None)
+        return Seen(state_of(before), f"{error}; its last scan is used" if before else None)
     changed = changes(before, now) if before else ""
-    return Seen(digest_of(now), _line(f"corpora.local.{corpus}", changed, "scanned"))
+    return Seen(state_of(now), _line(f"corpora.local.{corpus}", changed, "scanned"))
 
 
 def files_of(corpora: Corpora, corpus: Corpus) -> Files:
@@ -92,7 +92,7 @@ def read_files(manifest: Path) -> Files:
     return {path: Stamp(int(size), int(modified)) for path, size, modified in given}
 
 
-def digest_of(files: Files) -> str:
+def state_of(files: Files) -> str:
     """A hash of names, sizes and times."""
     lines = (f"{path} {stamp.bytes} {stamp.modified}\n" for path, stamp in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()

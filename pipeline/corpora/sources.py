@@ -31,8 +31,8 @@ def scan_settings(cfg: Config, corpus: Corpus, found: str | None) -> dict[str, A
         found: the state of the corpus on disk, as `look_at` gives it.
     """
     kind = cfg.corpora.kind
-    given = cfg.corpora.model_dump(mode="json", include={kind})[kind]
-    unused: set[str] = set() if kind == "demo" else UNUSED[corpus]
+    given = cfg.corpora.model_dump(mode="json")[kind]
+    unused = set[str]() if kind == "demo" else UNUSED[corpus]
     # The name of a catalogue decides nothing: what its rows say does, in the rule `download`.
     settings = {key: value for key, value in given.items() if key not in unused | {"catalogue"}}
     return {"kind": kind, "settings": settings, "found": found}

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from pipeline import audio
+from pipeline.files import digest_of
 from pipeline.inference.chunks import Piece
 
 
@@ -34,5 +35,5 @@ class Writer:
         for part in parts:
             written = [write(source) for write, source in zip(self._sources, part, strict=True)]
         if piece.last:
-            self.digests[recording.mixture_id] = audio.digest_of("".join(written).encode())
+            self.digests[recording.mixture_id] = digest_of("".join(written).encode())
             self._open.close()

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.config import Mixtures
-from pipeline.files import read_manifest, split_paths, write_manifest
+from pipeline.files import digest_of, read_manifest, split_paths, write_manifest
 from pipeline.levels import power, without_offset
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
@@ -44,7 +44,7 @@ def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) ->
             audio.write(paths[f"{name}_path"], samples, sample_rate)
             for name, samples in signals.items()
         ]
-        digest = {"digest": audio.digest_of("".join(written).encode())}
+        digest = {"digest": digest_of("".join(written).encode())}
         moved += facts.get("noise_start", row["noise_start"]) != row["noise_start"]
         rows.append(row | facts | mixture_facts(signals, sample_rate) | paths | digest)
     index = pd.DataFrame(rows)

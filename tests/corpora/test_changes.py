@@ -11,10 +11,10 @@ from pipeline.corpora.changes import (
     Stamp,
     changes,
     changes_of_fetched,
-    digest_of,
     files_of,
     look_at,
     read_files,
+    state_of,
     write_files,
 )
 from pipeline.files import write_manifest
@@ -109,9 +109,9 @@ def test_files_come_back_as_they_were_written(tmp_path):
     files = {"/a/b,c.wav": Stamp(3, 1_700_000_000_123_456_789), "NA": Stamp(0, 1)}
     write_files(files, tmp_path / "files.csv")
     assert read_files(tmp_path / "files.csv") == files
-    assert digest_of(files) == digest_of(dict(reversed(files.items())))
+    assert state_of(files) == state_of(dict(reversed(files.items())))
     for changed in ({"NA": Stamp(1, 1)}, {"NA": Stamp(0, 2)}, {"na": Stamp(0, 1)}):
-        assert digest_of(files | changed) != digest_of(files)
+        assert state_of(files | changed) != state_of(files)
     assert changes(files, files) == "" and read_files(tmp_path / "none.csv") == {}
 
 

@@ -10,7 +10,7 @@ import torch
 from pipeline import audio
 from pipeline.config import Inference, Machine
 from pipeline.errors import PipelineError
-from pipeline.files import concatenate, read_manifest, write_manifest
+from pipeline.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.inference.chunks import Recording
 from pipeline.inference.run import Setting, denoise_shard, separate_shard
 from pipeline.inference.run import batches as make_batches
@@ -54,8 +54,8 @@ def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
     estimates, table = read_manifest(tmp_path / "estimates.csv"), read_manifest(mixtures)
     assert list(estimates) == ["mixture_id", "denoised_path", "digest"]
     assert estimates["mixture_id"].tolist() == table["mixture_id"].tolist()
-    digests = [audio.digest_of(Path(p).read_bytes()) for p in estimates["denoised_path"]]
-    assert estimates["digest"].tolist() == [audio.digest_of(d.encode()) for d in digests]
+    digests = [digest_of(Path(p).read_bytes()) for p in estimates["denoised_path"]]
+    assert estimates["digest"].tolist() == [digest_of(d.encode()) for d in digests]
     for path, source in zip(estimates["denoised_path"], table["mix_both_path"], strict=True):
         assert_float_wav_equals(path, run_directly(weights(1), 1, source)[0])
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import audio
 from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
+from pipeline.files import digest_of, read_manifest, write_manifest
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render, render_shard, repeat_noise, snr, snr_gain
 
@@ -73,7 +73,7 @@ def test_the_digest_of_a_mixture_is_that_of_all_its_files(make):
     for row in make().to_dict("records"):
         contents = [Path(row[f"{name}_path"]).read_bytes() for name in names]
         digests = "".join(map(audio.digest_of, contents))
-        assert row["digest"] == audio.digest_of(digests.encode())
+        assert row["digest"] == digest_of(digests.encode())
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -60,8 +60,13 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
     if not asks:
         watch_disk(Path.cwd())
         others = note_run(runs, local)
-        if not all(map(was_killed, others)):
-            return  # Snakemake itself refuses, and says how to unlock
+        if alive := [run for run in others if not was_killed(run)]:
+            if not any(locks.glob("*.lock")):  # else Snakemake refuses, and says how to unlock
+                yield (
+                    f"{alive[0]}: another run may go on here, so nothing is mended; if none does,"
+                    " remove this file and run again"
+                )
+            return
         if others:
             yield from _clear(locks, others)
     if any(locks.glob("*.lock")):

@@ -108,9 +108,17 @@ def test_a_run_that_is_not_called_snakemake_goes_on_too(other):
 
 
 def test_beside_a_run_without_a_lock_nothing_is_touched(other):
-    other()
+    run = other()
     LOCK.unlink()
-    assert said() == [] and TABLE.exists()
+    [line] = said()
+    assert line.endswith(
+        "another run may go on here, so nothing is mended; if none does, remove this file and run"
+        " again"
+    )
+    assert TABLE.exists()
+    kill(run)
+    Path(line.split(": another")[0]).unlink()  # as it says
+    assert said() == [DAMAGED]
 
 
 def test_jobs_of_a_cluster_outlive_their_run_until_somebody_unlocks(other):

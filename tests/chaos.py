@@ -249,9 +249,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     given = parser.parse_args()
     with small_disk() as (base, mounted), TemporaryDirectory() as apart:
-        kinds = [kind for kind in KINDS if mounted or kind != "full disk"]
+        kinds = [kind for kind in given.kinds if mounted or kind != "full disk"]
         if not mounted:
             print("No disk can be mounted here: none is filled.")
         chaos = Chaos(base, Path(apart), random.Random(given.seed), kinds)

@@ -62,8 +62,8 @@ def test_a_dry_run_says_what_would_be_moved(workspace, web, settings):
 
 def test_corpora_are_fetched_in_parts_and_once(workspace, web, settings):
     web.manners = lambda path, number: Manners(drop=100_000 if number == 0 else None)
-    listed = "results/corpora/scan/speech.csv"
-    workspace.succeed(listed, config=settings)
+    listed = [f"results/corpora/scan/{corpus}.csv" for corpus in ("speech", "noise")]
+    workspace.succeed(*listed, config=settings)
     speech = read_manifest(workspace / "corpora/scan/speech.csv")
     assert speech.groupby("split")["speaker"].nunique().to_dict() == {
         "train": 3,

@@ -116,6 +116,11 @@ def drawn_mixtures(wildcards):
     return settings
 
 
+def working_folder(wildcards):
+    """Where the run is; as a plain parameter, braces in its name would be wildcards."""
+    return str(Path.cwd())
+
+
 def librimix_given(wildcards):
     """LibriMix's metadata of a split in the user's folder, if one is named."""
     given = cfg.mixtures.librimix

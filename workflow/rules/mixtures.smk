@@ -97,6 +97,6 @@ rule librimix_metadata:
         "../../envs/data.yaml"
     params:
         start_rate=cfg.sample_rate if cfg.mixtures.kind == "drawn" else 16000,
-        folder=str(Path.cwd()),  # LibriMix's own tables hold absolute paths
+        folder=working_folder,  # LibriMix's own tables hold absolute paths
     script:
         "../scripts/librimix_metadata.py"

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from pipeline.disks import watch_disk
 from pipeline.live import note_run, was_killed
-from pipeline.receipts import discard, find_damages, find_stale, is_inside, read_receipts
+from pipeline.receipts import (
+    discard,
+    find_damages,
+    find_stale,
+    is_inside,
+    of_the_future,
+    read_receipts,
+    set_back,
+)
 from pipeline.records import keep_records, without_times
 
 # Options of Snakemake that only ask or tidy up, rather than run.
@@ -95,6 +103,12 @@ def _mend(folder: Path, logs: Path, asks: bool) -> Iterator[str]:
     for output in () if asks else (*(damage.output for damage in damages), *stale):
         if is_inside(output):
             discard(output)
+    if future := of_the_future(receipts):
+        # Snakemake refuses what is made of them now, for it seems older.
+        done = "would be" if asks else "are"
+        yield f"{logs.parent}: {len(future)} times are of the future; they {done} set back to now"
+        if not asks:
+            set_back(future)
 
 
 def _fate(output: Path, asks: bool) -> str:

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,27 @@ def test_a_copy_without_times_is_said():
         "results: was copied without the times of its files, so that finished work is done again;"
         " stop, and copy it anew with cp -a, to avoid that"
     )
+
+
+def test_outputs_of_the_future_are_set_back_in_their_order(tmp_path):
+    TABLE.unlink()
+    names = ["results/plan.csv", "results/shard", "results/table.csv"]
+    for k, name in enumerate(names):
+        receipt = open_receipt(LOGS / f"{k}.log", names[:k][-1:], [name], read_receipts(LOGS))
+        path = Path(name)
+        if path.suffix:
+            path.write_text("a,b")
+        else:
+            path.mkdir()
+            (path / ".snakemake_timestamp").touch()
+        close_receipt(receipt)
+        for dated in (path, path / ".snakemake_timestamp"):
+            if dated.exists():
+                os.utime(dated, (time.time() + 86400 + 10 * k,) * 2)
+    line = "results: 4 times are of the future; they"
+    assert said("-n") == [f"{line} would be set back to now"]
+    assert said() == [f"{line} are set back to now"]
+    dated = [Path(name).stat().st_mtime for name in (*names, "results/shard/.snakemake_timestamp")]
+    assert dated[2] == pytest.approx(time.time(), abs=30)
+    assert dated[2] - dated[1] == pytest.approx(10) and dated[1] - dated[0] == pytest.approx(10)
+    assert dated[3] == dated[1] and said() == []

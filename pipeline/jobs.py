@@ -98,8 +98,10 @@ def cause_of(error: Exception) -> str | None:
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return say_full(error.filename or Path.cwd())
-    if error.errno in (errno.EACCES, errno.EROFS):
+    if error.errno == errno.EACCES:
         return f"{error.filename}: {error.strerror}; check its permissions"
+    if error.errno == errno.EROFS:
+        return f"{error.filename}: {error.strerror}; mount it for writing, or choose another folder"
     return None
 
 

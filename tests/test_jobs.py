@@ -1,11 +1,17 @@
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from users import a_user
 
-from pipeline.files import read_json
+from pipeline.files import read_json, write_text
+from pipeline.jobs import cause_of
 
 LOG = "results/logs/stage/job.log"
 OUTPUT = "results/stage/table.csv"
@@ -70,11 +76,64 @@ def test_a_disk_that_is_really_full_names_the_file(run):
 
 
 @pytest.mark.parametrize(
-    "code, cause", [("EACCES", "Permission denied"), ("EROFS", "Read-only file system")]
+    "code, line",
+    [
+        ("EACCES", "Permission denied; check its permissions"),
+        ("EROFS", "Read-only file system; mount it for writing, or choose another folder"),
+    ],
 )
-def test_no_permission_names_the_file(run, code, cause):
+def test_no_permission_names_the_file(run, code, line):
     job = run(f"raise OSError(errno.{code}, os.strerror(errno.{code}), 'results/a.wav')")
-    assert_one_line(job, f"results/a.wav: {cause}; check its permissions")
+    assert_one_line(job, f"results/a.wav: {line}")
+
+
+def test_a_file_that_may_be_written_again_is_written(tmp_path):
+    folder = Path(tempfile.mkdtemp())  # not below one of root's own
+    try:
+        folder.chmod(0o555)
+        with a_user(), pytest.raises(OSError) as error:
+            write_text(folder / "a.csv", "id")
+        found = cause_of(error.value)
+        assert re.fullmatch(rf"{folder}/\S+: Permission denied; check its permissions", found)
+        folder.chmod(0o777)  # the cure
+        with a_user():
+            write_text(folder / "a.csv", "id")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_disk_that_may_be_written_again_is_written(tmp_path):
+    def mount(*options):
+        return subprocess.run(["mount", *options, str(tmp_path)], capture_output=True).returncode
+
+    if os.geteuid() != 0 or mount("-t", "tmpfs", "-o", "ro", "tmpfs"):
+        pytest.skip("no right to mount")
+    try:
+        with pytest.raises(OSError) as error:
+            write_text(tmp_path / "a.csv", "id")
+        assert cause_of(error.value).endswith("; mount it for writing, or choose another folder")
+        assert mount("-o", "remount,rw") == 0  # the cure
+        write_text(tmp_path / "a.csv", "id")
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("limit", ["size=64k", "nr_inodes=2"])
+def test_where_there_is_room_again_a_file_is_written(tmp_path, limit):
+    command = ["mount", "-t", "tmpfs", "-o", limit, "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        (tmp_path / "old.wav").write_bytes(bytes(30_000))
+        with pytest.raises(OSError) as error:
+            write_text(tmp_path / "a.csv", "id" * 20_000)
+        said = cause_of(error.value)
+        few = "the disk is full, it can hold no more files; remove some, run again"
+        assert said.endswith(few if "inodes" in limit else "the disk is full; free some space, run again")
+        (tmp_path / "old.wav").unlink()  # the cure
+        write_text(tmp_path / "a.csv", "id" * 20_000)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("statement", ["[][1]", "open('missing')"])

@@ -104,7 +104,7 @@ def fetched_files(parts: Iterable[Path]) -> set[Path]:
     if gone:
         raise PipelineError(
             f"{gone[0]}: was fetched and has vanished, {len(gone)} files in all;"
-            " fetch again with snakemake --forcerun download"
+            " run again with --forcerun download"
         )
     return paths
 
@@ -115,7 +115,8 @@ def _utterances(
     paths = _listed(found.audio, only)
     if not paths:
         raise PipelineError(
-            f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
+            f"{folder}: holds no audio; put recordings there, as"
+            " <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
     transcripts = read_transcripts(found.transcripts, need_transcripts)
     sexes = read_sexes(folder.parent / SPEAKERS)
@@ -222,7 +223,8 @@ def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
     if len(shared):
         raise PipelineError(
             f"corpora: speaker {shared.index[0]} is in {' and '.join(shared.iloc[0])};"
-            " a speaker may be in one split only: change corpora.local.subsets"
+            " a speaker may be in one split only: change corpora.local.subsets, or remove the"
+            " speaker's folder from one of them"
         )
     for split, count in table.groupby("split")["speaker"].nunique().items():
         if count < num_speakers:

@@ -188,7 +188,7 @@ start_from(build("conv_tasnet", {TINY}, 2, 8000), "no-such/name", "conv_tasnet",
     last = run.stderr.decode().strip().splitlines()[-1]
     assert run.returncode == 1
     assert last.startswith("pipeline.errors.PipelineError: init_from: no-such/name is neither")
-    assert last.endswith("check the path or the hub name")
+    assert last.endswith("give another path or hub name")
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])

@@ -112,13 +112,21 @@ def test_a_part_is_read(tmp_path, start, samples, suffix):
 @pytest.mark.parametrize("start, samples", [(3999, 2), (4000, -1), (4000, 1), (9000, -1)])
 def test_a_part_beyond_the_end_is_refused(tmp_path, start, samples):
     audio.write(tmp_path / "a.wav", NOISE, RATE)
-    assert refused(audio.read, tmp_path / "a.wav", start, samples).startswith("ends at sample")
+    line = refused(audio.read, tmp_path / "a.wav", start, samples)
+    assert line.startswith("ends at sample ")
+    assert line.endswith(", more are expected; fetch or make the file again")
+    audio.write(tmp_path / "a.wav", np.resize(NOISE, 9001), RATE)
+    assert len(audio.read(tmp_path / "a.wav", start, samples)[0]) == (
+        samples if samples > 0 else 9001 - start
+    )
 
 
 def test_another_rate_is_refused(tmp_path):
     audio.write(tmp_path / "a.wav", NOISE, RATE)
     message = refused(audio.read_at, tmp_path / "a.wav", 16000)
-    assert message == "is at 8000 Hz where 16000 Hz is expected; delete it and run again"
+    assert message == "is at 8000 Hz where 16000 Hz is expected; fetch or make the file again"
+    audio.write(tmp_path / "a.wav", NOISE, 16000)
+    assert len(audio.read_at(tmp_path / "a.wav", 16000)) == len(NOISE)
 
 
 @pytest.mark.parametrize("function", [audio.info, audio.read])

@@ -125,7 +125,7 @@ def test_what_was_fetched_and_has_vanished_is_named(one_each, tmp_path):
     path = one_each.noise / "tt/rain.wav"
     write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": [path], "bytes": 1}))
     path.unlink()
-    with pytest.raises(PipelineError, match="was fetched and has vanished, 1 files in all; fetch"):
+    with pytest.raises(PipelineError, match="was fetched and has vanished, 1 files in all; run"):
         fetched_files([tmp_path / "part.csv"])
 
 

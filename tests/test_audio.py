@@ -1,4 +1,5 @@
 import os
+import re
 import resource
 
 import numpy as np
@@ -313,6 +314,30 @@ def test_what_cannot_be_checked_is_refused(tmp_path):
     assert refused(audio.check_flac, tmp_path / "a.wav").startswith("is not a FLAC file")
     (tmp_path / "a.flac").write_bytes(content[:40])
     assert refused(audio.check_flac, tmp_path / "a.flac").startswith("is not a FLAC file")
+
+
+@pytest.mark.parametrize(
+    "damage, line",
+    [
+        (lambda c: c[:26] + bytes(16) + c[42:], "carries no MD5 of its sound; encode it again"),
+        (lambda c: c[:40], "is not a FLAC file; fetch the file again or remove it"),
+        (
+            lambda c: c[:26] + bytes([c[26] ^ 1]) + c[27:],
+            r"its sound is not what was encoded \(MD5 differs\); fetch the file again or remove it",
+        ),
+    ],
+)
+def test_a_flac_is_right_once_its_line_is_followed(tmp_path, damage, line):
+    path = tmp_path / "a.flac"
+    audio.write(path, NOISE, RATE, format="FLAC")
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    assert re.fullmatch(line, refused(audio.check_flac, path))
+    if "encode" in line:
+        audio.write(path, *audio.read(path), format="FLAC")
+    else:
+        path.write_bytes(content)
+    audio.check_flac(path)
 
 
 @pytest.mark.parametrize("level", [1e-5, 0.1, 1.0, 4.0])

@@ -205,6 +205,15 @@ def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
     assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
 
 
+def test_a_job_whose_worker_was_killed_ends_well_the_next_time(run, tmp_path):
+    load = "from pipeline.workers import in_workers"
+    write = f"write_text({OUTPUT!r}, 'id')"
+    killed = run(load, "list(in_workers(2, os._exit, [1]))", write, outputs=(OUTPUT,))
+    assert killed.code == 1 and killed.log[-1].endswith("; run again")
+    assert run(load, "list(in_workers(2, abs, [1]))", write, outputs=(OUTPUT,)).code == 0
+    assert (tmp_path / OUTPUT).read_text() == "id"
+
+
 def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
     job = run(
         "from pipeline.workers import in_workers",

@@ -33,7 +33,9 @@ def test_every_kind_of_line_is_found():
         Line("corpora/scan.py", "{}; remove one of them"),
         Line("config/section.py", "'{}' stands twice; name it once"),
         Line("training/saving.py", STOPPED),
-        Line("workflow/rules/common.smk", "{}: cannot be written; choose a folder with --directory"),
+        Line(
+            "workflow/rules/common.smk", "{}: cannot be written; choose a folder with --directory"
+        ),
     } <= LINES
 
 

@@ -129,7 +129,9 @@ def test_where_there_is_room_again_a_file_is_written(tmp_path, limit):
             write_text(tmp_path / "a.csv", "id" * 20_000)
         said = cause_of(error.value)
         few = "the disk is full, it can hold no more files; remove some, run again"
-        assert said.endswith(few if "inodes" in limit else "the disk is full; free some space, run again")
+        assert said.endswith(
+            few if "inodes" in limit else "the disk is full; free some space, run again"
+        )
         (tmp_path / "old.wav").unlink()  # the cure
         write_text(tmp_path / "a.csv", "id" * 20_000)
     finally:

@@ -55,8 +55,8 @@ class Training(Section):
     def _batch_is_shared(self) -> "Training":
         if self.batch_size % self.devices:
             raise ValueError(
-                f"batch_size: {self.batch_size} is not a multiple of devices: {self.devices}; set it"
-                f" to {-(-self.batch_size // self.devices) * self.devices}, or lower devices"
+                f"batch_size: {self.batch_size} is not a multiple of devices: {self.devices};"
+                f" set it to {-(-self.batch_size // self.devices) * self.devices}, or lower devices"
             )
         return self
 

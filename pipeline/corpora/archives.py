@@ -271,5 +271,7 @@ def _check_sound(path: Path, name: str) -> None:
         audio.check_flac(path)
     except PipelineError as error:
         path.unlink()
-        fault = str(error).removeprefix(f"{path}: ").partition("; ")[0]  # the cure is another mirror
+        fault = (
+            str(error).removeprefix(f"{path}: ").partition("; ")[0]
+        )  # the cure is another mirror
         raise Corrupt(f"'{name}': {fault}") from error

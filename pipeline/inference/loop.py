@@ -121,6 +121,5 @@ class Loop:
     def _check(self, piece: Piece, parts: list[audio.Samples]) -> None:
         if not all(np.isfinite(part).all() for part in parts):
             raise PipelineError(
-                f"{self._weights}: gives NaN for {piece.recording.path};"
-                f" {TRAIN_AFRESH}"
+                f"{self._weights}: gives NaN for {piece.recording.path}; {TRAIN_AFRESH}"
             )

@@ -249,7 +249,11 @@ ROW = "mine,My corpus,noise,zip,https://x.org/a.zip,,mine,MIT,Me"
             " remove what is too much",
             [ROW.replace("My corpus", '"Mine, ours"'), ROW],
         ),
-        (ROW.removeprefix("mine"), "row 2 has no part; name one in it, or remove the row", [ROW, ""]),
+        (
+            ROW.removeprefix("mine"),
+            "row 2 has no part; name one in it, or remove the row",
+            [ROW, ""],
+        ),
         (
             ROW.replace(",mine,", ",a/../../up,"),
             "mine: unpacks_to: must lie below the download folder",

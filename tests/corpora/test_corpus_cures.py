@@ -87,7 +87,11 @@ FILES = {
     "empty": (NOISE, lambda p: os.truncate(p, 0), f"cannot be read as audio .*; {FETCH}"),
     "rate": (NOISE, write(HISS, 1), f"its header says 1 Hz, which no recording has; {FETCH}"),
     "no samples": (NOISE, write(HISS[:0]), f"holds no samples; {FETCH}"),
-    "no length": (SPEECH, without_length, "its header gives no length; encode it again into a file"),
+    "no length": (
+        SPEECH,
+        without_length,
+        "its header gives no length; encode it again into a file",
+    ),
     "format": (
         NOISE,
         write(HISS, format="VOC"),
@@ -206,7 +210,9 @@ def test_a_split_of_the_noise_that_is_not_there(filled):
 @pytest.mark.parametrize("name", ["b" * 231, "a|b", "a\rb"])
 def test_names_that_cannot_be_kept(filled, name):
     path = filled.hiss("train", name)
-    assert re.fullmatch(r".*: (its|has a) .* (name|bytes); rename (them|that file.*)", refused(filled))
+    assert re.fullmatch(
+        r".*: (its|has a) .* (name|bytes); rename (them|that file.*)", refused(filled)
+    )
     path.rename(path.with_name("renamed.wav"))
     take(filled)
 

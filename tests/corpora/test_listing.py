@@ -14,6 +14,7 @@ from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.corpora.texts import read_sexes, read_transcripts
 from pipeline.errors import PipelineError
 
+
 @pytest.fixture
 def filled(corpus):
     """A filled corpus that any user may read, in a folder that any may enter."""

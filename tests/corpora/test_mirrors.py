@@ -94,7 +94,9 @@ def test_an_added_mirror_goes_on_from_there(web, tmp_path, patience):
     web.manners = lambda path, number: (
         Manners() if path == "/b" else Manners(drop=100_000) if number == 0 else Manners(status=404)
     )
-    with pytest.raises(PipelineError, match="or add a mirror with corpora.download.catalogue, and"):
+    with pytest.raises(
+        PipelineError, match=r"or add a mirror with corpora\.download\.catalogue, and"
+    ):
         get(web, tmp_path, patience, "/a")
     web.forget()
     get(web, tmp_path, patience, "/b", "/a")

@@ -139,7 +139,9 @@ def test_an_empty_subset_is_named(one_each):
     for file in one_each.speech.glob("test-clean/*/*/*"):
         file.unlink()
     message = refused(scanned, one_each)
-    assert message.startswith(f"{one_each.speech / 'test-clean'}: holds no audio; put recordings there, as <speaker>")
+    assert message.startswith(
+        f"{one_each.speech / 'test-clean'}: holds no audio; put recordings there, as <speaker>"
+    )
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,10 @@ def test_too_few_sources_are_named(pair):
 @pytest.mark.parametrize(
     "samples, cause",
     [
-        (np.ones(TIME - 1), "has 5999 samples where mixture test-000000 has 6000; fetch or make the file again"),
+        (
+            np.ones(TIME - 1),
+            "has 5999 samples where mixture test-000000 has 6000; fetch or make the file again",
+        ),
         (np.full(TIME, np.nan), "NaN"),
         (None, "no such file"),
     ],

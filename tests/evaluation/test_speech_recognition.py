@@ -132,8 +132,8 @@ def test_the_first_utterance_without_a_transcript_is_named(mixtures, tmp_path):
     with pytest.raises(PipelineError) as error:
         write_references(mixtures, out, "1-of-1", 8000, POCKETSPHINX, speech)
     assert str(error.value) == (
-        f"{speech}: test utterance 0-2 has no transcript; add it to its chapter's .trans.txt, or set"
-        " evaluation.asr.reference to recognised"
+        f"{speech}: test utterance 0-2 has no transcript; add it to its chapter's .trans.txt, or"
+        " set evaluation.asr.reference to recognised"
     )
     write_references(mixtures, out, "1-of-1", 8000, POCKETSPHINX)  # recognised
     assert len(read_references(out)) == 4

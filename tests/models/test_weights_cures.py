@@ -177,7 +177,11 @@ def publish(path, given=None, **entries):
             "was trained with encoder_activation 'relu', which conv_tasnet does not have here; use"
             " other weights, or leave init_from out",
         ),
-        ({}, {"model_name": "VADNet"}, "holds a VADNet, not a ConvTasNet; use weights of that model"),
+        (
+            {},
+            {"model_name": "VADNet"},
+            "holds a VADNet, not a ConvTasNet; use weights of that model",
+        ),
         (
             {},
             {"model_args": None},

@@ -15,6 +15,10 @@ from pipeline.jobs import cause_of
 
 LOG = "results/logs/stage/job.log"
 OUTPUT = "results/stage/table.csv"
+KILLED = (
+    "a process of this job was killed, perhaps because memory ran out; run again, with fewer"
+    " --cores if it happens again"
+)
 
 
 @pytest.fixture
@@ -204,14 +208,14 @@ def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
         "        os.kill(os.getpid(), 9)",
         "list(DataLoader(Fatal([0]), num_workers=1))",
     )
-    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+    assert_one_line(job, KILLED)
 
 
 def test_a_job_whose_worker_was_killed_ends_well_the_next_time(run, tmp_path):
     load = "from pipeline.workers import in_workers"
     write = f"write_text({OUTPUT!r}, 'id')"
     killed = run(load, "list(in_workers(2, os._exit, [1]))", write, outputs=(OUTPUT,))
-    assert killed.code == 1 and killed.log[-1].endswith("; run again")
+    assert killed.code == 1 and killed.log[-1].endswith(KILLED)
     assert run(load, "list(in_workers(2, abs, [1]))", write, outputs=(OUTPUT,)).code == 0
     assert (tmp_path / OUTPUT).read_text() == "id"
 
@@ -221,7 +225,7 @@ def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
         "from pipeline.workers import in_workers",
         "list(in_workers(2, os._exit, [1]))",
     )
-    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+    assert_one_line(job, KILLED)
 
 
 def test_a_job_that_fails_does_not_wait_for_a_worker_that_ignores_signals(run):

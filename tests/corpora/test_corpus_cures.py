@@ -244,7 +244,7 @@ def test_a_speaker_in_two_splits(filled, cure):
     twice = filled.speak("dev", "1001", 9)
     assert refused(filled) == (
         "corpora: speaker 1001 is in train and dev; a speaker may be in one split only: change"
-        " corpora.local.subsets, or remove the speaker's folder from one of them"
+        " corpora.local.subsets, or remove its folder from one of them"
     )
     if cure == "subsets":
         filled.subsets = filled.subsets | {"dev": ["dev-old"]}
@@ -252,6 +252,24 @@ def test_a_speaker_in_two_splits(filled, cure):
         for file in twice.parent.iterdir():
             file.unlink()
     take(filled)
+
+
+def test_a_fetched_subset_in_two_splits(filled):
+    only = set(filled.speech.rglob("*.flac"))
+
+    def scan_fetched():
+        scan_speech(filled.folders, 3, filled.root / "scan/speech.csv", only)
+
+    right = filled.subsets
+    filled.subsets = right | {"dev": right["train"]}
+    with pytest.raises(PipelineError) as error:
+        scan_fetched()
+    assert str(error.value) == (
+        "corpora: speaker 1001 is in train and dev; a speaker may be in one split only: change"
+        " corpora.download.speech.subsets"
+    )
+    filled.subsets = right
+    scan_fetched()
 
 
 @pytest.mark.parametrize("cure", ["lower num_speakers", "add subsets"])

@@ -110,7 +110,8 @@ def read_at(
     data, rate = read(path, start, samples, exact)
     if rate != sample_rate:
         raise PipelineError(
-            f"{path}: is at {rate} Hz where {sample_rate} Hz is expected; delete it and run again"
+            f"{path}: is at {rate} Hz where {sample_rate} Hz is expected;"
+            " fetch or make the file again"
         )
     return data
 
@@ -285,6 +286,6 @@ def _unreadable(path: Path | str, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return f"{path}: may not be read; check its permissions"
     if not Path(path).exists():
-        return f"{path}: no such file; check the path, or run the stage that makes it again"
+        return f"{path}: no such file; check the path, or run the same command again"
     reason = str(error).split(": ")[-1].strip().rstrip(".")
     return f"{path}: cannot be read as audio ({reason}); fetch the file again or remove it"

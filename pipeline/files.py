@@ -107,7 +107,7 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
             path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip"
         )
     except FileNotFoundError as error:
-        raise PipelineError(f"{path}: no such manifest; run the stage that makes it") from error
+        raise PipelineError(f"{path}: no such manifest; run the same command again") from error
     except pd.errors.EmptyDataError as error:
         raise PipelineError(f"{path}: is empty; delete it and run again") from error
     except ValueError as error:

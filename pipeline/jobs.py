@@ -93,13 +93,18 @@ def one_line(error: PipelineError) -> str:
 def cause_of(error: Exception) -> str | None:
     """The line for what a machine may do to any job, else None."""
     if isinstance(error, BrokenProcessPool) or str(error).startswith("DataLoader worker"):
-        return "a process of this job was killed, perhaps for want of memory; run again"
+        return (
+            "a process of this job was killed, perhaps because memory ran out; run again, with"
+            " fewer --cores if it happens again"
+        )
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return say_full(error.filename or Path.cwd())
-    if error.errno in (errno.EACCES, errno.EROFS):
+    if error.errno == errno.EACCES:
         return f"{error.filename}: {error.strerror}; check its permissions"
+    if error.errno == errno.EROFS:
+        return f"{error.filename}: {error.strerror}; mount it for writing, or choose another folder"
     return None
 
 

@@ -152,7 +152,8 @@ def of_the_future(receipts: list[Receipt]) -> list[Path]:
         for output in receipt.outputs
         for path in (Path(output), Path(output, TIMESTAMP))
     )
-    return [path for path in dated if path.exists() and path.stat().st_mtime > now]
+    found = (path for path in dated if path.exists() and path.stat().st_mtime > now)
+    return list(dict.fromkeys(found))
 
 
 def set_back(paths: list[Path]) -> None:

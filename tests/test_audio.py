@@ -1,4 +1,5 @@
 import os
+import re
 import resource
 
 import numpy as np
@@ -113,13 +114,21 @@ def test_a_part_is_read(tmp_path, start, samples, suffix):
 @pytest.mark.parametrize("start, samples", [(3999, 2), (4000, -1), (4000, 1), (9000, -1)])
 def test_a_part_beyond_the_end_is_refused(tmp_path, start, samples):
     audio.write(tmp_path / "a.wav", NOISE, RATE)
-    assert refused(audio.read, tmp_path / "a.wav", start, samples).startswith("ends at sample")
+    line = refused(audio.read, tmp_path / "a.wav", start, samples)
+    assert line.startswith("ends at sample ")
+    assert line.endswith(", more are expected; fetch or make the file again")
+    audio.write(tmp_path / "a.wav", np.resize(NOISE, 9001), RATE)
+    assert len(audio.read(tmp_path / "a.wav", start, samples)[0]) == (
+        samples if samples > 0 else 9001 - start
+    )
 
 
 def test_another_rate_is_refused(tmp_path):
     audio.write(tmp_path / "a.wav", NOISE, RATE)
     message = refused(audio.read_at, tmp_path / "a.wav", 16000)
-    assert message == "is at 8000 Hz where 16000 Hz is expected; delete it and run again"
+    assert message == "is at 8000 Hz where 16000 Hz is expected; fetch or make the file again"
+    audio.write(tmp_path / "a.wav", NOISE, 16000)
+    assert len(audio.read_at(tmp_path / "a.wav", 16000)) == len(NOISE)
 
 
 @pytest.mark.parametrize("function", [audio.info, audio.read])
@@ -306,6 +315,30 @@ def test_what_cannot_be_checked_is_refused(tmp_path):
     assert refused(audio.check_flac, tmp_path / "a.wav").startswith("is not a FLAC file")
     (tmp_path / "a.flac").write_bytes(content[:40])
     assert refused(audio.check_flac, tmp_path / "a.flac").startswith("is not a FLAC file")
+
+
+@pytest.mark.parametrize(
+    "damage, line",
+    [
+        (lambda c: c[:26] + bytes(16) + c[42:], "carries no MD5 of its sound; encode it again"),
+        (lambda c: c[:40], "is not a FLAC file; fetch the file again or remove it"),
+        (
+            lambda c: c[:26] + bytes([c[26] ^ 1]) + c[27:],
+            r"its sound is not what was encoded \(MD5 differs\); fetch the file again or remove it",
+        ),
+    ],
+)
+def test_a_flac_is_right_once_its_line_is_followed(tmp_path, damage, line):
+    path = tmp_path / "a.flac"
+    audio.write(path, NOISE, RATE, format="FLAC")
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    assert re.fullmatch(line, refused(audio.check_flac, path))
+    if "encode" in line:
+        audio.write(path, *audio.read(path), format="FLAC")
+    else:
+        path.write_bytes(content)
+    audio.check_flac(path)
 
 
 @pytest.mark.parametrize("level", [1e-5, 0.1, 1.0, 4.0])

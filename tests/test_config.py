@@ -151,7 +151,7 @@ def test_a_key_with_dots_is_told_how_to_write_it():
         ("separators.small.conditions", [], "is empty; give at least one"),
         ("separators.small.conditions", "clean", "must be a list, such as [a, b], not 'clean'"),
         ("separators.small.conditions", ["clean"] * 2, "'clean' stands twice; name it once"),
-        ("mixtures.noise_snr", [3, -6], "lower bound 3.0 is above upper bound -6.0"),
+        ("mixtures.noise_snr", [3, -6], "lower bound 3.0 is above upper bound -6.0; swap them"),
         ("mixtures.noise_snr", -6, "must be two numbers, [low, high], not -6"),
         ("mixtures.speech_lufs", [-33], "must be two numbers, [low, high], not [-33]"),
     ],
@@ -206,12 +206,17 @@ def test_more_shards_than_mixtures_is_refused():
     counts = {"train": 400, "dev": 4, "test": 40}
     values = with_value("mixtures.counts", counts)
     load_config(values | {"shards": 4})
-    assert refused(values | {"shards": 5}) == "shards: 5 is more than the 4 mixtures of a split"
+    assert refused(values | {"shards": 5}) == (
+        "shards: 5 is more than the 4 mixtures of a split; lower it, or raise mixtures.counts"
+    )
 
 
 def test_overlap_must_fit():
     message = refused(with_value("inference", {"max_seconds": 3, "overlap_seconds": 2}))
-    assert message == "inference: overlap_seconds must be at most half of max_seconds"
+    assert message == (
+        "inference: overlap_seconds: 2 is more than half of max_seconds: 3; lower it, or raise"
+        " max_seconds"
+    )
 
 
 def test_all_problems_stand_in_one_line():

@@ -32,6 +32,22 @@ def test_cuda_without_a_gpu_is_one_line_with_a_cure():
     with pytest.raises(PipelineError, match=r"machine\.device: .*no GPU.*set it to auto") as e:
         devices.open_device(Machine(device="cuda"))
     assert "\n" not in str(e.value)
+    for cure in ("auto", "cpu"):
+        assert devices.open_device(Machine(device=cure)) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("cure", [(1, 1), (2, 2)], ids=["lower it", "let the job see more"])
+def test_fewer_gpus_than_devices_is_one_line_with_cures(monkeypatch, cure):
+    asked, seen = cure
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(PipelineError) as error:
+        devices.open_device(Machine(device="cuda"), devices=2)
+    assert str(error.value) == (
+        "training.devices: 2 GPUs are asked for and 1 seen; lower it, or let the job see more"
+    )
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    assert devices.open_device(Machine(device="cuda"), devices=asked) == torch.device("cuda")
 
 
 def test_cpu_is_named():

@@ -1,14 +1,24 @@
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from users import a_user
 
-from pipeline.files import read_json
+from pipeline.files import read_json, write_text
+from pipeline.jobs import cause_of
 
 LOG = "results/logs/stage/job.log"
 OUTPUT = "results/stage/table.csv"
+KILLED = (
+    "a process of this job was killed, perhaps because memory ran out; run again, with fewer"
+    " --cores if it happens again"
+)
 
 
 @pytest.fixture
@@ -70,11 +80,66 @@ def test_a_disk_that_is_really_full_names_the_file(run):
 
 
 @pytest.mark.parametrize(
-    "code, cause", [("EACCES", "Permission denied"), ("EROFS", "Read-only file system")]
+    "code, line",
+    [
+        ("EACCES", "Permission denied; check its permissions"),
+        ("EROFS", "Read-only file system; mount it for writing, or choose another folder"),
+    ],
 )
-def test_no_permission_names_the_file(run, code, cause):
+def test_no_permission_names_the_file(run, code, line):
     job = run(f"raise OSError(errno.{code}, os.strerror(errno.{code}), 'results/a.wav')")
-    assert_one_line(job, f"results/a.wav: {cause}; check its permissions")
+    assert_one_line(job, f"results/a.wav: {line}")
+
+
+def test_a_file_that_may_be_written_again_is_written(tmp_path):
+    folder = Path(tempfile.mkdtemp())  # not below one of root's own
+    try:
+        folder.chmod(0o555)
+        with a_user(), pytest.raises(OSError) as error:
+            write_text(folder / "a.csv", "id")
+        found = cause_of(error.value)
+        assert re.fullmatch(rf"{folder}/\S+: Permission denied; check its permissions", found)
+        folder.chmod(0o777)  # the cure
+        with a_user():
+            write_text(folder / "a.csv", "id")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_disk_that_may_be_written_again_is_written(tmp_path):
+    def mount(*options):
+        return subprocess.run(["mount", *options, str(tmp_path)], capture_output=True).returncode
+
+    if os.geteuid() != 0 or mount("-t", "tmpfs", "-o", "ro", "tmpfs"):
+        pytest.skip("no right to mount")
+    try:
+        with pytest.raises(OSError) as error:
+            write_text(tmp_path / "a.csv", "id")
+        assert cause_of(error.value).endswith("; mount it for writing, or choose another folder")
+        assert mount("-o", "remount,rw") == 0  # the cure
+        write_text(tmp_path / "a.csv", "id")
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("limit", ["size=64k", "nr_inodes=2"])
+def test_where_there_is_room_again_a_file_is_written(tmp_path, limit):
+    command = ["mount", "-t", "tmpfs", "-o", limit, "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        (tmp_path / "old.wav").write_bytes(bytes(30_000))
+        with pytest.raises(OSError) as error:
+            write_text(tmp_path / "a.csv", "id" * 20_000)
+        said = cause_of(error.value)
+        few = "the disk is full, it can hold no more files; remove some, run again"
+        assert said.endswith(
+            few if "inodes" in limit else "the disk is full; free some space, run again"
+        )
+        (tmp_path / "old.wav").unlink()  # the cure
+        write_text(tmp_path / "a.csv", "id" * 20_000)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("statement", ["[][1]", "open('missing')"])
@@ -143,7 +208,16 @@ def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
         "        os.kill(os.getpid(), 9)",
         "list(DataLoader(Fatal([0]), num_workers=1))",
     )
-    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+    assert_one_line(job, KILLED)
+
+
+def test_a_job_whose_worker_was_killed_ends_well_the_next_time(run, tmp_path):
+    load = "from pipeline.workers import in_workers"
+    write = f"write_text({OUTPUT!r}, 'id')"
+    killed = run(load, "list(in_workers(2, os._exit, [1]))", write, outputs=(OUTPUT,))
+    assert killed.code == 1 and killed.log[-1].endswith(KILLED)
+    assert run(load, "list(in_workers(2, abs, [1]))", write, outputs=(OUTPUT,)).code == 0
+    assert (tmp_path / OUTPUT).read_text() == "id"
 
 
 def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
@@ -151,7 +225,7 @@ def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
         "from pipeline.workers import in_workers",
         "list(in_workers(2, os._exit, [1]))",
     )
-    assert_one_line(job, "a process of this job was killed, perhaps for want of memory; run again")
+    assert_one_line(job, KILLED)
 
 
 def test_a_job_that_fails_does_not_wait_for_a_worker_that_ignores_signals(run):

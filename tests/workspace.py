@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ def merge(below: dict, above: dict) -> dict:
         if isinstance(value, dict) and isinstance(below.get(key), dict)
     }
     return below | above | both
+
+
+def extras() -> dict[str, list[str]]:
+    """The extras of the package and the names of what each installs."""
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = given["optional-dependencies"].items()
+    return {extra: [need.partition("==")[0] for need in needs] for extra, needs in optional}
 
 
 class Workspace:

@@ -55,7 +55,10 @@ class Config(Section):
         fewest = min(self.mixtures.counts.model_dump().values())
         counted = self.mixtures.kind == "drawn" and self.mixtures.hours is None
         if counted and self.shards > fewest:
-            raise ValueError(f"shards: {self.shards} is more than the {fewest} mixtures of a split")
+            raise ValueError(
+                f"shards: {self.shards} is more than the {fewest} mixtures of a split; lower it, or"
+                " raise mixtures.counts"
+            )
         return self
 
     @model_validator(mode="after")

@@ -55,7 +55,8 @@ class Training(Section):
     def _batch_is_shared(self) -> "Training":
         if self.batch_size % self.devices:
             raise ValueError(
-                f"batch_size: {self.batch_size} is not a multiple of devices: {self.devices}"
+                f"batch_size: {self.batch_size} is not a multiple of devices: {self.devices};"
+                f" set it to {-(-self.batch_size // self.devices) * self.devices}, or lower devices"
             )
         return self
 
@@ -95,5 +96,8 @@ class Inference(Section):
     @model_validator(mode="after")
     def _overlap_fits(self) -> "Inference":
         if self.overlap_seconds * 2 > self.max_seconds:
-            raise ValueError("overlap_seconds must be at most half of max_seconds")
+            raise ValueError(
+                f"overlap_seconds: {self.overlap_seconds:g} is more than half of max_seconds:"
+                f" {self.max_seconds:g}; lower it, or raise max_seconds"
+            )
         return self

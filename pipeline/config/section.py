@@ -26,7 +26,7 @@ def _pair(value: Any) -> Any:
 
 def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
-        raise ValueError(f"lower bound {pair[0]} is above upper bound {pair[1]}")
+        raise ValueError(f"lower bound {pair[0]} is above upper bound {pair[1]}; swap them")
     return pair
 
 

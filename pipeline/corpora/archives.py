@@ -271,4 +271,7 @@ def _check_sound(path: Path, name: str) -> None:
         audio.check_flac(path)
     except PipelineError as error:
         path.unlink()
-        raise Corrupt(f"'{name}': {str(error).partition(': ')[2]}") from error
+        fault = (
+            str(error).removeprefix(f"{path}: ").partition("; ")[0]
+        )  # the cure is another mirror
+        raise Corrupt(f"'{name}': {fault}") from error

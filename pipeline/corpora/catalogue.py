@@ -18,6 +18,7 @@ Kind = Literal["speech", "noise", "librimix"]
 # Formats that a kind may have, and those of which single recordings can be fetched.
 FORMATS = {"speech": ("tar",), "noise": ("tar", "zip", "git"), "librimix": ("file",)}
 PARTIAL_NOISE = ("zip", "git")
+FIRST_ROW = 2  # a spreadsheet and an editor count the line of names, too
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -150,7 +151,7 @@ def _check_folders(parts: list[Part]) -> None:
         if other != part.part:
             raise PipelineError(
                 f"config: corpora.download: {other} and {part.part} both lie in"
-                f" {part.unpacks_to}; give one another unpacks_to in the catalogue"
+                f" {part.unpacks_to}; give one of them another unpacks_to in the catalogue"
             )
 
 
@@ -206,14 +207,19 @@ def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
         ) from error
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
-    for row in csv.DictReader(io.StringIO(text, newline="")):
+    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), FIRST_ROW):
         cells = {
             key: value.strip() for key, value in row.items() if key and value and value.strip()
         }
         if None in row:
-            raise PipelineError(f"{path}: row '{row.get('part')}' has more cells than the header")
+            raise PipelineError(
+                f"{path}: row '{row.get('part')}' has more cells than the header; put a cell that"
+                " holds a comma in quotes, or remove what is too much"
+            )
         if "part" not in cells:
-            raise PipelineError(f"{path}: a row has no part; every row needs a name there")
+            raise PipelineError(
+                f"{path}: row {number} has no part; name one in it, or remove the row"
+            )
         yield cells["part"], cells
 
 

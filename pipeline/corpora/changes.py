@@ -1,5 +1,6 @@
 """What has changed on disk since the corpora were scanned."""
 
+import errno
 import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -150,5 +151,7 @@ def _stamp(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads to itself
+            return None
         raise PipelineError(f"{path}: may not be read; check its permissions") from error
     return Stamp(status.st_size, status.st_mtime_ns)

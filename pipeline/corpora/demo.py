@@ -106,7 +106,8 @@ def _check(corpus: DemoCorpus, seed: int) -> None:
     if corpus.utterances_per_speaker > MOST_UTTERANCES:
         raise PipelineError(
             f"corpora.demo.utterances_per_speaker: {corpus.utterances_per_speaker} is more than"
-            f" the text yields; ask for {MOST_UTTERANCES} at most, or for more speakers"
+            f" the text yields; ask for {MOST_UTTERANCES} at most, and for more speakers to have"
+            " more"
         )
 
 

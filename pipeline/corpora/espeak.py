@@ -84,7 +84,7 @@ def loader() -> Any:
     except ImportError as error:
         raise PipelineError(
             "corpora.kind is demo: the package espeakng-loader is missing;"
-            " pip install 'denoise-then-separate[demo]', or set corpora.kind to local"
+            " pip install -e '.[demo]', or set corpora.kind to local"
         ) from error
 
 

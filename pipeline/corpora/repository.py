@@ -12,6 +12,7 @@ from pipeline.errors import PipelineError
 
 Entry = dict[str, Any]
 GIT_FOLDERS = {"noise_train": "tr", "noise_test": "tt"}  # in WHAM!'s words
+OTHER_ADDRESS = "give another address of it with corpora.download.catalogue"
 DEV_SHARE = 10  # one in so many of the recordings for training is for dev instead
 
 
@@ -33,7 +34,7 @@ def list_recordings(part: Part, patience: Patience) -> dict[str, Entry]:
     if found.keys() != GIT_FOLDERS.keys() or not all(found.values()):
         raise PipelineError(
             f"{part.part}: the repository has no {' and '.join(GIT_FOLDERS)} of WAV files;"
-            " mend its address in the catalogue"
+            f" {OTHER_ADDRESS}"
         )
     return _in_splits(found)
 
@@ -64,11 +65,11 @@ def _in_splits(found: dict[str, dict[str, Entry]]) -> dict[str, Entry]:
 def _entries(tree: Any, name: str) -> list[Entry]:
     try:
         if tree["truncated"]:
-            raise PipelineError(f"{name}: the listing is cut short; choose another address")
+            raise PipelineError(f"{name}: the listing is cut short; {OTHER_ADDRESS}")
         return [_entry(entry, name) for entry in tree["tree"]]
     except (KeyError, TypeError, ValueError) as error:
         raise PipelineError(
-            f"{name}: its address gives no listing of a git tree; mend it in the catalogue"
+            f"{name}: its address gives no listing of a git tree; {OTHER_ADDRESS}"
         ) from error
 
 
@@ -76,7 +77,7 @@ def _entry(entry: Any, name: str) -> Entry:
     """What is used of an entry; only files have a size."""
     path = str(entry["path"])
     if path in ("", ".", "..") or "/" in path or UNSAFE.search(path):
-        raise PipelineError(f"{name}: the listing holds the unsafe name {path!r}")
+        raise PipelineError(f"{name}: the listing holds the unsafe name {path!r}; {OTHER_ADDRESS}")
     size = int(entry["size"]) if entry["type"] == "blob" else 0
     return {"path": path, "type": entry["type"], "sha": str(entry["sha"]), "size": size}
 

@@ -58,7 +58,7 @@ def scan_speech(
         for row in _utterances(folder, found, only, need_transcripts)
     ]
     table = pd.DataFrame(rows)
-    _check_speakers(table, num_speakers)
+    _check_speakers(table, num_speakers, fetched=only is not None)
     _check_unique(table, ["utterance"])
     _check_headers(table["path"], workers)
     _check_copies(table, "utterance", workers, refuse=only is None)
@@ -104,7 +104,7 @@ def fetched_files(parts: Iterable[Path]) -> set[Path]:
     if gone:
         raise PipelineError(
             f"{gone[0]}: was fetched and has vanished, {len(gone)} files in all;"
-            " fetch again with snakemake --forcerun download"
+            " run again with --forcerun download"
         )
     return paths
 
@@ -115,7 +115,8 @@ def _utterances(
     paths = _listed(found.audio, only)
     if not paths:
         raise PipelineError(
-            f"{folder}: holds no audio; expected <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
+            f"{folder}: holds no audio; put recordings there, as"
+            " <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
     transcripts = read_transcripts(found.transcripts, need_transcripts)
     sexes = read_sexes(folder.parent / SPEAKERS)
@@ -207,7 +208,7 @@ def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) ->
         logging.warning("%s: %d %s files are copies of others of this split", split, count, what)
 
 
-def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
+def _check_speakers(table: pd.DataFrame, num_speakers: int, fetched: bool) -> None:
     names = table["speaker"].map(composed)
     spellings = table.groupby(names)["speaker"].unique()
     double = spellings[spellings.map(len) > 1]
@@ -220,9 +221,12 @@ def _check_speakers(table: pd.DataFrame, num_speakers: int) -> None:
     splits = table.groupby("speaker")["split"].unique()
     shared = splits[splits.map(len) > 1]
     if len(shared):
+        # What was fetched is fetched again where it is removed.
+        key = "corpora.download.speech.subsets" if fetched else "corpora.local.subsets"
+        other = "" if fetched else ", or remove its folder from one of them"
         raise PipelineError(
             f"corpora: speaker {shared.index[0]} is in {' and '.join(shared.iloc[0])};"
-            " a speaker may be in one split only: change corpora.local.subsets"
+            f" a speaker may be in one split only: change {key}{other}"
         )
     for split, count in table.groupby("split")["speaker"].nunique().items():
         if count < num_speakers:

@@ -110,7 +110,7 @@ def _refuse_duplicates(scores: pd.DataFrame, out: Path) -> None:
         first = twice.iloc[0]
         raise PipelineError(
             f"{out}: {first['metric']} of {first['system']} on {first['mixture_id']} is scored"
-            " twice; delete the folder of scores and run again"
+            f" twice; delete the folder {out.parent} and run again"
         )
 
 
@@ -118,7 +118,10 @@ def _improvements(scores: pd.DataFrame, out: Path) -> pd.DataFrame:
     measured = scores[scores["metric"].isin(IMPROVEMENTS.keys())]
     own = measured["system"] == MIXTURE
     if len(measured) and not own.any():
-        raise PipelineError(f"{out}: no scores of the unprocessed mixture; score it and run again")
+        raise PipelineError(
+            f"{out}: no scores of the unprocessed mixture; delete the folder {out.parent} and run"
+            " again"
+        )
     keys = ["mixture_id", "source", "metric"]
     baseline = measured[own].rename(columns={"value": "baseline"})[[*keys, "baseline"]]
     joined = measured[~own].merge(baseline, "left", on=keys)

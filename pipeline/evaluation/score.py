@@ -122,7 +122,7 @@ def _read_one(file: str, mixture: Row, sample_rate: int) -> NDArray[np.float64]:
     if len(samples) != mixture["length"]:
         raise PipelineError(
             f"{file}: has {len(samples)} samples where mixture {mixture['mixture_id']} has"
-            f" {mixture['length']}; delete it and run again"
+            f" {mixture['length']}; fetch or make the file again"
         )
     return samples.astype(np.float64)
 

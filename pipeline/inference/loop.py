@@ -15,6 +15,7 @@ from pipeline.inference.ahead import ahead
 from pipeline.inference.chunks import Joiner, Piece
 from pipeline.inference.estimator import Batch, Estimator, Finish
 from pipeline.inference.writer import Writer
+from pipeline.models.card import TRAIN_AFRESH
 
 
 class Passed(NamedTuple):
@@ -120,6 +121,5 @@ class Loop:
     def _check(self, piece: Piece, parts: list[audio.Samples]) -> None:
         if not all(np.isfinite(part).all() for part in parts):
             raise PipelineError(
-                f"{self._weights}: gives NaN for {piece.recording.path};"
-                " delete it and state/ beside it, train again"
+                f"{self._weights}: gives NaN for {piece.recording.path}; {TRAIN_AFRESH}"
             )

@@ -24,10 +24,10 @@ def read_table(path: Path, num_speakers: int) -> pd.DataFrame:
     gains = [*(f"source_{k}_gain" for k in numbers), "noise_gain"]
     table = _read_text(path)
     held = sum(c.startswith("source_") and c.endswith("_path") for c in table)
-    if held != num_speakers:
+    if held not in (0, num_speakers):
         raise PipelineError(
             f"{path}: its mixtures have {held} speakers, mixtures.num_speakers is {num_speakers};"
-            " change it or mixtures.librimix.metadata"
+            f" set that to {held}, or give other files with mixtures.librimix.metadata"
         )
     missing = [column for column in ["mixture_ID", *paths, *gains] if column not in table]
     if missing:

@@ -23,10 +23,12 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
 
 
-TRAIN_AGAIN = "delete it and train again"
+MAKE_AGAIN = "delete it and run again"
+# Of weights that were wrong as their training ended: it would give the same ones once more.
+TRAIN_AFRESH = "delete it and state/ beside it, and run again"
 
 
-def read_card(path: Path | str, cure: str = TRAIN_AGAIN) -> Card:
+def read_card(path: Path | str, cure: str = MAKE_AGAIN) -> Card:
     """Read the card of a weights file.
 
     Args:
@@ -41,12 +43,12 @@ def read_card(path: Path | str, cure: str = TRAIN_AGAIN) -> Card:
             metadata = file.metadata() or {}
     except FileNotFoundError as error:
         raise PipelineError(
-            f"{path}: no such weights file; train the model or fix the path"
+            f"{path}: no such weights file; check the path, or run the same command again"
         ) from error
     except (safetensors.SafetensorError, OSError) as error:
         raise PipelineError(f"{path}: damaged weights ({in_short(error)}); {cure}") from error
     if metadata.get("format") != FORMAT:
-        raise PipelineError(f"{path}: not a weights file of this project; train the model here")
+        raise PipelineError(f"{path}: is not a weights file of this project; {cure}")
     try:
         return TypeAdapter(Card).validate_json(metadata.get("card", ""))
     except ValidationError as error:

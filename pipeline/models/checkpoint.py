@@ -83,7 +83,7 @@ def read_checkpoint(source: str) -> Checkpoint:
     except Exception as error:  # network, hub, pickle and key errors all mean the same here
         raise PipelineError(
             f"init_from: {source} is neither a .safetensors file nor a readable asteroid"
-            f" checkpoint ({in_short(error)}); check the path or the hub name"
+            f" checkpoint ({in_short(error)}); give another path or hub name"
         ) from error
     if model.lower() != "convtasnet":
         raise PipelineError(

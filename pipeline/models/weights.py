@@ -13,8 +13,10 @@ from torch import nn
 from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.models import build, parse_arguments
-from pipeline.models.card import FORMAT, TRAIN_AGAIN, Card, read_card
+from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
+
+OTHER_INIT = "give another file as init_from"
 
 
 def save_weights(path: Path, network: nn.Module, card: Card) -> None:
@@ -45,10 +47,10 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     parse_arguments(card.model, card.arguments, f"{path}: ")
     network = build(card.model, card.arguments, card.num_sources, card.sample_rate)
     try:
-        network.load_state_dict(_tensors(path))
+        network.load_state_dict(_tensors(path, TRAIN_AFRESH))
     except RuntimeError as error:
         raise PipelineError(
-            f"{path}: damaged weights (not the tensors its card tells of); {TRAIN_AGAIN}"
+            f"{path}: damaged weights (not the tensors its card tells of); {MAKE_AGAIN}"
         ) from error
     return network.eval()
 
@@ -81,7 +83,7 @@ def start_from(
         name = (unpaired or foreign or differing)[0]
         raise PipelineError(
             f"init_from: {source} does not fit the configured network (tensor {name});"
-            " give the arguments it was trained with"
+            f" {OTHER_INIT}, or leave init_from out"
         )
     network.load_state_dict(own | {n: t for n, t in state.items() if n not in differing})
     if differing:
@@ -100,7 +102,7 @@ def _is_ours(source: str) -> bool:
 def _ours(
     source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> dict[str, torch.Tensor]:
-    card = read_card(source, "copy it again, or give another file as init_from")
+    card = read_card(source, f"copy it again, or {OTHER_INIT}")
     if card.model != model:
         raise PipelineError(
             f"init_from: {source} holds a {card.model}, not a {model}; use weights of that model"
@@ -108,29 +110,27 @@ def _ours(
     _check_rate(source, card.sample_rate, sample_rate)
     found, wanted = (parse_arguments(model, a).model_dump() for a in (card.arguments, arguments))
     _check_arguments(source, found, wanted)
-    return _tensors(source)
+    return _tensors(source, OTHER_INIT)
 
 
-def _tensors(path: Path | str) -> dict[str, torch.Tensor]:
+def _tensors(path: Path | str, cure: str) -> dict[str, torch.Tensor]:
     """The tensors of one of our files, the card of which has been read."""
     state = load_file(str(path))
-    _check_finite(str(path), state)
+    _check_finite(str(path), state, cure)
     return state
 
 
-def _check_finite(source: str, state: dict[str, torch.Tensor]) -> None:
+def _check_finite(source: str, state: dict[str, torch.Tensor], cure: str) -> None:
     bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
     if bad:
-        raise PipelineError(
-            f"{source}: holds NaN or infinite weights ({bad[0]}); use or train others"
-        )
+        raise PipelineError(f"{source}: holds NaN or infinite weights ({bad[0]}); {cure}")
 
 
 def _asteroid(
     source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> dict[str, torch.Tensor]:
     checkpoint = read_checkpoint(source)
-    _check_finite(f"init_from: {source}", checkpoint.state)
+    _check_finite(f"init_from: {source}", checkpoint.state, OTHER_INIT)
     if checkpoint.sample_rate is None:
         logging.warning(
             "init_from: %s does not say its sample rate; it is used as if trained at %d Hz:"

@@ -84,7 +84,8 @@ class State:
         if earlier and (differing := differing_keys(facts, earlier.get("facts", {}))):
             raise PipelineError(
                 f"{self.folder}: holds an unfinished training of another configuration (differs in"
-                f" {', '.join(differing)}); restore that, or delete the folder to start afresh"
+                f" {', '.join(differing)}); restore that configuration, or delete the folder to"
+                " start afresh"
             )
         now, programs = program(), earlier.get("programs", [])
         if programs and now != programs[-1]:

@@ -138,7 +138,7 @@ def _fit(
     )
     trainee = Trainee(network, job.role, settings, front)
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
-    with memory_in_words(settings):
+    with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
         _refuse_without_best(curve, state)
@@ -150,7 +150,7 @@ def _fit(
 
 
 @contextmanager
-def memory_in_words(settings: Training) -> Iterator[None]:
+def memory_in_words(settings: Training, state: Path) -> Iterator[None]:
     """Say what to lower where memory runs out.
 
     Raises:
@@ -164,7 +164,8 @@ def memory_in_words(settings: Training) -> Iterator[None]:
             raise
         raise PipelineError(
             "out of memory in training: lower training.batch_size"
-            f" ({settings.batch_size}) or training.segment_seconds ({settings.segment_seconds:g})"
+            f" ({settings.batch_size}) or training.segment_seconds ({settings.segment_seconds:g}),"
+            f" and remove {state} to start again"
         ) from error
 
 

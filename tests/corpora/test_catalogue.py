@@ -86,7 +86,7 @@ def test_another_corpus_is_added(table):
         (OWN.replace("LibriSpeech/mine", "a/../../up"), "mine: unpacks_to: must lie below"),
         (OWN.replace("a.tar,,,", "a.tar,,x,"), "mine: bytes: "),
         (OWN + ",more", "row 'mine' has more cells than the header"),
-        (OWN.replace("mine", "", 1), "a row has no part"),
+        (OWN.replace("mine", "", 1), "row 2 has no part; name one in it"),
         (OWN.replace("a.tar,,,", "a.tar,,,md5:12"), "mine: checksum: "),
         (OWN.replace("tar,", "zip,", 1), "mine: format: speech must be tar, not zip"),
         (OWN.replace("speech,tar", "noise,file"), "noise must be tar or zip or git, not file"),

@@ -5,6 +5,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from workspace import extras
 
 from pipeline import audio
 from pipeline.config import SPLITS, Counts, DemoCorpus
@@ -174,15 +175,41 @@ def test_too_many_speakers_is_one_line_that_names_the_key(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_as_many_speakers_as_its_line_says_can_be_made():
+    def asked(most):
+        return DemoCorpus(speakers=ONE_EACH | {"dev": most})
+
+    with pytest.raises(PipelineError) as error:
+        demo._check(asked(900), 0)
+    assert str(error.value).endswith(" at most, or set corpora.kind to local")
+    most = int(re.search(r"ask for (\d+) at most", str(error.value))[1])
+    demo._check(asked(most), 0)
+    with pytest.raises(PipelineError, match=rf"{most + 1} speakers, but only {most} distinct"):
+        demo._check(asked(most + 1), 0)
+
+
 def test_too_many_utterances_is_one_line_that_names_the_key(tmp_path):
     with pytest.raises(PipelineError, match=r"corpora\.demo\.utterances_per_speaker: 71"):
         make_demo_corpus(tmp_path, DemoCorpus(utterances_per_speaker=71), seed=0)
+    with pytest.raises(PipelineError, match=r"; ask for 70 at most, and for more speakers to"):
+        demo._check(DemoCorpus(utterances_per_speaker=71), 0)
+    one = DemoCorpus(utterances_per_speaker=70, speakers=ONE_EACH)
+    demo._check(one, 0)
+    assert len(demo._read_aloud(demo._speaker(0, "train", 0), 70, 0)) == 70
+    demo._check(one.model_copy(update={"speakers": Counts(**(ONE_EACH | {"train": 2}))}), 0)
 
 
 def test_missing_loader_is_one_line_with_the_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(PipelineError, match=r"espeakng-loader is missing; pip install .*\[demo\]"):
+    with pytest.raises(PipelineError) as error:
         make_demo_corpus(tmp_path, TINY, seed=0)
+    assert str(error.value) == (
+        "corpora.kind is demo: the package espeakng-loader is missing; pip install -e '.[demo]', or"
+        " set corpora.kind to local"
+    )
+    assert "espeakng-loader" in extras()["demo"]
+    monkeypatch.undo()  # as if installed
+    assert espeak.loader()
 
 
 def test_a_failing_synthesizer_is_one_line(monkeypatch):
@@ -193,6 +220,8 @@ def test_a_failing_synthesizer_is_one_line(monkeypatch):
     monkeypatch.setattr(espeak, "loader", lambda: Elsewhere)
     with pytest.raises(PipelineError, match=r"espeak-ng fails \(/nowhere.*reinstall"):
         espeak.speak([espeak.Line("en", "m1", 50, 170, "Nobody hears this.")], seed=1)
+    monkeypatch.undo()  # as if installed again
+    assert espeak.speak([espeak.Line("en", "m1", 50, 170, "Somebody hears this.")], seed=1)
 
 
 def test_the_text_is_clean():

@@ -8,7 +8,9 @@ from loopback import Manners
 from served import refused
 
 from pipeline import audio
+from pipeline.config import DownloadCorpus
 from pipeline.corpora import download, held, remote
+from pipeline.corpora.listing import list_speech
 
 TAR, ZIP = "/test-clean.tar.gz", "/wham_noise.zip"
 
@@ -109,6 +111,8 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
     bad = make.part_of(served, "test-clean", TAR, **values)
     message = refused(fetched, bad, max_speakers=2)
     assert name in message and "no mirror serves it whole and right" in message
+    assert message.count("; ") == 1  # no cure but that of all mirrors
+    assert message.endswith("; add another with corpora.download.catalogue")
     assert not list(fetched.folder.rglob("*.flac")) and not list(fetched.folder.rglob("*.part"))
     mirrored = make.part_of(served, "test-clean", TAR, **values, mirrors=served.url("/mirror"))
     for path in sound(fetched(mirrored, max_speakers=2)):
@@ -144,8 +148,13 @@ def test_a_truncated_tar_is_refused(parts, served, fetched):
 
 def test_a_single_file(parts, served, fetched):
     assert fetched(parts.table) == ["meta.csv"]
-    (fetched.folder / "LibriMix/metadata/meta.csv").write_text("changed")
-    assert "is not the meta of the catalogue" in refused(fetched, parts.table)
+    table = fetched.folder / "LibriMix/metadata/meta.csv"
+    table.write_text("changed")
+    line = refused(fetched, parts.table)
+    assert line.startswith(f"{table}: is not the meta of the catalogue (has 7 bytes where")
+    assert line.endswith("; move it away")
+    table.rename(table.with_name("mine.csv"))  # the cure
+    assert fetched(parts.table) == ["meta.csv"]
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "L/test-clean/../../x"])
@@ -166,13 +175,16 @@ def test_an_archive_of_something_else_is_named(parts, served, fetched):
     assert fetched(part)
 
 
-def test_a_folder_of_the_users_is_left_alone(parts, served, fetched):
+def test_a_folder_of_the_users_is_left_alone(parts, served, fetched, tmp_path, patience):
     own = fetched.folder / "LibriSpeech/test-clean/84/own.flac"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"mine")
     message = refused(fetched, parts.speech)
     assert "was not made by this workflow as test-clean; use it with corpora.kind: local" in message
     assert own.read_bytes() == b"mine" and not served.asked
+    assert list_speech(own.parents[1]).audio == [own]  # the cures: used as a corpus on disk
+    elsewhere = DownloadCorpus(folder=str(tmp_path / "another"))
+    download.download_part(parts.speech, elsewhere, 0, tmp_path / "part.csv", patience)
 
 
 def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monkeypatch):
@@ -185,6 +197,8 @@ def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monke
     assert "wham_noise needs" in refused(fetched, parts.noise, max_files=5)
     assert "ms_snsd needs" in refused(fetched, parts.git)
     assert served.sent.total() < 3 * remote.TAIL + 50_000
+    usage.free = 10**9  # some space is freed, or the folder is on another disk
+    assert fetched(parts.noise, max_files=5)
 
 
 def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_from(parts, served, fetched, monkeypatch):

@@ -7,7 +7,10 @@ from loopback import Manners
 from served import refused
 
 from pipeline.corpora import download, remote
+from pipeline.corpora.catalogue import load_catalogue
 from pipeline.corpora.held import RECORD
+from pipeline.corpora.scan import fetched_files
+from pipeline.errors import PipelineError
 from pipeline.files import read_json
 
 ZIP = "/wham_noise.zip"
@@ -59,12 +62,19 @@ def test_a_wrong_byte_in_a_zip_is_fetched_from_another_mirror(parts, served, fet
     assert len(fetched(part, max_files=12)) == 12
 
 
-def test_a_vanished_recording_is_fetched_again(parts, served, fetched, caplog):
+def test_a_vanished_recording_is_fetched_again(parts, served, fetched, tmp_path, caplog):
     got = fetched(parts.noise, max_files=5)
     (fetched.folder / "wham_noise" / got[0]).unlink()
     (fetched.folder / "wham_noise" / got[1]).write_bytes(b"cut")
     served.forget()
-    assert fetched(parts.noise, max_files=5) == got
+    with pytest.raises(PipelineError) as error:
+        fetched_files([tmp_path / "part.csv"])
+    assert str(error.value) == (
+        f"{fetched.folder.resolve() / 'wham_noise' / got[0]}: was fetched and has vanished, 1 files"
+        " in all; run again with --forcerun download"
+    )
+    assert fetched(parts.noise, max_files=5) == got  # what that job does
+    assert len(fetched_files([tmp_path / "part.csv"])) == 5
     assert len(served.asked) <= 4
     assert "2 files are missing or changed; fetched again" in caplog.text
 
@@ -109,9 +119,21 @@ def test_a_wrong_file_of_a_repository_is_refused(parts, served, fetched):
         ([], "gives no listing"),
     ],
 )
-def test_a_bad_listing_is_refused(parts, served, fetched, tree, words):
+def test_a_bad_listing_is_refused(parts, served, fetched, tmp_path, tree, words):
+    right = served.files[f"/repos/o/r/git/trees/{make.COMMIT}"]
     served.files[f"/repos/o/r/git/trees/{make.COMMIT}"] = json.dumps(tree).encode()
-    assert words in refused(fetched, parts.git)
+    line = refused(fetched, parts.git)
+    assert words in line
+    assert line.endswith("; give another address of it with corpora.download.catalogue")
+    for path in [path for path in served.files if path.startswith("/repos/o/")]:
+        served.files[path.replace("/o/", "/p/")] = served.files[path]
+    served.files[f"/repos/p/r/git/trees/{make.COMMIT}"] = right
+    own = tmp_path / "own.csv"
+    address = served.url(f"/repos/p/r/git/trees/{make.COMMIT}")
+    own.write_text(f"part,address,unpacks_to\nms_snsd,{address},ms_snsd\n", encoding="utf-8")
+    cured = load_catalogue(own)["ms_snsd"]
+    assert cured.addresses[0] == address
+    assert fetched(cured.model_copy(update={"mirrors": [parts.git.address]}), max_files=3)
 
 
 def test_what_is_moved_is_said_first(parts, served, fetched, caplog):

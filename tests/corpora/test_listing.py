@@ -1,32 +1,18 @@
 """What lies in a corpus: links, folders of any depth, and what may not be read."""
 
-import os
 import shutil
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from users import a_user
 
+from pipeline.config import Corpora
+from pipeline.corpora.changes import files_of
 from pipeline.corpora.listing import list_noise, list_speech
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.corpora.texts import read_sexes, read_transcripts
 from pipeline.errors import PipelineError
-
-NOBODY = 65534
-
-
-@contextmanager
-def a_user():
-    """Act as a user who is not root, who may read everything."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture
@@ -103,6 +89,39 @@ def test_a_link_into_a_folder_that_may_not_be_entered_is_named(filled):
     link.symlink_to(away / "1003")
     away.chmod(0o000)
     assert refused(scan, filled) == f"{link}: may not be read; check its permissions"
+    away.chmod(0o755)
+    scan(filled)
+
+
+def test_a_list_of_speakers_behind_a_folder_that_may_not_be_entered_is_named(filled):
+    """As a run starts, before anything is scanned."""
+    folders = {"speech": str(filled.speech), "noise": str(filled.noise)}
+    local = Corpora(kind="local", local=folders | {"subsets": filled.subsets})
+    away, speakers = filled.root / "away", filled.speech / "SPEAKERS.TXT"
+    away.mkdir()
+    speakers.rename(away / "SPEAKERS.TXT")
+    speakers.symlink_to(away / "SPEAKERS.TXT")
+    away.chmod(0o000)
+    with a_user():
+        assert refused(files_of, local, "speech") == (
+            f"{speakers}: may not be read; check its permissions"
+        )
+    away.chmod(0o755)
+    with a_user():
+        assert str(speakers) in files_of(local, "speech")
+
+
+def test_a_link_that_leads_to_itself_is_no_matter_of_permissions(filled):
+    folders = {"speech": str(filled.speech), "noise": str(filled.noise)}
+    local = Corpora(kind="local", local=folders | {"subsets": filled.subsets})
+    link = filled.noise / "tr/loop.wav"
+    link.symlink_to(link)
+    assert str(link) not in files_of(local, "noise")
+    assert refused(scan, filled) == (
+        f"{link}: no such file; check the path, or run the same command again"
+    )
+    link.unlink()
+    scan(filled)
 
 
 def test_a_link_to_a_folder_above_is_named(corpus):

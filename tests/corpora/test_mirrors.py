@@ -90,6 +90,19 @@ def test_the_cure_of_a_network_that_was_gone_works(web, tmp_path, patience):
     assert web.asked == [("/a", "bytes=100000-")]
 
 
+def test_an_added_mirror_goes_on_from_there(web, tmp_path, patience):
+    web.manners = lambda path, number: (
+        Manners() if path == "/b" else Manners(drop=100_000) if number == 0 else Manners(status=404)
+    )
+    with pytest.raises(
+        PipelineError, match=r"or add a mirror with corpora\.download\.catalogue, and"
+    ):
+        get(web, tmp_path, patience, "/a")
+    web.forget()
+    get(web, tmp_path, patience, "/b", "/a")
+    assert web.asked == [("/b", "bytes=100000-")]
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """Time that passes only where somebody waits."""

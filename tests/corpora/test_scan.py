@@ -125,7 +125,7 @@ def test_what_was_fetched_and_has_vanished_is_named(one_each, tmp_path):
     path = one_each.noise / "tt/rain.wav"
     write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": [path], "bytes": 1}))
     path.unlink()
-    with pytest.raises(PipelineError, match="was fetched and has vanished, 1 files in all; fetch"):
+    with pytest.raises(PipelineError, match="was fetched and has vanished, 1 files in all; run"):
         fetched_files([tmp_path / "part.csv"])
 
 
@@ -139,7 +139,9 @@ def test_an_empty_subset_is_named(one_each):
     for file in one_each.speech.glob("test-clean/*/*/*"):
         file.unlink()
     message = refused(scanned, one_each)
-    assert message.startswith(f"{one_each.speech / 'test-clean'}: holds no audio; expected")
+    assert message.startswith(
+        f"{one_each.speech / 'test-clean'}: holds no audio; put recordings there, as <speaker>"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import shutil
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,11 +76,22 @@ def test_combine_takes_empty_shards_and_tables_without_sdr(tmp_path):
 
 
 def test_combine_refuses_doubles_and_a_missing_baseline(tmp_path):
-    file = write_scores(tmp_path / "a.csv", per_mixture("conv/noisy/noisy", [1.0], "si_sdr"))
-    with pytest.raises(PipelineError, match="scored twice"):
-        aggregate.combine([file, file], tmp_path / "out.csv")
-    with pytest.raises(PipelineError, match="unprocessed mixture"):
-        aggregate.combine([file], tmp_path / "out.csv")
+    folder, out = tmp_path / "scores", tmp_path / "scores/scores.csv"
+    score = partial(per_mixture, values=[1.0], metric="si_sdr")
+    file = write_scores(folder / "a.csv", score("conv/noisy/noisy"))
+    faults = {
+        "si_sdr of conv/noisy/noisy on test-000000 is scored twice": [file, file],
+        "no scores of the unprocessed mixture": [file],
+    }
+    for fault, files in faults.items():
+        with pytest.raises(PipelineError) as error:
+            aggregate.combine(files, out)
+        assert str(error.value) == f"{out}: {fault}; delete the folder {folder} and run again"
+    shutil.rmtree(folder)
+    systems = {"a": "conv/noisy/noisy", "b": "mixture"}  # every system is scored once
+    files = [write_scores(folder / f"{name}.csv", score(s)) for name, s in systems.items()]
+    aggregate.combine(files, out)
+    assert len(read_manifest(out)) == 3
 
 
 def test_summary_averages_sources_then_mixtures(tmp_path):

@@ -1,6 +1,9 @@
 """Extra measures that cannot be had: one line, before anything is computed."""
 
+import re
+
 import pytest
+from workspace import extras as declared
 
 from pipeline.config import load_config
 from pipeline.errors import PipelineError
@@ -50,11 +53,16 @@ def configured(mixtures=None, **evaluation):
         ),
     ],
 )
-def test_what_is_missing_is_said(evaluation, missing, line, monkeypatch):
+def test_what_is_missing_is_said(evaluation, missing, line, monkeypatch, tmp_path):
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in missing else name)
     with pytest.raises(PipelineError) as error:
         extras.check_extras(configured(**evaluation))
     assert str(error.value) == line
+    if found := re.search(r"pip install -e '\.\[(\w+)\]'", line):
+        assert missing <= {name.replace("-", "_") for name in declared()[found[1]]}
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if installed
+    given = {"asr": WHISPER | {"model": str(tmp_path)}}
+    extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
 
 
 def test_what_is_not_asked_for_is_not_looked_for(monkeypatch):

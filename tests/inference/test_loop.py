@@ -78,10 +78,20 @@ def test_what_breaks_on_the_way_leaves_no_file(tmp_path, alone):
 def test_want_of_memory_is_said_in_a_line():
     class Large(nn.Module):
         def forward(self, mixtures, lengths):
-            raise torch.OutOfMemoryError
+            if mixtures.numel() > 14:
+                raise torch.OutOfMemoryError
+            return mixtures[:, None]
 
-    with pytest.raises(PipelineError, match=r"^inference\.batch_size: 3 of 7 samples do not fit"):
-        Estimator(Large(), CPU, "fp32").start(Batch(torch.zeros(3, 7), None))
+    def start(*shape):
+        return Estimator(Large(), CPU, "fp32").start(Batch(torch.zeros(shape), None))()
+
+    with pytest.raises(PipelineError) as error:
+        start(3, 7)
+    assert str(error.value) == (
+        "inference.batch_size: 3 of 7 samples do not fit in the GPU's memory; lower it, or"
+        " inference.max_seconds"
+    )
+    start(2, 7), start(3, 4)  # the cures
 
 
 @pytest.mark.parametrize("supported, precision", [(True, "bf16"), (False, "fp32")])

@@ -177,7 +177,7 @@ def test_bf16_is_nearly_the_same(mixtures, weights, tmp_path, monkeypatch):
 )
 def test_weights_that_give_nan_are_named(mixtures, weights, tmp_path, setting):
     broken = weights(2, spoil=1e30)  # finite, what comes of them is not
-    line = r"gives NaN for .*; delete it and state/ beside it, train again"
+    line = r"gives NaN for .*; delete it and state/ beside it, and run again"
     with pytest.raises(PipelineError, match=line) as error:
         separate(mixtures, broken, tmp_path, setting=setting)
     assert str(broken) in str(error.value) and "\n" not in str(error.value)

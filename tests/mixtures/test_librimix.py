@@ -275,7 +275,7 @@ def test_noises_in_folders_are_found_and_written(bench, settings, tmp_path):
         ({"mixture_ID": "../x"}, r"mixture_ID '\.\./x' cannot name a file; change it"),
         ({"mixture_ID": "x" * 201}, r"cannot name a file; change it"),
         ({"mixture_ID": "same"}, r"mixture same stands twice"),
-        ({"source_4_path": "a"}, r"have 4 speakers, mixtures\.num_speakers is 3; change"),
+        ({"source_4_path": "a"}, r"have 4 speakers, mixtures\.num_speakers is 3; set"),
         ({"noise_gain": "loud"}, r": row 2, noise_gain: 'loud' is not a finite number; correct"),
         ({"noise_start": 10**9}, r"mixture of-long: noise_start is after the end of .*long\.wav;"),
         ({"noise_start": 1e300}, r"mixture of-long: noise_start is after the end of .*long\.wav;"),

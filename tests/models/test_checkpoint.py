@@ -222,7 +222,7 @@ def test_anything_else_in_a_pickle_is_refused_in_a_short_line(tmp_path, value):
     line = refused(path)
     assert re.fullmatch(
         r"is neither a \.safetensors file nor a readable asteroid checkpoint"
-        r" \([^;]{10,120}\); check the path or the hub name",
+        r" \([^;]{10,120}\); give another path or hub name",
         line,
     )
     assert "x1b" not in line
@@ -264,7 +264,7 @@ def test_what_is_no_checkpoint_says_what_it_lacks(tmp_path, content, said):
 @pytest.mark.parametrize("name", ["none.pth", "/no/such/folder/none", "./none"])
 def test_a_file_that_is_not_there(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    assert "asteroid checkpoint (no such file); check the path" in refused(name)
+    assert "asteroid checkpoint (no such file); give another path" in refused(name)
 
 
 def test_a_silent_server_is_given_up(tmp_path, monkeypatch, caplog):
@@ -274,7 +274,7 @@ def test_a_silent_server_is_given_up(tmp_path, monkeypatch, caplog):
     server = Loopback({"/m.pth": b"x" * 100}, lambda path, number: Manners(stall=10))
     address = server.url("/m.pth")
     began = time.monotonic()
-    assert "asteroid checkpoint (timed out); check the path" in refused(address)
+    assert "asteroid checkpoint (timed out); give another path" in refused(address)
     assert time.monotonic() - began < 5 and socket.getdefaulttimeout() is None
     server.close()
     assert f"init_from: {address} is no file here; looking for it on the network" in caplog.text

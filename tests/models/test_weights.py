@@ -76,7 +76,7 @@ def test_file_has_the_permissions_of_any_other(tmp_path):
 
 def test_missing_file(tmp_path):
     path = tmp_path / "none.safetensors"
-    with pytest.raises(PipelineError, match="no such weights file; train") as error:
+    with pytest.raises(PipelineError, match="no such weights file; check the path") as error:
         load_network(path, 2, RATE)
     assert_one_line(error, path)
 
@@ -93,7 +93,7 @@ def test_truncated_file(saved, tmp_path, size):
 def test_foreign_safetensors(tmp_path):
     path = tmp_path / "foreign.safetensors"
     safetensors.torch.save_file({"a": torch.ones(2)}, path)
-    with pytest.raises(PipelineError, match="not a weights file of this project; train") as error:
+    with pytest.raises(PipelineError, match="not a weights file of this project; delete") as error:
         read_card(path)
     assert_one_line(error, path)
 
@@ -188,7 +188,7 @@ start_from(build("conv_tasnet", {TINY}, 2, 8000), "no-such/name", "conv_tasnet",
     last = run.stderr.decode().strip().splitlines()[-1]
     assert run.returncode == 1
     assert last.startswith("pipeline.errors.PipelineError: init_from: no-such/name is neither")
-    assert last.endswith("check the path or the hub name")
+    assert last.endswith("give another path or hub name")
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,9 +93,14 @@ def test_condition_chooses_the_input(mixtures, tmp_path):
 def test_missing_denoised_mixture_is_named(mixtures, tmp_path):
     ids = read_manifest(mixtures)["mixture_id"]
     denoised = denoised_set(tmp_path, ids[:1])
-    with pytest.raises(PipelineError, match=f"lacks mixture {ids[1]} and 1 more; delete") as error:
+    with pytest.raises(PipelineError) as error:
         separator_examples(mixtures, "denoised-x", denoised, RATE)
-    assert str(denoised) in str(error.value)
+    assert str(error.value) == (
+        f"{denoised}: lacks mixture {ids[1]} and 1 more; delete it and run again"
+    )
+    denoised.unlink()
+    denoised_set(tmp_path, ids)  # the job that makes it
+    assert len(separator_examples(mixtures, "denoised-x", denoised, RATE).table) == 3
 
 
 def test_every_file_counts_in_the_fingerprint(mixtures, tmp_path):
@@ -111,13 +118,16 @@ def test_every_file_counts_in_the_fingerprint(mixtures, tmp_path):
         assert fingerprint(other) != first
 
 
-def test_manifests_of_earlier_versions_are_refused(mixtures, tmp_path):
+def test_manifests_of_earlier_versions_are_refused(mixtures, tmp_path, write_set):
     old = tmp_path / "old/mixtures.csv"
     write_manifest(old, read_manifest(mixtures).drop(columns="digest"))
     with pytest.raises(
         PipelineError, match=f"lacks the column digest; delete the folder {old.parent}"
     ):
         denoiser_examples(old, RATE)
+    shutil.rmtree(old.parent)
+    write_set(old.parent, 3, LENGTHS)  # the job that makes it
+    assert len(denoiser_examples(old, RATE).table) == 3
 
 
 def test_other_rate_is_refused(mixtures):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -255,3 +256,18 @@ def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):
     with pytest.raises(PipelineError, match=r"differs in data, training.learning_rate\)"):
         other.run()
     assert first.run().weights.exists()  # what was refused has not spoilt the state
+
+
+@pytest.mark.parametrize("cure", ["restore that configuration", "delete the folder"])
+def test_a_training_goes_on_or_starts_afresh_as_its_line_says(attempt, kill, tmp_path, cure):
+    kill(attempt(tmp_path), 1)
+    other = attempt(tmp_path, epochs=1, learning_rate=0.02)
+    with pytest.raises(PipelineError) as error:
+        other.run()
+    cures = "restore that configuration, or delete the folder to start afresh"
+    assert str(error.value).endswith(f"training.learning_rate); {cures}")
+    if cure == "delete the folder":
+        shutil.rmtree(other.state)
+    done = other.run() if cure == "delete the folder" else attempt(tmp_path).run()
+    resumed = [] if cure == "delete the folder" else [1]
+    assert read_card(done.weights).training["resumed_at"] == resumed

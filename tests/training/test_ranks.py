@@ -3,16 +3,20 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.config import Training
 from pipeline.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.training.data import EpochSampler, Share
 from pipeline.training.dynamic import FreshSampler
+from pipeline.training.module import TrainingData
 from pipeline.training.ranks import in_ranks
 
 pytestmark = pytest.mark.slow  # processes of their own, with torch each
@@ -94,3 +98,51 @@ def test_one_process_that_fails_ends_all(cause, line):
 def test_more_devices_than_dev_recordings_are_refused(attempt, tmp_path):
     with pytest.raises(PipelineError, match="4 is more than the 2 dev recordings; lower it"):
         attempt(tmp_path, batch_size=4).run(devices=4)
+
+
+@pytest.mark.parametrize("devices, more", [(2, False), (3, True)])
+def test_as_many_devices_as_its_line_says_share_the_dev_recordings(
+    attempt, tmp_path, devices, more
+):
+    train, dev = attempt(tmp_path).examples
+
+    def shares(devices, dev):
+        """What each device is given, as its trainer asks for it."""
+        settings = Training(batch_size=devices, devices=devices)
+        for rank in range(devices):
+            data = TrainingData(train, dev, settings, 0, 0)
+            data.trainer = SimpleNamespace(world_size=devices, global_rank=rank)
+            yield len(data.val_dataloader())
+
+    with pytest.raises(PipelineError) as error:
+        list(shares(3, dev))
+    assert str(error.value) == (
+        "training.devices: 3 is more than the 2 dev recordings; lower it, or raise"
+        " mixtures.counts.dev"
+    )
+    assert sum(shares(devices, train if more else dev)) == (10 if more else 2)
+
+
+def test_a_training_whose_process_was_killed_goes_on_as_its_line_says(attempt, tmp_path):
+    whole = attempt(tmp_path / "whole", **EVEN).run(devices=2)
+    killed = attempt(tmp_path / "killed", **EVEN)
+    child = os.fork()
+    if child == 0:
+        kill_a_rank_after(killed.state / "previous.ckpt", os.getppid())
+        os._exit(0)
+    line = r"process \d of 2 that train together was killed by SIGKILL; run the same command again"
+    with pytest.raises(PipelineError, match=f"^{line} to go on from the last saved state$"):
+        killed.run(devices=2, save_seconds=0)
+    os.waitpid(child, 0)
+    killed.run(devices=2)
+    assert read_card(killed.weights).training["resumed_at"] != []
+    curves = [run.history.drop(columns="seconds") for run in (whole, killed)]
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
+
+
+def kill_a_rank_after(state, parent):
+    """Wait for a saved state, then kill a process that trains."""
+    while not state.exists():
+        time.sleep(0.01)
+    ranks = [p for p in psutil.Process(parent).children() if "spawn_main" in " ".join(p.cmdline())]
+    ranks[-1].kill()

@@ -1,5 +1,7 @@
 import math
+import shutil
 import threading
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -87,6 +89,17 @@ def test_a_few_such_steps_in_a_row_end_the_training(attempt, tmp_path, monkeypat
     done = ill.run()  # whose loss is finite again
     assert done.history["skipped_steps"].tolist() == [0, 4, 5]
     assert done.history["step"].tolist() == [6, 12, 18]
+
+
+def test_such_a_training_starts_again_as_its_line_says(attempt, tmp_path, monkeypatch):
+    ill = attempt(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(PipelineError) as error:
+        spoil(patch, range(8, 99))
+        ill.run()
+    assert f"lower training.learning_rate and remove {ill.state} to start again" in str(error.value)
+    shutil.rmtree(ill.state)
+    again = attempt(tmp_path, learning_rate=0.001, epochs=1).run()
+    assert again.history["skipped_steps"].tolist() == [0]
 
 
 def test_steps_left_out_are_counted_across_attempts(attempt, tmp_path, monkeypatch):
@@ -191,17 +204,30 @@ def refuse(error):
         lambda: refuse(MemoryError()),
     ],
 )
-def test_short_memory_is_one_line(attempt, tmp_path, monkeypatch, ask):
-    monkeypatch.setattr(Trainee, "training_step", lambda *given: ask())
-    with pytest.raises(PipelineError) as error:
-        attempt(tmp_path).run()
-    assert str(error.value) == (
-        "out of memory in training: lower training.batch_size (4) or training.segment_seconds (0.5)"
-    )
+def test_short_memory_is_one_line_with_cures_that_work(attempt, tmp_path, monkeypatch, ask):
+    """Also after a state was saved, which is of the configuration that needs too much."""
+
+    def step(module, batch, index):
+        enough = batch[0].shape[0] <= 2 or batch[0].shape[1] <= 2000 or index < 2
+        return STEP(module, batch, index) if enough else ask()
+
+    monkeypatch.setattr(Trainee, "training_step", step)
+    state = tmp_path / "state"
+    for cure in ({"batch_size": 2}, {"segment_seconds": 0.25}):
+        with pytest.raises(PipelineError) as error:
+            attempt(tmp_path, epochs=1).run(save_seconds=0)
+        assert str(error.value) == (
+            "out of memory in training: lower training.batch_size (4) or training.segment_seconds"
+            f" (0.5), and remove {state} to start again"
+        )
+        assert (state / "last.ckpt").exists()
+        shutil.rmtree(state)
+        assert attempt(tmp_path, epochs=1, **cure).run().weights.exists()
+        shutil.rmtree(state)
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes"), memory_in_words(None):
+    with pytest.raises(RuntimeError, match="shapes"), memory_in_words(None, Path()):
         raise RuntimeError("shapes differ")
 
 

@@ -1,0 +1,53 @@
+"""Lines that name a file of a run's own, followed: the same command then makes it as it was."""
+
+import shutil
+
+import torch
+from safetensors.torch import load
+from workspace import Workspace
+
+SCORES = "results/scores/scores.csv"
+MODEL = "results/models/separators/small/clean"
+ESTIMATES = "results/estimates/separated/small/clean/clean"
+
+
+def line_of(workspace: Workspace, target: str) -> str:
+    """What a run that fails says last."""
+    done = workspace.run(target)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    return next(line for line in done.stderr.splitlines() if " ERROR " in line)
+
+
+def test_scores_that_stand_twice_are_made_again(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "run")
+    shard = workspace / "scores/signal/mixture/1-of-1.csv"
+    text = shard.read_text(encoding="utf-8")
+    shard.write_text(text + text.splitlines()[1] + "\n", encoding="utf-8")
+    whole = (workspace.folder / SCORES).read_bytes()
+    (workspace.folder / SCORES).unlink()
+    line = line_of(workspace, SCORES)
+    assert line.endswith(" is scored twice; delete the folder results/scores and run again")
+    shutil.rmtree(workspace / "scores")
+    workspace.succeed(SCORES)
+    assert (workspace.folder / SCORES).read_bytes() == whole
+
+
+def test_weights_and_manifests_that_cannot_be_read_are_made_again(finished, tmp_path):
+    """They are no shorter than they were, which the start of a run would notice."""
+    workspace = finished.copy(tmp_path / "run")
+    target = f"{ESTIMATES}/estimates.csv"
+    weights, manifest, estimates = (
+        workspace.folder / name
+        for name in (f"{MODEL}/model.safetensors", "results/mixtures/test/mixtures.csv", target)
+    )
+    table, tensors = manifest.read_bytes(), load(weights.read_bytes())
+    shutil.rmtree(estimates.parent)
+    for path, fault in {weights: "damaged weights", manifest: "is not a manifest"}.items():
+        path.write_bytes(b"\x80" * 2 * path.stat().st_size)
+        line = line_of(workspace, target)
+        assert fault in line and line.endswith("; delete it and run again")
+        path.unlink()
+    workspace.succeed(target)
+    assert manifest.read_bytes() == table
+    again = load(weights.read_bytes())
+    assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())

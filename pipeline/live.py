@@ -25,7 +25,7 @@ def note_run(runs: Path, local: bool) -> list[Path]:
     """
     runs = runs.absolute()  # Snakemake leaves the folder before it ends
     began = round(psutil.Process().create_time())
-    own = runs / f"{socket.gethostname()}:{os.getpid()}:{began}"
+    own = runs / f"{socket.gethostname()}.{os.getpid()}.{began}"
     write_json(own, whereabouts() | {"pid": os.getpid(), "began": began, "local": local})
     atexit.register(own.unlink, missing_ok=True)
     return [run for run in runs.iterdir() if run != own and not run.name.startswith(".")]
@@ -46,7 +46,7 @@ def was_killed(run: Path) -> bool:
     try:
         noted: dict[str, Any] = read_json(run)
         return noted["local"] and _is_gone(noted)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return False  # torn, or of another version
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from glob import escape
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from pipeline.files import read_json, write_json
 from pipeline.provenance import sha256
@@ -20,6 +20,7 @@ from pipeline.provenance import sha256
 SUFFIX = ".outputs.json"
 RESULTS = "results/"  # where all outputs are
 TIMESTAMP = ".snakemake_timestamp"  # by which Snakemake dates a folder
+STEP = 0.01  # seconds between two files whose order is kept and whose times are not
 AHEAD = 60  # seconds by which the clocks of two machines may differ
 DAMAGED = -1  # in place of a size
 
@@ -152,15 +153,16 @@ def of_the_future(receipts: list[Receipt]) -> list[Path]:
         for output in receipt.outputs
         for path in (Path(output), Path(output, TIMESTAMP))
     )
-    found = (path for path in dated if path.exists() and path.stat().st_mtime > now)
-    return list(dict.fromkeys(found))
+    found = [path for path in dict.fromkeys(dated) if path.exists()]
+    ahead = [path for path in found if path.stat().st_mtime > now - AHEAD]
+    return ahead if any(path.stat().st_mtime > now for path in ahead) else []
 
 
 def set_back(paths: list[Path]) -> None:
-    """Let the youngest of some files be of now, and the others as much older as they were."""
-    ahead = max(path.stat().st_mtime for path in paths) - time.time()
+    """Let the youngest of some files be of now, and the others older in their order."""
+    now, times = time.time(), sorted({path.stat().st_mtime for path in paths}, reverse=True)
     for path in paths:
-        dated = path.stat().st_mtime - ahead
+        dated = now - STEP * times.index(path.stat().st_mtime)
         os.utime(path, (dated, dated))
 
 
@@ -170,9 +172,13 @@ def is_inside(output: Path) -> bool:
 
 
 def discard(output: Path) -> None:
-    """Remove an output, a file or a folder; of a link, the link alone."""
+    """Remove an output, a file or a folder; of a link, the link alone.
+
+    Raises:
+        OSError: it cannot be removed, so that Snakemake would take it as it is.
+    """
     if output.is_dir() and not output.is_symlink():
-        shutil.rmtree(output, ignore_errors=True)
+        shutil.rmtree(output)
     else:
         output.unlink(missing_ok=True)
 
@@ -181,7 +187,8 @@ def _receipts(logs: Path) -> Iterator[Receipt]:
     for path in sorted(logs.rglob(f"*{SUFFIX}")):
         try:
             receipt = Receipt(path, **read_json(path))
-            if isinstance(receipt.inputs, dict) and all(map(_is_ours, receipt.outputs.items())):
+            typed = isinstance(receipt.inputs, dict) and isinstance(receipt.closed, float | None)
+            if typed and all(map(_is_ours, receipt.outputs.items())):
                 yield receipt
         except (OSError, ValueError, TypeError, AttributeError):
             continue  # of a job that has just begun again, torn, or none of ours
@@ -190,8 +197,13 @@ def _receipts(logs: Path) -> Iterator[Receipt]:
 def _is_ours(output: tuple[str, Made | None]) -> bool:
     """Whether a name is of what a job makes; others are never removed."""
     name, made = output
-    known = made is None or made.keys() == Made.__annotations__.keys()
+    known = made is None or (made.keys() == Made.__annotations__.keys() and _is_size(made["size"]))
     return known and name.startswith(RESULTS) and ".." not in Path(name).parts
+
+
+def _is_size(size: Any) -> bool:
+    sizes = size.values() if isinstance(size, dict) else [size]
+    return all(isinstance(one, int) for one in sizes)
 
 
 def _digests(receipts: list[Receipt]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from pipeline.errors import PipelineError
 from pipeline.receipts import RESULTS, Receipt
 
 KINDS = ("metadata", "incomplete")  # records, and notes of the jobs that have begun
-DATABASE = "metadata.db"  # of a user who asks Snakemake for one instead
 KEPT = Path(RESULTS, ".snakemake")
 COPIED_SECONDS = 60  # a receipt this much younger than the job that wrote it is a copy
 
@@ -25,17 +24,26 @@ def keep_records(folder: Path, receipts: list[Receipt]) -> None:
     Raises:
         PipelineError: jobs of ours have made results, and their records are gone.
     """
-    if (folder / DATABASE).exists():
-        return
+    if Path(RESULTS).is_symlink() and not Path(RESULTS).exists():
+        raise PipelineError(
+            f"{RESULTS}: is a link that leads nowhere; mount what it leads to, or remove the link"
+        )
     places = (root / kind for root in (folder, KEPT) for kind in KINDS)
     lost = not any(place.is_dir() and any(place.iterdir()) for place in places)
     if lost and any(_left(receipt) for receipt in receipts):
         raise PipelineError(
-            f"{RESULTS}: the records of what made it are gone (no {KEPT} is there); copy the folder"
+            f"{RESULTS}: the records of what made it are gone (none is in {KEPT}); copy the folder"
             " whole, or move it away and run again"
         )
     for kind in KINDS:
         _link(folder / kind, KEPT / kind)
+
+
+def mend_links(folder: Path) -> None:
+    """Let no link of `folder` lead nowhere, as where the results were removed."""
+    for kind in KINDS:
+        if (folder / kind).is_symlink() and not (folder / kind).exists():
+            (folder / kind).unlink()
 
 
 def without_times(receipts: list[Receipt]) -> bool:
@@ -63,7 +71,10 @@ def _link(link: Path, kept: Path) -> None:
         link.unlink()
     elif link.exists():
         _merge(link, kept)
-    link.symlink_to(os.path.relpath(kept.resolve(), link.parent.resolve()))
+    try:
+        link.symlink_to(os.path.relpath(kept.resolve(), link.parent.resolve()))
+    except PermissionError:  # a file system without links: the records stay where they were
+        link.mkdir()
 
 
 def _merge(folder: Path, into: Path) -> None:

@@ -8,8 +8,10 @@ from io import StringIO
 from pathlib import Path
 
 from pipeline.disks import watch_disk
+from pipeline.errors import PipelineError, first_few
 from pipeline.live import note_run, was_killed
 from pipeline.receipts import (
+    Receipt,
     discard,
     find_damages,
     find_stale,
@@ -18,7 +20,7 @@ from pipeline.receipts import (
     read_receipts,
     set_back,
 )
-from pipeline.records import keep_records, without_times
+from pipeline.records import keep_records, mend_links, without_times
 
 # Options of Snakemake that only ask or tidy up, rather than run.
 ASKS = (
@@ -63,6 +65,7 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
     """
     options = parsed(arguments)
     locks, runs, asks = folder / "locks", folder / "runs", only_asks(options)
+    mend_links(folder)
     if vars(options).get("unlock"):
         shutil.rmtree(runs, ignore_errors=True)
     if not asks:
@@ -79,13 +82,14 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
             yield from _clear(locks, others)
     if any(locks.glob("*.lock")):
         return
-    yield from _mend(folder, logs, asks)
-
-
-def _mend(folder: Path, logs: Path, asks: bool) -> Iterator[str]:
-    """Remove what is damaged or stale, or only say it; let the records be those of the results."""
     receipts = read_receipts(logs)
-    keep_records(folder, receipts)
+    if "db" not in str(vars(options).get("persistence_backend")).lower():
+        keep_records(folder, receipts)
+    yield from _mend(receipts, logs, asks)
+
+
+def _mend(receipts: list[Receipt], logs: Path, asks: bool) -> Iterator[str]:
+    """Remove what is damaged or stale, or only say it."""
     if without_times(receipts):
         yield (
             f"{logs.parent}: was copied without the times of its files, so that finished work is"
@@ -93,16 +97,16 @@ def _mend(folder: Path, logs: Path, asks: bool) -> Iterator[str]:
         )
     damages = find_damages(receipts)
     stale = find_stale(receipts, damages)
+    wrong = [*(damage.output for damage in damages), *stale]
+    if not asks:
+        _refuse_outside(wrong)
+    fate = f"{'would be' if asks else 'is'} removed, and made again where it is needed"
     for damage in damages:
-        yield f"{damage}; {_fate(damage.output, asks)}"
+        yield f"{damage}; {fate}"
     if stale:
-        yield (
-            f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again;"
-            f" {_fate(stale[0], asks)}"
-        )
-    for output in () if asks else (*(damage.output for damage in damages), *stale):
-        if is_inside(output):
-            discard(output)
+        yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
+    for output in () if asks else wrong:
+        discard(output)
     if future := of_the_future(receipts):
         # Snakemake refuses what is made of them now, for it seems older.
         done = "would be" if asks else "are"
@@ -111,11 +115,17 @@ def _mend(folder: Path, logs: Path, asks: bool) -> Iterator[str]:
             set_back(future)
 
 
-def _fate(output: Path, asks: bool) -> str:
-    """What becomes of an output that is not to be trusted."""
-    if not is_inside(output):
-        return "it lies outside the results folder, behind a link: remove it and run again"
-    return f"{'would be' if asks else 'is'} removed, and made again where it is needed"
+def _refuse_outside(outputs: list[Path]) -> None:
+    """Stop where something is to be made again that only the user may remove.
+
+    Raises:
+        PipelineError: names it.
+    """
+    if outside := [str(output) for output in outputs if not is_inside(output)]:
+        raise PipelineError(
+            f"{first_few(outside)}: to be made again, and outside the results folder, behind a"
+            " link; remove that and run again"
+        )
 
 
 def _clear(locks: Path, killed: list[Path]) -> Iterator[str]:

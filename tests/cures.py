@@ -21,7 +21,7 @@ WRITERS = {
     "disks.py": ("say_full",),
     "jobs.py": ("cause_of", "_with_cure"),
     "problems.py": ("describe_problems", "_in_its_section", "_allowed"),
-    "recovery.py": ("_mend", "_fate"),
+    "recovery.py": ("_mend", "recover"),
 }
 EXITS = re.compile(r'sys\.exit\(\s*f?"error: (.*?)"\s*\)', re.DOTALL)
 

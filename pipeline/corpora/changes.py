@@ -2,18 +2,21 @@
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from pipeline import audio
 from pipeline.config import SPLITS, Corpora
 from pipeline.corpora.listing import list_noise, list_speech
-from pipeline.corpora.roots import corpus_roots
+from pipeline.corpora.roots import AUDIO_SUFFIXES, corpus_roots, require_roots
 from pipeline.corpora.texts import SPEAKERS
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_few
 from pipeline.files import read_manifest, write_manifest
 
 Corpus = Literal["speech", "noise"]
@@ -45,28 +48,39 @@ def look_at(corpora: Corpora, corpus: Corpus, recorded: Path, fetched: list[Path
         corpus: of speech or of noise.
         recorded: the files that the last scan saw, as `write_files` wrote them.
         fetched: lists of the parts that are downloaded.
+
+    Raises:
+        PipelineError: there is no such corpus, or a recording that is new there cannot be used: a
+            scan would end with it after the results of the last one were removed.
     """
-    if corpora.kind == "download":
-        changed = changes_of_fetched(fetched)
-        return Seen(changed, _line(f"corpora.download.{corpus}", changed, "fetched"))
     before = read_files(recorded)
     try:
-        now = files_of(corpora, corpus)
+        now = files_of(corpora, corpus, fetched)
     except PipelineError as error:
-        # A scan would say the same; where there was one, its results are still good.
-        return Seen(state_of(before), f"{error}; its last scan is used" if before else None)
-    changed = changes(before, now) if before else ""
-    return Seen(state_of(now), _line(f"corpora.local.{corpus}", changed, "scanned"))
+        if not before or not _are_of(corpora, corpus, before):
+            raise
+        return Seen(state_of(before), f"{error}; its last scan is used")
+    if corpora.kind == "demo" or not recorded.exists():
+        return Seen(state_of(now), None)
+    if corpora.kind == "local":
+        _check_new(path for path, stamp in now.items() if before.get(path) != stamp)
+    changed, key = changes(before, now), f"corpora.{corpora.kind}.{corpus}"
+    line = f"{key}: {changed} since it was scanned; it is scanned again, and what depends on it is"
+    return Seen(state_of(now), f"{line} made again" if changed else None)
 
 
-def files_of(corpora: Corpora, corpus: Corpus) -> Files:
+def files_of(corpora: Corpora, corpus: Corpus, fetched: Iterable[Path] = ()) -> Files:
     """The files that decide the scan of a corpus on disk; none of one that a run makes itself.
+
+    Of a corpus that was fetched, those that are not what its lists in `fetched` say.
 
     Raises:
         PipelineError: no such folder, or one that may not be read.
     """
-    if corpora.kind != "local":
+    if corpora.kind == "demo":
         return {}
+    if corpora.kind == "download":
+        return _changed_since(fetched)
     return stamps(_local_files(corpora, corpus))
 
 
@@ -75,7 +89,8 @@ def stamps(paths: Iterable[Path]) -> Files:
     paths = list(paths)
     with ThreadPoolExecutor(WORKERS) as pool:
         found = zip(paths, pool.map(_stamp, paths), strict=True)
-        return {str(path): stamp for path, stamp in found if stamp}
+        # Names that a table cannot hold are no recordings', which a scan refuses.
+        return {_printable(path): stamp for path, stamp in found if stamp}
 
 
 def write_files(files: Files, out: Path) -> None:
@@ -85,12 +100,13 @@ def write_files(files: Files, out: Path) -> None:
 
 
 def read_files(manifest: Path) -> Files:
-    """What `write_files` wrote; nothing where there is no such manifest."""
-    if not manifest.exists():
+    """What `write_files` wrote; nothing where there is no such manifest, or a torn one."""
+    try:
+        table = read_manifest(manifest)
+        given = zip(table["file"], table["bytes"], table["modified"], strict=True)
+        return {path: Stamp(int(size), int(modified)) for path, size, modified in given}
+    except (PipelineError, KeyError, ValueError):
         return {}
-    table = read_manifest(manifest)
-    given = zip(table["file"], table["bytes"], table["modified"], strict=True)
-    return {path: Stamp(int(size), int(modified)) for path, size, modified in given}
 
 
 def state_of(files: Files) -> str:
@@ -109,31 +125,46 @@ def changes(before: Files, now: Files) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def changes_of_fetched(lists: Iterable[Path]) -> str:
-    """What has happened to fetched files since their lists were written, as `changes` says it."""
-    before, now = Files(), Files()
+def _changed_since(lists: Iterable[Path]) -> Files:
+    """Fetched files of another size than their list says, or written after it."""
+    changed = Files()
     for listed in filter(Path.exists, lists):
-        table, written = read_manifest(listed), listed.stat().st_mtime_ns
-        sizes = dict(zip(table["path"], table["bytes"], strict=True))
-        before |= {path: Stamp(int(size), written) for path, size in sizes.items()}
-        now |= {
-            path: stamp._replace(modified=max(stamp.modified, written))
-            for path, stamp in stamps(map(Path, sizes)).items()
-        }
-    return changes(before, now)
+        try:
+            table = read_manifest(listed)
+            sizes = dict(zip(table["path"], table["bytes"], strict=True))
+        except (PipelineError, KeyError):
+            continue  # torn: it is made again
+        written = listed.stat().st_mtime_ns
+        for path, stamp in stamps(map(Path, sizes)).items():
+            if stamp.bytes != sizes.get(path, stamp.bytes) or stamp.modified > written:
+                changed[path] = stamp
+    return changed
 
 
-def _line(key: str, changed: str, when: str) -> str | None:
-    if not changed:
-        return None
-    return (
-        f"{key}: {changed} since it was {when}; it is scanned again, and what depends on it is made"
-        " again"
-    )
+def _are_of(corpora: Corpora, corpus: Corpus, files: Files) -> bool:
+    """Whether recordings that were seen lie in the folders that are asked for."""
+    folders, noise = corpus_roots(corpora, Path())
+    asked = [noise] if corpus == "noise" else list(chain.from_iterable(folders.values()))
+    found = [Path(file) for file in files if Path(file).suffix.lower() in AUDIO_SUFFIXES]
+    return all(any(path.is_relative_to(folder) for folder in asked) for path in found)
+
+
+def _check_new(files: Iterable[str]) -> None:
+    """Look at the headers of recordings that were added or replaced."""
+    problems = []
+    for path in (Path(file) for file in files if Path(file).suffix.lower() in AUDIO_SUFFIXES):
+        try:
+            audio.info(path)
+        except PipelineError as error:
+            problems.append(str(error))
+    if problems:
+        raise PipelineError(first_few(problems))
 
 
 def _local_files(corpora: Corpora, corpus: Corpus) -> Iterator[Path]:
     folders, noise = corpus_roots(corpora, Path())
+    if corpora.local is not None:
+        require_roots(corpora.local)
     if corpus == "noise":
         for listed in list_noise(noise).values():
             yield from listed.audio
@@ -154,4 +185,9 @@ def _stamp(path: Path) -> Stamp | None:
         if error.errno == errno.ELOOP:  # a link that leads to itself
             return None
         raise PipelineError(f"{path}: may not be read; check its permissions") from error
-    return Stamp(status.st_size, status.st_mtime_ns)
+    # One that may not be read is another one as soon as it may.
+    return Stamp(status.st_size, status.st_mtime_ns if os.access(path, os.R_OK) else 0)
+
+
+def _printable(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode().replace("\r", "\\r")

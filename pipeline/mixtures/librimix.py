@@ -59,6 +59,8 @@ def read_metadata(
     for k in range(1, num_speakers + 1):
         plan |= _source_columns(k, table, voices)
     plan |= _noise_columns(table, recordings)
+    on_disk = dict(zip(scan["path"], scan["noise"], strict=True))
+    plan["noise"] = [on_disk[path] for path in plan["noise_source_path"]]
     sources = [plan[f"source_{k}_path"] for k in range(1, num_speakers + 1)]
     held = _lengths_of_files(chain(*sources, plan["noise_source_path"]))
     _check_starts(csvs, plan, held)
@@ -136,7 +138,6 @@ def _noise_columns(table: pd.DataFrame, recordings: Recordings) -> dict[str, Any
     # A start counts samples of what is played at that speed, which may be another file here.
     moved = (table["noise_start"] * np.array(speeds) / table["noise_speed"]).round().astype(int)
     return {
-        "noise": [name for _, name in keys],
         "noise_source_path": [recordings[key] for key in keys],
         "noise_start": moved,
         "noise_speed": speeds,

@@ -69,7 +69,7 @@ class State:
     @property
     def programs(self) -> list[Facts]:
         """The code and libraries that the claimed training ran with, one a change."""
-        return (_read(self._job) or {}).get("programs", [])
+        return _job_of(self._job)["programs"]
 
     def claim(self, facts: Facts) -> None:
         """Make the folder that of a training which `facts` decide.
@@ -80,14 +80,15 @@ class State:
             PipelineError: it holds an unfinished training of another configuration.
         """
         begun = bool(self._states())
-        earlier = (_read(self._job) if begun else None) or {}
-        if earlier and (differing := differing_keys(facts, earlier.get("facts", {}))):
+        fresh: Facts = {"facts": facts, "programs": []}
+        earlier = _job_of(self._job) if begun else fresh
+        if differing := differing_keys(facts, earlier["facts"]):
             raise PipelineError(
                 f"{self.folder}: holds an unfinished training of another configuration (differs in"
                 f" {', '.join(differing)}); restore that configuration, or delete the folder to"
                 " start afresh"
             )
-        now, programs = program(), earlier.get("programs", [])
+        now, programs = program(), earlier["programs"]
         if programs and now != programs[-1]:
             changed = ", ".join(differing_keys(now, programs[-1]))
             logging.warning(
@@ -100,8 +101,7 @@ class State:
             for left in self._left:
                 shutil.rmtree(left, ignore_errors=True)
         if programs[-1:] != [now]:
-            programs.append(now)
-        write_json(self._job, {"facts": facts, "programs": programs})
+            write_json(self._job, {"facts": facts, "programs": [*programs, now]})
 
     def newest(self) -> Saved | None:
         """The last state, or the one before if that is damaged; None where a training begins."""
@@ -141,8 +141,7 @@ class State:
         for left, kept in self._left.items():
             _copy_folder(left, kept)
         write_json(self._ended, _ended(facts, self.programs, self._weights, self._history))
-        for path in (*self._states(), self.best):
-            path.unlink()
+        self._forget()
 
     def restore(self, facts: Facts, weights: Path, history: Path) -> bool:
         """Write what an earlier training ended with, if the same facts and program decided it.
@@ -156,13 +155,29 @@ class State:
             return False
         for left, finished in self._left.items():
             _copy_folder(finished, left)
+        if _job_of(self._job)["facts"] == facts:  # it was killed before it could forget them
+            self._forget()
         for source, target in zip(kept, (weights, history), strict=True):
             with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
         return True
 
+    def _forget(self) -> None:
+        for path in (*self._states(), self.best):
+            path.unlink(missing_ok=True)
+
     def _states(self) -> list[Path]:
         return [path for path in (self.last, self.previous) if path.exists()]
+
+
+def _job_of(path: Path) -> dict[str, Any]:
+    """What decides the training of a folder, `facts`, and the `programs` it ran with.
+
+    Of a torn file it is nothing, which no training has in common with another.
+    """
+    job = _read(path)
+    known = isinstance(job, dict) and job.keys() == {"facts", "programs"}
+    return job if known else {"facts": {}, "programs": []}
 
 
 def _read(path: Path) -> Any:
@@ -216,5 +231,7 @@ def _ended(facts: Facts, programs: list[Facts], weights: Path, history: Path) ->
 def _copy_folder(source: Path, target: Path) -> None:
     """Let a folder, or none, take the place of another."""
     shutil.rmtree(target, ignore_errors=True)
-    if source.exists():
-        shutil.copytree(source, target)
+    for path in (path for path in source.rglob("*") if path.is_file()):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)  # one by one: a full disk is then an OSError with its cause

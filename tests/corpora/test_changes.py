@@ -10,13 +10,14 @@ from pipeline.config import Corpora
 from pipeline.corpora.changes import (
     Stamp,
     changes,
-    changes_of_fetched,
     files_of,
     look_at,
     read_files,
+    stamps,
     state_of,
     write_files,
 )
+from pipeline.errors import PipelineError
 from pipeline.files import write_manifest
 
 
@@ -92,12 +93,51 @@ def test_a_corpus_out_of_reach_leaves_its_results_alone(look, corpus):
     shutil.rmtree(corpus.speech)
     found = look("speech")
     assert found.state == before.state
-    assert found.line.endswith("corpora.local.subsets; its last scan is used")
+    assert found.line.endswith("its last scan is used")
 
 
-def test_before_the_first_scan_its_job_says_what_is_wrong(look, corpus):
+def test_another_corpus_that_is_not_there_is_refused_before_anything_is_lost(look, local, tmp_path):
+    look.scan("speech")
+    wrong = local.model_copy(update={"local": local.local.model_copy(update={"speech": "/no"})})
+    with pytest.raises(PipelineError, match=r"corpora\.local\.speech: /no: no such folder"):
+        look_at(wrong, "speech", tmp_path / "speech.files.csv", [])
+
+
+def test_a_recording_that_is_new_and_bad_is_refused_before_anything_is_lost(look, corpus):
+    look.scan("speech")
+    path = corpus.speak("train", "1001", 9)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(PipelineError, match="cannot be read as audio"):
+        look("speech")
+    path.unlink()  # as the line says
+    assert "1 changed" in look("speech").line  # the list of what is said has one more
+
+
+def test_before_the_first_scan_what_is_wrong_is_said(look, corpus):
     shutil.rmtree(corpus.noise)
-    assert look("noise").line is None
+    with pytest.raises(PipelineError, match="no such folder"):
+        look("noise")
+
+
+def test_a_text_that_may_not_be_read_is_another_one_once_it_may(look, corpus, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: "1001-7.trans" not in str(path))
+    look.scan("speech")
+    monkeypatch.undo()
+    assert "1 changed" in look("speech").line
+
+
+def test_a_torn_record_is_none(look, tmp_path):
+    look.scan("noise")
+    for torn in ("", "file,bytes\na,1\n", "file,bytes,modified\na,,\n"):
+        (tmp_path / "noise.files.csv").write_text(torn)
+        assert read_files(tmp_path / "noise.files.csv") == {}
+
+
+def test_names_that_a_table_cannot_hold_are_written_otherwise(tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9\r.trans.txt")
+    odd.touch()
+    write_files(stamps([odd]), tmp_path / "files.csv")
+    assert read_files(tmp_path / "files.csv") == stamps([odd])
 
 
 def test_what_a_run_makes_itself_is_not_looked_at(tmp_path):
@@ -115,23 +155,44 @@ def test_files_come_back_as_they_were_written(tmp_path):
     assert changes(files, files) == "" and read_files(tmp_path / "none.csv") == {}
 
 
-@pytest.mark.parametrize(
-    "change, said", [("none", ""), ("size", "1 changed"), ("time", "1 changed"), ("gone", "1 gone")]
-)
-def test_fetched_files_are_as_their_list_says(tmp_path, change, said):
+@pytest.fixture
+def fetched(tmp_path):
+    """Three fetched files and their list."""
     paths = [tmp_path / f"data/{k}.wav" for k in range(3)]
     for path in paths:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"RIFF")
-    listed = tmp_path / "results/part.csv"
-    write_manifest(listed, pd.DataFrame({"path": paths, "bytes": 4}))
-    if change == "size":
-        paths[1].write_bytes(b"RIF")
-        os.utime(paths[1], (1, 1))
-    elif change == "time":
-        os.utime(paths[1], (listed.stat().st_mtime + 9,) * 2)
-    elif change == "gone":
-        paths[1].unlink()
-    assert changes_of_fetched([listed, tmp_path / "not-yet.csv"]) == said
-    found = look_at(Corpora(kind="download"), "noise", tmp_path / "x.csv", [listed])
-    assert (found.state, found.line is not None) == (said, bool(said))
+    write_manifest(tmp_path / "results/part.csv", pd.DataFrame({"path": paths, "bytes": 4}))
+    return paths, tmp_path / "results/part.csv"
+
+
+def test_fetched_files_that_changed_are_told_once_and_each_change_counts(fetched, tmp_path):
+    paths, listed = fetched
+    corpora, recorded = Corpora(kind="download"), tmp_path / "files.csv"
+
+    def look():
+        return look_at(corpora, "noise", recorded, [listed, tmp_path / "not-yet.csv"])
+
+    def scan():
+        write_files(files_of(corpora, "noise", [listed]), recorded)
+
+    scan()
+    first = look()
+    assert first.line is None
+    states = {first.state}
+    for size in (3, 5):  # twice one file that is not as it was fetched
+        paths[1].write_bytes(b"RIFFS"[:size])
+        found = look()
+        assert "corpora.download.noise: 1 " in found.line and found.state not in states
+        states.add(found.state)
+        scan()
+        assert look() == (found.state, None)
+    os.utime(paths[0], (listed.stat().st_mtime + 9,) * 2)
+    assert "1 added" in look().line
+    paths[2].unlink()  # which the next scan would say
+    assert "1 added since" in look().line
+
+
+def test_another_kind_of_corpus_is_not_compared(look, tmp_path):
+    look.scan("noise")
+    assert look_at(Corpora(), "noise", tmp_path / "noise.files.csv", []).line is None

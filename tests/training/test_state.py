@@ -110,3 +110,23 @@ def test_a_change_of_the_last_file_trains_again(attempt, tmp_path):
         patch.setattr(Trainee, "training_step", count)
         other.run()
     assert len(steps) == 6
+
+
+def test_a_state_whose_job_is_torn_is_nobody_s(attempt, tmp_path, monkeypatch):
+    stop_after(attempt(tmp_path), monkeypatch, 4)
+    for torn in ("", "[1]", "{}"):
+        (tmp_path / "state/job.json").write_text(torn)
+        with pytest.raises(PipelineError, match="holds an unfinished training of another"):
+            attempt(tmp_path).run()
+    shutil.rmtree(tmp_path / "state")  # as it says
+    assert attempt(tmp_path).run().weights.exists()
+
+
+def test_states_that_an_ended_training_left_are_forgotten(attempt, tmp_path):
+    done = attempt(tmp_path, epochs=1).run()
+    done.weights.unlink()
+    for name in ("last", "best"):  # as a kill just after its end leaves them
+        (done.state / f"{name}.ckpt").write_bytes(b"left")
+    attempt(tmp_path, epochs=1).run()
+    assert done.weights.exists() and not list(done.state.glob("*.ckpt"))
+    attempt(tmp_path, epochs=1, learning_rate=0.02).run()

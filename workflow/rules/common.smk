@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
 from pipeline.jobs import LOGS, cause_of
 from pipeline.models import check_networks
-from pipeline.recovery import recover
+from pipeline.recovery import only_asks, parsed, recover
 
 try:
     for line in choose_models(config, read_file(DEMO), LAID_OVER):

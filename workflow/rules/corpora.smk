@@ -1,7 +1,7 @@
 # in:  the corpora of the config (embedded demo, folders on disk, or parts to download)
 # out: results/corpora/{speech,noise}.csv, WAVs at the workflow's rate beside them
 from pipeline.corpora.catalogue import load_catalogue, selection_of
-from pipeline.corpora.changes import look_at
+from pipeline.corpora.changes import Seen, look_at
 from pipeline.corpora.sources import scan_settings, sources_of
 
 CORPORA = ("speech", "noise")
@@ -10,12 +10,17 @@ SOURCES = {corpus: sources_of(cfg, corpus) for corpus in CORPORA}
 SEEN = {}
 if workflow.is_main_process:
     for corpus in CORPORA:
-        SEEN[corpus] = look_at(
-            cfg.corpora,
-            corpus,
-            Path(f"results/corpora/scan/{corpus}.files.csv"),
-            [Path(source) for source in SOURCES[corpus]],
-        )
+        try:
+            SEEN[corpus] = look_at(
+                cfg.corpora,
+                corpus,
+                Path(f"results/corpora/scan/{corpus}.files.csv"),
+                [Path(source) for source in SOURCES[corpus]],
+            )
+        except (OSError, PipelineError) as error:
+            if not only_asks(parsed(sys.argv[1:])):
+                sys.exit(f"error: {cause_of(error) or error}")
+            SEEN[corpus] = Seen("", str(error))
         if SEEN[corpus].line:
             logger.warning(SEEN[corpus].line)
 SCANS = {

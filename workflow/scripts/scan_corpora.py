@@ -7,14 +7,14 @@ from pipeline.jobs import job
 with job(snakemake):
     from pipeline.config import load_config
     from pipeline.corpora.changes import files_of, write_files
-    from pipeline.corpora.roots import corpus_roots, require_roots
+    from pipeline.corpora.roots import corpus_roots
     from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
     config, corpus = load_config(snakemake.config), snakemake.wildcards.corpus
     corpora, out = config.corpora, Path(snakemake.output.scan)
-    if corpora.kind == "local":
-        require_roots(corpora.local)
-    seen = files_of(corpora, corpus)  # first: what comes while it is scanned is a change
+    seen = files_of(
+        corpora, corpus, map(Path, snakemake.input)
+    )  # first: what comes while it is scanned is a change
     folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
     only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
     if corpus == "noise":

@@ -94,12 +94,15 @@ class Scene:
             for receipt in (self.folder / "results/logs").rglob(f"*{SUFFIX}")
             for output, made in read_json(receipt)["outputs"].items()
             if made is not None and not output.startswith("results/report")
+            if (self.folder / output).exists()
         ]
         if not outputs:
             return None
         output = self.rng.choice(sorted(outputs))
         files = [path for path in sorted(output.rglob("*")) if path.is_file()] or [output]
         path = self.rng.choice(files)
+        if not path.exists():
+            return None  # its job has just begun again
         size = path.stat().st_size
         left = self.rng.choice([0, self.rng.randrange(max(size, 1))])
         os.truncate(path, left)

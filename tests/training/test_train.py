@@ -13,7 +13,7 @@ from pipeline.models.card import read_card
 from pipeline.models.weights import load_network
 from pipeline.training.data import Recordings
 from pipeline.training.losses import LOSSES, aligned, best_neg_si_sdr
-from pipeline.training.module import Trainee
+from pipeline.training.module import DEV_SCORE, Trainee
 
 COLUMNS = [
     "epoch",
@@ -217,6 +217,19 @@ def test_max_steps_ends_with_a_score_and_weights(attempt, tmp_path, steps, epoch
     assert card.training["steps"] == steps
     best = card.training["best"]
     assert dev_scores(limited)[1] == pytest.approx(best["dev_si_sdri"], abs=1e-3)
+
+
+def test_a_later_epoch_with_a_lower_score_leaves_the_best_weights(attempt, tmp_path, monkeypatch):
+    first, log = attempt(tmp_path / "one", epochs=1).run(), Trainee.log_dict
+
+    def log_less_each_epoch(module, scores, **options):
+        worse = scores[DEV_SCORE] * 0 - module.current_epoch
+        log(module, scores | {DEV_SCORE: worse}, **options)
+
+    monkeypatch.setattr(Trainee, "log_dict", log_less_each_epoch)
+    longer = attempt(tmp_path / "two", epochs=2).run()
+    assert len(longer.history) == 2 and read_card(longer.weights).training["best"]["epoch"] == 1
+    assert equal(longer, first)
 
 
 def test_standing_still_halves_the_rate_and_stops(attempt, tmp_path):

@@ -385,10 +385,7 @@ FILES = [
         "test_recovery.py",
         ("for run in others if not was_killed(run)]:", "for run in others if False]:"),
         ("() if asks else", "() if False else"),
-        (
-            "        if is_inside(output):\n            discard",
-            "        if True:\n            discard",
-        ),
+        ("if not is_inside(output)]:", "if False]:"),
     ),
     *of(
         "pipeline/live.py",

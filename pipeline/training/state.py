@@ -81,7 +81,7 @@ class State:
         """
         begun = bool(self._states())
         fresh: Facts = {"facts": facts, "programs": []}
-        earlier = _job_of(self._job) if begun else fresh
+        earlier = _job_of(self._job) if begun and self._job.exists() else fresh
         if differing := differing_keys(facts, earlier["facts"]):
             raise PipelineError(
                 f"{self.folder}: holds an unfinished training of another configuration (differs in"

@@ -206,7 +206,7 @@ class Chaos:
     def judge(self, fault: Fault | None, code: int, text: str, again: list[str]) -> None:
         """Note what should not have been."""
         where = f"fault {self.struck}{'' if fault else ', the command after'}"
-        # The command was ended from outside, or Snakemake says in words of its own why a job failed.
+        # The command was ended from outside, or Snakemake says in its own words why a job failed.
         silent = ("main process", "after the receipt", *BETWEEN)
         if code and not cause(text) and not (fault and fault.kind in silent):
             self.problems.append(f"{where}: said no cause: {text[-3000:]}")

@@ -1,10 +1,11 @@
 """Files of a corpus that hold the same bytes under several names."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+
+from pipeline.provenance import sha256
 
 HEAD = 4096  # bytes, in which nearly all files of one size differ
 
@@ -20,7 +21,7 @@ def find_copies(paths: list[Path], workers: int = 4) -> list[list[Path]]:
     """
     groups = [paths]
     with ThreadPoolExecutor(workers) as pool:
-        for fact in (_size, _head, _digest):
+        for fact in (_size, _head, sha256):
             groups = [part for group in groups for part in _alike(group, fact, pool)]
     return groups
 
@@ -42,8 +43,3 @@ def _size(path: Path) -> int:
 def _head(path: Path) -> bytes:
     with path.open("rb", 0) as file:
         return file.read(HEAD)
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -24,7 +24,7 @@ pytest_plugins = ["chromium", "workspace"]
 
 TESTS = Path(__file__).parent
 WHOLE_RUNS = TESTS / "workflow"
-SLOW_FIXTURES = {"workspace", "browser"}  # they start Snakemake or Chromium
+SLOW_FIXTURES = {"workspace", "browser", "cluster"}  # they start Snakemake, Chromium, or SLURM
 
 
 @pytest.hookimpl(tryfirst=True)

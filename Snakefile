@@ -7,8 +7,8 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from pipeline.config.files import check_files
-from pipeline.errors import PipelineError
-from pipeline.user import name_user
+from pipeline.base.errors import PipelineError
+from pipeline.base.user import name_user
 
 min_version("9.12")
 logging.raiseExceptions = False  # on a full disk every line of the log would be a trace

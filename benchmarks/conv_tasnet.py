@@ -28,8 +28,8 @@ import torch
 from processors import CAPS, bf16_is_used, cap, describe_instructions
 
 from pipeline.config import Machine
-from pipeline.devices import describe, open_device
 from pipeline.models import build
+from pipeline.models.devices import describe, open_device
 from pipeline.training.losses import separator_loss
 
 warnings.simplefilter("ignore")

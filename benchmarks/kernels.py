@@ -14,8 +14,8 @@ import torch
 from conv_tasnet import Measure, in_turns
 
 from pipeline.config import Machine
-from pipeline.devices import describe, open_device
 from pipeline.models.conv_tasnet import kernels
+from pipeline.models.devices import describe, open_device
 
 ROWS, WIDTH, TAPS = 1024, 512, 3
 

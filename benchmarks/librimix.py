@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.mixtures.librimix import SPLIT_OF
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ OURS = """
 import os, sys, time
 from pathlib import Path
 from pipeline.config import Mixtures
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.mixtures.librimix import read_metadata
 from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.render import render_shard

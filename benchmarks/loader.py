@@ -24,10 +24,10 @@ import yaml
 from torch.utils.data import DataLoader
 
 from pipeline.config import Config, Machine, Training, load_config
-from pipeline.devices import describe, open_device
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
 from pipeline.models import build
+from pipeline.models.devices import describe, open_device
 from pipeline.training.data import EpochSampler, Segments, separator_examples
 from pipeline.training.dynamic import FreshMixtures, FreshSampler, fresh_for_separator
 from pipeline.training.module import Trainee

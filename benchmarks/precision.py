@@ -17,13 +17,13 @@ import torch
 from tqdm import tqdm
 
 from pipeline import audio
+from pipeline.base.files import read_manifest
 from pipeline.config import Machine
-from pipeline.devices import describe, open_device
 from pipeline.evaluation.metrics import Signals, permutation, si_sdr
-from pipeline.files import read_manifest
 from pipeline.inference.estimator import Batch, Estimator, load_estimator
 from pipeline.mixtures.names import source_names
 from pipeline.models.card import Card, read_card
+from pipeline.models.devices import describe, open_device
 
 Row = dict[str, Any]
 

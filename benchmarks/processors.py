@@ -7,8 +7,8 @@ import sys
 import torch
 import torch._inductor.config as compiler
 
-from pipeline.devices import supports_bf16
 from pipeline.models.conv_tasnet import kernels
+from pipeline.models.devices import supports_bf16
 
 CLASSES = {
     "avx512": "x86-64 with AVX-512",

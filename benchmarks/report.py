@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import compare, summarise
-from pipeline.files import read_manifest, write_manifest
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.page import write_report
 from pipeline.report.parcel import write_single_file, write_zip

@@ -35,11 +35,11 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from pipeline import audio
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Metric, load_config
 from pipeline.evaluation.measures import open_measure
 from pipeline.evaluation.score import score
 from pipeline.evaluation.systems import MIX_CLEAN, MIXTURE
-from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard

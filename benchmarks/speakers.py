@@ -21,9 +21,9 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from pipeline import audio
+from pipeline.base.files import read_manifest
 from pipeline.config import Config, Metric, load_config
 from pipeline.evaluation.metrics import score_item
-from pipeline.files import read_manifest
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard

@@ -22,10 +22,10 @@ import torch
 import yaml
 
 from pipeline.config import Machine, load_config
-from pipeline.devices import describe, open_device
 from pipeline.models import build
 from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.models.conv_tasnet.streaming import Stream
+from pipeline.models.devices import describe, open_device
 
 ROOT = Path(__file__).parents[1]
 CHUNKS = [4, 8, 16, 32, 64]

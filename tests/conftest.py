@@ -14,11 +14,11 @@ import pytest
 import soundfile as sf
 
 from pipeline import audio
+from pipeline.base.files import concatenate
 from pipeline.config import SPLITS, Mixtures
 from pipeline.corpora.convert import convert_shard
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.scan import scan_noise, scan_speech
-from pipeline.files import concatenate
 
 pytest_plugins = ["chromium", "workspace"]
 

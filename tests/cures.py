@@ -18,10 +18,10 @@ PACKAGE = ROOT / "pipeline"
 TABLE = ROOT / "tests/cures.txt"
 # Functions whose results are printed by others: module to names.
 WRITERS = {
-    "disks.py": ("say_full",),
-    "jobs.py": ("cause_of", "_with_cure"),
-    "problems.py": ("describe_problems", "_in_its_section", "_allowed"),
-    "recovery.py": ("_mend", "recover"),
+    "base/disks.py": ("say_full",),
+    "base/jobs.py": ("cause_of", "_with_cure"),
+    "config/problems.py": ("describe_problems", "_in_its_section", "_allowed"),
+    "base/recovery.py": ("_mend", "recover"),
 }
 EXITS = re.compile(r'sys\.exit\(\s*f?"error: (.*?)"\s*\)', re.DOTALL)
 

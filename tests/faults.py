@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.files import read_json
-from pipeline.receipts import SUFFIX
+from pipeline.base.files import read_json
+from pipeline.base.receipts import SUFFIX
 
 KILLS = ("main process", "rule job", "worker of a job")
 # What ends the command, with all that it started: the next one finds another world.

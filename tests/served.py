@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from loopback import Loopback
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.catalogue import Part
-from pipeline.errors import PipelineError
 
 GENUINE = Path(__file__).parents[2] / "shared/data"
 SUBSETS = {"train": "train-clean-100", "dev": "dev-clean", "test": "test-clean"}

@@ -28,7 +28,7 @@ def test_every_kind_of_line_is_found():
     """Of f-strings in parts, of functions that others print, of lists, validators and rules."""
     assert len(LINES) > 150
     assert {
-        Line("audio.py", "{}: may not be read; check its permissions"),
+        Line("audio/files.py", "{}: may not be read; check its permissions"),
         Line("corpora/convert.py", "is silent (below -80 dBFS); remove it from the corpus"),
         Line("corpora/scan.py", "{}; remove one of them"),
         Line("config/section.py", "'{}' stands twice; name it once"),

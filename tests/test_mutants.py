@@ -26,8 +26,8 @@ def test_there_are_enough_and_all_that_went_unseen_once():
 
 @pytest.mark.parametrize("old, times", [("no such text", 0), ("e", None)])
 def test_a_text_that_does_not_stand_there_once_is_refused(old, times):
-    with pytest.raises(SystemExit, match=r"pipeline/files.py: '.*' stands there \d+ times; mend"):
-        changed(Mutant("pipeline/files.py", old, "", ()))
+    with pytest.raises(SystemExit, match=r"/files.py: '.*' stands there \d+ times; mend"):
+        changed(Mutant("pipeline/base/files.py", old, "", ()))
 
 
 @pytest.fixture
@@ -76,7 +76,9 @@ def test_a_sample_is_spread_over_the_list():
 
 @pytest.mark.slow
 def test_a_few_mutants_are_seen():
-    command = [sys.executable, ROOT / "tests/mutants.py", "--only", "pipeline/audio.py"]
+    command = [sys.executable, ROOT / "tests/mutants.py", "--only", "pipeline/audio/files.py"]
     done = subprocess.run([*command, "--sample", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "SURVIVED" not in done.stdout and done.stdout.count("FAILED tests/test_audio.py") == 2
+    assert (
+        "SURVIVED" not in done.stdout and done.stdout.count("FAILED tests/audio/test_audio.py") == 2
+    )

@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from pipeline.base.errors import PipelineError, first_few
 from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
 from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
 from pipeline.config.mixtures import Mixtures
 from pipeline.config.models import Denoiser, Inference, Machine, Separator, Training
+from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
-from pipeline.errors import PipelineError, first_few
-from pipeline.problems import describe_problems
 
 __all__ = [
     "SPLITS",

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, which may stand several times
 

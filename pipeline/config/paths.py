@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from pipeline.problems import shown
+from pipeline.config.problems import shown
 
 
 def placed(path: str | Path) -> str:

@@ -11,7 +11,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from pipeline.problems import shown
+from pipeline.config.problems import shown
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -18,11 +18,11 @@ from typing import IO, NamedTuple
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.corpora.remote import Corrupt, RangeFile
+from pipeline.base.errors import PipelineError, in_short
+from pipeline.base.files import replacing
 from pipeline.corpora.selection import FirstSpeakers
 from pipeline.corpora.swelling import MOST_SWELLING, Allowance, check_members
-from pipeline.errors import PipelineError, in_short
-from pipeline.files import replacing
+from pipeline.fetch.remote import Corrupt, RangeFile
 
 NOTES = {"speakers.txt", "license.txt", "licence.txt", "readme.txt", "chapters.txt", "books.txt"}
 MOST_NOTE = 1 << 24  # bytes of a text beside the corpus

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Config, DownloadCorpus, Section, Split
 from pipeline.config.paths import placed
-from pipeline.errors import PipelineError
-from pipeline.problems import describe_problems
+from pipeline.config.problems import describe_problems
 
 Kind = Literal["speech", "noise", "librimix"]
 # Formats that a kind may have, and those of which single recordings can be fetched.

@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError, first_few
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS, Corpora
 from pipeline.corpora.listing import list_noise, list_speech
 from pipeline.corpora.roots import AUDIO_SUFFIXES, corpus_roots, require_roots
 from pipeline.corpora.texts import SPEAKERS
-from pipeline.errors import PipelineError, first_few
-from pipeline.files import read_manifest, write_manifest
 
 Corpus = Literal["speech", "noise"]
 WORKERS = 8  # files looked at together: over a network each takes a while

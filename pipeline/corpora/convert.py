@@ -12,9 +12,9 @@ import pyloudnorm
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.errors import PipelineError, first_few
-from pipeline.files import read_manifest, shard_of, write_manifest
-from pipeline.levels import OFFSET, power, without_offset
+from pipeline.audio.levels import OFFSET, power, without_offset
+from pipeline.base.errors import PipelineError, first_few
+from pipeline.base.files import read_manifest, shard_of, write_manifest
 
 SILENCE = 1e-4  # of full scale: below -80 dBFS there is nothing to hear
 METER_BLOCK = 0.4  # seconds, the block of ITU-R BS.1770

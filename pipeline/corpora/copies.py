@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline.provenance import sha256
+from pipeline.base.provenance import sha256
 
 HEAD = 4096  # bytes, in which nearly all files of one size differ
 

@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.audio import Samples
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_text
 from pipeline.config import SPLITS, DemoCorpus, Split
 from pipeline.corpora import espeak
 from pipeline.corpora.demo_noise import kind_of, make_noise
 from pipeline.corpora.espeak import ACCENTS, SAMPLE_RATE, Line
 from pipeline.corpora.roots import NOISE_FOLDERS
-from pipeline.errors import PipelineError
-from pipeline.files import write_text
 
 Sex = Literal["F", "M"]
 

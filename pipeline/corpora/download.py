@@ -13,6 +13,8 @@ from urllib.parse import quote
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_manifest
 from pipeline.config import DownloadCorpus
 from pipeline.corpora.archives import Taken, damage, take_from_tar, take_from_zip, zip_members
 from pipeline.corpora.catalogue import Part, selection_of
@@ -28,8 +30,13 @@ from pipeline.corpora.held import (
     still_there,
     write_record,
 )
-from pipeline.corpora.mirrors import Patience
-from pipeline.corpora.remote import (
+from pipeline.corpora.repository import list_recordings, raw_address
+from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.selection import draw, noise_names, selected, widest
+from pipeline.corpora.summary import describe
+from pipeline.corpora.swelling import Allowance, Member
+from pipeline.fetch.mirrors import Patience
+from pipeline.fetch.remote import (
     Corrupt,
     GrowingFile,
     RangeFile,
@@ -38,14 +45,7 @@ from pipeline.corpora.remote import (
     from_mirrors,
     in_words,
 )
-from pipeline.corpora.repository import list_recordings, raw_address
-from pipeline.corpora.roots import NOISE_FOLDERS
-from pipeline.corpora.selection import draw, noise_names, selected, widest
-from pipeline.corpora.summary import describe
-from pipeline.corpora.swelling import Allowance, Member
-from pipeline.corpora.transfer import NoRanges, Source
-from pipeline.errors import PipelineError
-from pipeline.files import write_manifest
+from pipeline.fetch.transfer import NoRanges, Source
 
 T = TypeVar("T")
 Record = dict[str, Any]

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import PipelineError, in_short
+from pipeline.base.errors import PipelineError, in_short
 
 if TYPE_CHECKING:
     from pipeline.audio import Samples

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_json, replacing, write_json
 from pipeline.config import DownloadCorpus
 from pipeline.corpora.catalogue import Part
-from pipeline.corpora.mirrors import Patience
-from pipeline.corpora.remote import in_words
 from pipeline.corpora.selection import FirstSpeakers, Limits
 from pipeline.corpora.summary import amounts
-from pipeline.errors import PipelineError
-from pipeline.files import read_json, replacing, write_json
+from pipeline.fetch.mirrors import Patience
+from pipeline.fetch.remote import in_words
 
 RECORD = ".contents.json"  # a folder without it is not ours
 SPARE = 1 << 28  # bytes that are left free on the disk

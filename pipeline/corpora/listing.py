@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Split
 from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
-from pipeline.errors import PipelineError
 
 TRANSCRIPTS = ".trans.txt"
 

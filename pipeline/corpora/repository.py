@@ -4,11 +4,11 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Any
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.archives import UNSAFE
 from pipeline.corpora.catalogue import Part
-from pipeline.corpora.mirrors import Patience
-from pipeline.corpora.remote import fetch_json
-from pipeline.errors import PipelineError
+from pipeline.fetch.mirrors import Patience
+from pipeline.fetch.remote import fetch_json
 
 Entry = dict[str, Any]
 GIT_FOLDERS = {"noise_train": "tr", "noise_test": "tt"}  # in WHAM!'s words

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Corpora, DownloadCorpus, Split
 from pipeline.config.corpora import LocalCorpus
 from pipeline.config.paths import placed
 from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
-from pipeline.errors import PipelineError
 
 AUDIO_SUFFIXES = {".flac", ".wav"}
 NOISE_FOLDERS: dict[Split, str] = {"train": "tr", "dev": "cv", "test": "tt"}

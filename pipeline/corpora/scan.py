@@ -11,14 +11,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError, first_few
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS, Split
 from pipeline.corpora.copies import find_copies
 from pipeline.corpora.listing import Listing, list_noise, list_speech
 from pipeline.corpora.names import composed, noise_name
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.texts import SPEAKERS, read_sexes, read_transcripts
-from pipeline.errors import PipelineError, first_few
-from pipeline.files import read_manifest, write_manifest
 
 LONGEST_NAME = 230  # bytes of a noise's, to which an ending is added
 

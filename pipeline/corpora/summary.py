@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from pipeline.config import SPLITS, Config, DownloadCorpus, Split
 from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use
-from pipeline.corpora.remote import in_words
+from pipeline.fetch.remote import in_words
 
 SWELLING = 1.1  # of a tar of FLAC, unpacked: LibriSpeech's grow by 6 %
 SAMPLE_BYTES, ESTIMATE_BYTES = 2, 4

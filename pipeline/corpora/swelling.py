@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Callable
 from typing import Any, Self
 
-from pipeline.corpora.remote import Corrupt, in_words
+from pipeline.fetch.remote import Corrupt, in_words
 
 MOST_SWELLING = 100  # times its size that an archive of sound may unpack to
 MOST_MEMBERS = 1_000_000  # files and folders

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.base.errors import PipelineError, first_few
 from pipeline.corpora.names import composed
-from pipeline.errors import PipelineError, first_few
 
 SPEAKERS = "SPEAKERS.TXT"  # beside the folders of the subsets
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
 from pipeline.evaluation.score import COLUMNS, KEYS
 from pipeline.evaluation.systems import MIXTURE, told_apart
 from pipeline.evaluation.undefined import NO_BASELINE
-from pipeline.files import read_manifest, write_manifest
 
 Array = NDArray[np.float64]
 

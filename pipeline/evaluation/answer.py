@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.systems import DENOISED, system
-from pipeline.files import read_manifest, write_json
 
 QUESTION = "Does denoising first help separation, and by how much?"
 METRIC = "si_sdri"

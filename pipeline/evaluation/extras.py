@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Config
 from pipeline.config.paths import placed
-from pipeline.errors import PipelineError
 
 
 def check_extras(cfg: Config) -> None:

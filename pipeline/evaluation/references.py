@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.config import SpeechRecognition
-from pipeline.errors import PipelineError
 from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.speech_recognition import open_recogniser
-from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.mixtures.names import source_names
 
 COLUMNS = ["mixture_id", "source", "text"]

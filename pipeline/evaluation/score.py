@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, shard_of, write_manifest
+from pipeline.base.workers import in_workers
 from pipeline.evaluation.measures import Item, Measuring, Score
 from pipeline.evaluation.metrics import permutation
 from pipeline.evaluation.systems import DENOISED, MIX_CLEAN, MIXTURE
-from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.mixtures.names import source_names
-from pipeline.workers import in_workers
 
 KEYS = ["mixture_id", "system", "source", "metric"]
 COLUMNS = [*KEYS, "value", "undefined"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.audio import Samples
-from pipeline.devices import describe, supports_bf16
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.models.devices import describe, supports_bf16
 from pipeline.models.weights import load_network
 
 Finish = Callable[[], tuple[Samples, float]]

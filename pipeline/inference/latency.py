@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.files import read_manifest, write_manifest
+from pipeline.base.files import read_manifest, write_manifest
 
 RUN = ["stage", "model", "tested"]
 STAGES = {"denoised": "denoise", "separated": "separate"}  # by folder

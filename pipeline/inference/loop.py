@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline import audio
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.inference.ahead import ahead
 from pipeline.inference.chunks import Joiner, Piece
 from pipeline.inference.estimator import Batch, Estimator, Finish

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import torch
 
+from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.config import Inference, Machine, load_config
-from pipeline.devices import compile_networks, describe, open_device
-from pipeline.files import read_manifest, shard_of, write_manifest
 from pipeline.inference.chunks import Piece, Recording, cut
 from pipeline.inference.estimator import load_estimator
 from pipeline.inference.loop import Loop, Passed
+from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
-from pipeline.training.data import condition_paths
+from pipeline.models.devices import compile_networks, describe, open_device
 
 ON_A_GPU = 16  # pieces at once, where the configuration does not say
 

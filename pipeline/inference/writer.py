@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from pipeline import audio
-from pipeline.files import digest_of
+from pipeline.base.files import digest_of
 from pipeline.inference.chunks import Piece
 
 

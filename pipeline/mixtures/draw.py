@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.base.files import join_paths
 from pipeline.config import Mixtures, Split
-from pipeline.files import join_paths
 from pipeline.mixtures.pool import Pool
 
 

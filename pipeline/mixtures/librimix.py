@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError, first_few
+from pipeline.base.files import read_manifest
 from pipeline.corpora.names import below_split, composed, noise_name
-from pipeline.errors import PipelineError, first_few
-from pipeline.files import read_manifest
 from pipeline.mixtures.librimix_table import read_table
 from pipeline.mixtures.names import Signal, mix, speed_named
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import PipelineError, in_short
+from pipeline.base.errors import PipelineError, in_short
 from pipeline.mixtures.names import speed_named
 from pipeline.mixtures.numbers import checked_numbers
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.base.files import SEVERAL, read_manifest, replacing
 from pipeline.config import Split
 from pipeline.corpora.names import below_split
 from pipeline.corpora.roots import NOISE_FOLDERS
-from pipeline.files import SEVERAL, read_manifest, replacing
 from pipeline.mixtures.librimix import RATE
 from pipeline.mixtures.names import name_of_speed, source_names
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 # Last words of the names of columns whose numbers must be above 0, or at least 0.
 ABOVE_ZERO = {"length", "longest", "samples", "speed", "peak"}

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import shard_bounds, write_manifest
 from pipeline.config import SPLITS, Mixtures, Split
-from pipeline.errors import PipelineError
-from pipeline.files import shard_bounds, write_manifest
 from pipeline.mixtures.draw import draw_mixture
 from pipeline.mixtures.librimix import read_metadata
 from pipeline.mixtures.pool import Pool, load_pool

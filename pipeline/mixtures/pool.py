@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.base.errors import PipelineError, first_few
+from pipeline.base.files import read_manifest
 from pipeline.config import Mixtures, Split
 from pipeline.corpora.names import composed
-from pipeline.errors import PipelineError, first_few
-from pipeline.files import read_manifest
 from pipeline.mixtures.numbers import checked_numbers
 
 SPEECH_COLUMNS = ["utterance", "speaker", "sex", "path", "samples", "lufs", "rms", "peak", "digest"]

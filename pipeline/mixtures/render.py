@@ -10,9 +10,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import audio
+from pipeline.audio.levels import power, without_offset
+from pipeline.base.files import digest_of, read_manifest, split_paths, write_manifest
 from pipeline.config import Mixtures
-from pipeline.files import digest_of, read_manifest, split_paths, write_manifest
-from pipeline.levels import power, without_offset
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
 from pipeline.mixtures.names import mix, source_names

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import audio
-from pipeline.levels import power
+from pipeline.audio.levels import power
 
 # 30 dB below its recording a stretch is a pause: raised to the SNR it would be rounding and hum.
 NEARLY_SILENT = 10 ** (-30 / 10)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
-from pipeline.errors import PipelineError, first_few
-from pipeline.problems import describe_problems
+from pipeline.config.problems import describe_problems
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from typing import Any
 import safetensors
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import PipelineError, in_short
+from pipeline.base.errors import PipelineError, in_short
 
 FORMAT = "denoise-then-separate 1"
 

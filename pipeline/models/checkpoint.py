@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.errors import PipelineError, in_short
-from pipeline.problems import shown
+from pipeline.base.errors import PipelineError, in_short
+from pipeline.config.problems import shown
 
 # Sizes that both networks have: asteroid's names and ours.
 SIZES = {

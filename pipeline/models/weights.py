@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pipeline.errors import PipelineError
-from pipeline.files import replacing
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint

@@ -24,7 +24,7 @@ class ReportInputs:
         separated: estimates of each system, by `separator/trained/tested`.
         config: the resolved configuration as a nested dictionary.
         benchmarks: folder with a folder of Snakemake's benchmarks a rule; it may be missing.
-        run: what the run was (`pipeline.provenance`); it may be missing.
+        run: what the run was (`pipeline.base.provenance`); it may be missing.
         licences: corpora, their licences and whom to name, a line each, where they are known.
     """
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.files import write_text
+from pipeline.base.files import write_text
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import counted, metric_of, number
 from pipeline.report.run import Run

@@ -7,7 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from pipeline.files import replacing, write_text
+from pipeline.base.files import replacing, write_text
 
 # What the page names in its own folder; the site writes no other attribute that loads a file.
 REFERENCE = re.compile(r'(?<=[ \n])(src|href)="((?:assets|figures|tables)/[^"]+)"')

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.base.files import read_json, read_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.systems import direct_of, is_oracle, system, told_apart
-from pipeline.files import read_json, read_manifest
 from pipeline.models.card import Card, read_card
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import headline, metric_of, metrics_in, of_systems

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pipeline.files import replacing, write_manifest
+from pipeline.base.files import replacing, write_manifest
 from pipeline.report.style import inline_svg
 from pipeline.report.tables import Table, frame
 

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from pipeline.files import replacing
+from pipeline.base.files import replacing
 
 INK, MUTED, LINE, PAPER = "#1b2431", "#5b6776", "#dde2e8", "#fefefe"
 FIRST, SECOND = "#8a97a6", "#1c7079"

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline import audio
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.training.losses import aligned
 from pipeline.training.module import DEV_SCORE
 from pipeline.training.saving import SkipNonFinite

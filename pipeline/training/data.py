@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from pipeline import audio
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest
+from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
 
 
@@ -87,24 +88,6 @@ def _read(manifest: Path) -> pd.DataFrame:
 
 def _described(table: pd.DataFrame) -> pd.DataFrame:
     return table.select_dtypes("number").assign(**table[["mixture_id", "digest"]])
-
-
-def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) -> pd.Series:
-    """Path of the mixture each row gives in a condition: clean, noisy or denoised.
-
-    Raises:
-        PipelineError: the denoised set lacks a mixture.
-    """
-    if denoised is None:
-        return table[{"clean": "mix_clean_path", "noisy": "mix_both_path"}[condition]]
-    estimates = read_manifest(denoised).set_index("mixture_id")["denoised_path"]
-    missing = table.loc[~table["mixture_id"].isin(estimates.index), "mixture_id"]
-    if len(missing):
-        raise PipelineError(
-            f"{denoised}: lacks mixture {missing.iloc[0]} and {len(missing) - 1} more;"
-            " delete it and run again"
-        )
-    return table["mixture_id"].map(estimates)
 
 
 class Segments(Dataset[tuple[torch.Tensor, torch.Tensor]]):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Training
-from pipeline.errors import PipelineError
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
 from pipeline.training.losses import LOSSES, best_neg_si_sdr

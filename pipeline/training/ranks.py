@@ -12,9 +12,9 @@ from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.connection import wait
 from typing import Any
 
-from pipeline.errors import PipelineError
-from pipeline.jobs import cause_of, pass_over_untrue_warnings
-from pipeline.processes import end_with_parent, end_workers
+from pipeline.base.errors import PipelineError
+from pipeline.base.jobs import cause_of, pass_over_untrue_warnings
+from pipeline.base.processes import end_with_parent, end_workers
 from pipeline.training.module import STOPS
 
 

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.training.module import STOPS, Trainee
 from pipeline.training.state import State
 

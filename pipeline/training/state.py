@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline.errors import PipelineError
-from pipeline.files import read_json, replacing, write_json
-from pipeline.provenance import sha256
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.provenance import sha256
 
 PACKAGE = Path(__file__).parents[1]
 # What turns the facts of a training into weights: another version may give others.
-CODE = ("audio.py", "containers.py", "devices.py", "levels.py")
-CODE_FOLDERS = ("mixtures", "models", "training")
+CODE = ("audio", "mixtures", "models", "training")
 LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
 
 Facts = dict[str, Any]
@@ -213,10 +212,9 @@ def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
 
 def program(package: Path = PACKAGE) -> Facts:
     """What turns facts into weights: a hash of the code, and the versions of the libraries."""
-    inside = (path for folder in CODE_FOLDERS for path in (package / folder).rglob("*"))
-    paths = [path for path in inside if path.suffix in (".py", ".c")]
+    paths = [path for folder in CODE for path in (package / folder).rglob("*")]
     digest = hashlib.sha256()
-    for path in sorted([*paths, *(package / name for name in CODE)]):
+    for path in sorted(path for path in paths if path.suffix in (".py", ".c")):
         digest.update(path.read_bytes())
     libraries = {name: version(name) for name in LIBRARIES}
     return {"code": digest.hexdigest(), "libraries": libraries}

@@ -17,13 +17,13 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.provenance import sha256
 from pipeline.config import Machine, Training
-from pipeline.devices import compile_networks, describe, open_device
-from pipeline.errors import PipelineError
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
+from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
-from pipeline.provenance import sha256
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh

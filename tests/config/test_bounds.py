@@ -3,8 +3,8 @@ from copy import deepcopy
 import pytest
 from workspace import merge
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Config, Training, load_config
-from pipeline.errors import PipelineError
 from pipeline.models import MODELS, check_networks, parse_arguments
 
 SMALLEST = {

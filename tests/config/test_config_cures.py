@@ -5,10 +5,10 @@ from copy import deepcopy
 import pytest
 from workspace import merge
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.config.files import check_files
 from pipeline.corpora.catalogue import check_download, load_catalogue
-from pipeline.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
 from pipeline.models import check_networks
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.config.files import check_files, read_file
-from pipeline.errors import PipelineError
 
 
 def refused(files, arguments=()):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Corpora, load_config
 from pipeline.config.paths import placed
 from pipeline.corpora.catalogue import load_catalogue
 from pipeline.corpora.roots import require_roots
-from pipeline.errors import PipelineError
 
 MODELS = {
     "denoisers": {"small": {"model": "conv_tasnet"}},

@@ -9,12 +9,12 @@ import pytest
 import served as make
 from loopback import Loopback
 
+from pipeline.base.files import read_manifest
 from pipeline.config import DownloadCorpus
 from pipeline.corpora import held
 from pipeline.corpora.catalogue import Part
 from pipeline.corpora.download import download_part
-from pipeline.corpora.mirrors import Patience
-from pipeline.files import read_manifest
+from pipeline.fetch.mirrors import Patience
 
 ARCHIVES: dict[str, bytes] = {}  # made once for all tests
 

@@ -9,9 +9,9 @@ import pytest
 import served as make
 
 from pipeline.corpora.archives import damage, place_of, take_from_tar, take_from_zip, zip_members
-from pipeline.corpora.remote import Corrupt
 from pipeline.corpora.selection import FirstSpeakers
 from pipeline.corpora.swelling import Allowance, Member
+from pipeline.fetch.remote import Corrupt
 
 FILES = [
     ("L/part/1/2/a.txt", b"text"),

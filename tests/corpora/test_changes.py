@@ -6,6 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_manifest
 from pipeline.config import Corpora
 from pipeline.corpora.changes import (
     Stamp,
@@ -17,8 +19,6 @@ from pipeline.corpora.changes import (
     state_of,
     write_files,
 )
-from pipeline.errors import PipelineError
-from pipeline.files import write_manifest
 
 
 @pytest.fixture

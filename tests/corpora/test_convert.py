@@ -9,10 +9,10 @@ import pytest
 import soundfile as sf
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import digest_of, read_manifest
 from pipeline.corpora.convert import convert, convert_shard, loudness
 from pipeline.corpora.scan import scan_noise, scan_speech
-from pipeline.errors import PipelineError
-from pipeline.files import digest_of, read_manifest
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.convert import convert_shard
 from pipeline.corpora.scan import scan_noise, scan_speech
-from pipeline.errors import PipelineError
 
 HISS = 0.1 * np.random.default_rng(0).standard_normal(16000)
 NOISE, SPEECH = "wham_noise/tr/long.wav", "LibriSpeech/train-clean/1001/7/1001-7-0000.flac"

@@ -8,10 +8,10 @@ import pytest
 from workspace import extras
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Counts, DemoCorpus
 from pipeline.corpora import demo, espeak
 from pipeline.corpora.demo import make_demo_corpus
-from pipeline.errors import PipelineError
 
 ONE_EACH = {"train": 1, "dev": 1, "test": 1}
 TINY = DemoCorpus(

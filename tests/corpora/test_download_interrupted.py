@@ -12,9 +12,9 @@ import pytest
 from loopback import Manners
 from served import refused
 
+from pipeline.base.files import read_manifest
 from pipeline.config import DownloadCorpus
 from pipeline.corpora import held
-from pipeline.files import read_manifest
 
 TAR = "/test-clean.tar.gz"
 

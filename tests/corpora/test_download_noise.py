@@ -6,12 +6,12 @@ import served as make
 from loopback import Manners
 from served import refused
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_json
 from pipeline.corpora import download, remote
 from pipeline.corpora.catalogue import load_catalogue
 from pipeline.corpora.held import RECORD
 from pipeline.corpora.scan import fetched_files
-from pipeline.errors import PipelineError
-from pipeline.files import read_json
 
 ZIP = "/wham_noise.zip"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from users import a_user
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Corpora
 from pipeline.corpora.changes import files_of
 from pipeline.corpora.listing import list_noise, list_speech
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.corpora.texts import read_sexes, read_transcripts
-from pipeline.errors import PipelineError
 
 
 @pytest.fixture

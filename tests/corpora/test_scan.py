@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS
 from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
 
 
 def scanned(corpus, num_speakers=1, only=None, **options):

@@ -12,9 +12,9 @@ from served import refused
 
 from pipeline.corpora import swelling
 from pipeline.corpora.archives import damage, take_from_tar, zip_members
-from pipeline.corpora.remote import Corrupt
 from pipeline.corpora.selection import FirstSpeakers
 from pipeline.corpora.swelling import Allowance, Member
+from pipeline.fetch.remote import Corrupt
 
 NOISE = random.Random(0).randbytes(50_000)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.texts import read_sexes, read_transcripts
-from pipeline.errors import PipelineError
 
 LINES = "84-7-0000 HOW ARE YOU\n84-7-0001 I AM  WELL\n"
 SAID = {"84-7-0000": "HOW ARE YOU", "84-7-0001": "I AM  WELL"}

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation import aggregate
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.systems import MIXTURE_AS_DENOISED
 from pipeline.evaluation.undefined import NO_BASELINE
-from pipeline.files import read_manifest, write_manifest
 
 COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.base.files import write_manifest
 from pipeline.evaluation.aggregate import compare, summarise
 from pipeline.evaluation.answer import answer
-from pipeline.files import write_manifest
 
 DENOISED, NOISY = "conv/denoised-net/denoised-net", "conv/noisy/noisy"
 COUNT = 200

@@ -5,8 +5,8 @@ import re
 import pytest
 from workspace import extras as declared
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
-from pipeline.errors import PipelineError
 from pipeline.evaluation import extras
 
 NETWORKS = {

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import concatenate, read_manifest, write_manifest
 from pipeline.config import Metric
-from pipeline.errors import PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.measures import open_measure
 from pipeline.evaluation.score import score
-from pipeline.files import concatenate, read_manifest, write_manifest
 
 COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 RATE = 8000

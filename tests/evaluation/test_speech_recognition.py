@@ -9,13 +9,13 @@ import pytest
 from served import GENUINE
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_manifest
 from pipeline.config import SpeechRecognition
-from pipeline.errors import PipelineError
 from pipeline.evaluation import measures, references
 from pipeline.evaluation.hearing import at_level
 from pipeline.evaluation.references import read_references, write_references
 from pipeline.evaluation.speech_recognition import error_rates, open_recogniser
-from pipeline.files import write_manifest
 
 RATE = 16_000
 POCKETSPHINX = SpeechRecognition(engine="pocketsphinx")

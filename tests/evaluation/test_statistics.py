@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import COMPARED, compare, summarise
 from pipeline.evaluation.bootstrap import Bootstrap
-from pipeline.files import read_manifest, write_manifest
 
 MEAN, DIFFERENCE = 3.0, 0.5  # of the noisy system; of the denoised one to it
 SYSTEMS = ("conv/denoised-d/denoised-d", "conv/noisy/noisy")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline import audio
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.models import build
 from pipeline.models.card import Card
 from pipeline.models.weights import save_weights

@@ -9,8 +9,8 @@ import torch
 from scripted import given, run_scripts
 
 from pipeline import audio
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Inference
-from pipeline.files import read_manifest, write_manifest
 from pipeline.models.weights import load_network
 
 RATE = 8000

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.inference.latency import collect_latency, collect_throughput
 
 

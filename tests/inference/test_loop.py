@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline import audio
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.inference.chunks import Recording, cut
 from pipeline.inference.estimator import Batch, Estimator
 from pipeline.inference.loop import Loop
@@ -152,7 +152,7 @@ import soundfile as sf
 import torch
 from torch import nn
 from pipeline.config import Machine
-from pipeline.devices import open_device
+from pipeline.models.devices import open_device
 from pipeline.inference.chunks import Recording, cut
 from pipeline.inference.estimator import Estimator
 from pipeline.inference.loop import Loop

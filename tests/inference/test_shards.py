@@ -8,9 +8,9 @@ import soundfile as sf
 import torch
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.config import Inference, Machine
-from pipeline.errors import PipelineError
-from pipeline.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.inference.chunks import Recording
 from pipeline.inference.run import Setting, denoise_shard, separate_shard
 from pipeline.inference.run import batches as make_batches

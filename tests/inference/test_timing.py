@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline import audio
+from pipeline.base.files import read_manifest
 from pipeline.config import Inference, Machine
-from pipeline.files import read_manifest
 from pipeline.inference.run import Setting, separate_shard
 from pipeline.inference.writer import Writer
 from pipeline.models.conv_tasnet.network import ConvTasNet

@@ -10,9 +10,9 @@ import soxr
 from scipy.signal import resample_poly
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.corpora.scan import scan_noise, scan_speech
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.librimix import read_metadata, render_librimix, repeat_noise
 from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.names import name_of_speed, speed_named

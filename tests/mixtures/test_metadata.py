@@ -9,7 +9,7 @@ import pytest
 
 import pipeline.models.asteroid  # noqa: F401  mends the import of asteroid
 from pipeline import audio
-from pipeline.files import join_paths, read_manifest, write_manifest
+from pipeline.base.files import join_paths, read_manifest, write_manifest
 from pipeline.mixtures.librimix import read_metadata, render_librimix
 from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.plan import draw_plan

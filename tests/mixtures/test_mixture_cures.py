@@ -6,10 +6,10 @@ import pytest
 import soundfile as sf
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import concatenate
 from pipeline.corpora.convert import convert_shard
 from pipeline.corpora.scan import scan_noise, scan_speech
-from pipeline.errors import PipelineError
-from pipeline.files import concatenate
 from pipeline.mixtures.librimix import read_metadata
 from pipeline.mixtures.plan import draw_plan, read_plan
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline import audio
-from pipeline.errors import PipelineError
-from pipeline.files import digest_of, read_manifest, write_manifest
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import digest_of, read_manifest, write_manifest
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render, render_shard, repeat_noise, snr, snr_gain
 

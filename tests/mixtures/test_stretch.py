@@ -8,11 +8,11 @@ import pytest
 import soundfile as sf
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Training
 from pipeline.corpora.convert import convert_shard
 from pipeline.corpora.scan import scan_noise
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render, render_shard

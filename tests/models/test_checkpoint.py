@@ -15,7 +15,7 @@ from asteroid_conv_tasnet import ConvTasNet, asteroid_twin
 from loopback import Loopback, Manners
 from malice import Malice
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models import build, checkpoint
 from pipeline.models.checkpoint import DEFAULTS, read_checkpoint
 from pipeline.models.weights import start_from

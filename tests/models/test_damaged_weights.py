@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import FORMAT
 from pipeline.models.weights import load_network, start_from

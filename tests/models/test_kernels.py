@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.conv_tasnet import kernels
 
 REGISTERS = {"avx512": "zmm", "avx2": "ymm", "default": "xmm"}

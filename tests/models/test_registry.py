@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline import models
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 

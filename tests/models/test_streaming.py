@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_conv_tasnet import make
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models import look_ahead
 from pipeline.models.conv_tasnet.streaming import Stream
 

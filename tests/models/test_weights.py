@@ -10,7 +10,7 @@ import torch
 from asteroid_conv_tasnet import asteroid_twin
 from malice import Malice
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card, read_card
 from pipeline.models.weights import load_network, save_weights, start_from
@@ -187,7 +187,7 @@ start_from(build("conv_tasnet", {TINY}, 2, 8000), "no-such/name", "conv_tasnet",
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     last = run.stderr.decode().strip().splitlines()[-1]
     assert run.returncode == 1
-    assert last.startswith("pipeline.errors.PipelineError: init_from: no-such/name is neither")
+    assert last.startswith("pipeline.base.errors.PipelineError: init_from: no-such/name is neither")
     assert last.endswith("give another path or hub name")
 
 

@@ -6,7 +6,7 @@ import safetensors.torch
 import torch
 from asteroid_conv_tasnet import ConvTasNet, asteroid_twin
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.conv_tasnet.streaming import Stream

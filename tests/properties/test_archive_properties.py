@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from served import make_tar, make_zip
 
 from pipeline.corpora.archives import damage, take_from_tar, take_from_zip, zip_members
-from pipeline.corpora.remote import Corrupt
 from pipeline.corpora.selection import FirstSpeakers
 from pipeline.corpora.swelling import Allowance, Member
+from pipeline.fetch.remote import Corrupt
 
 parts = st.sampled_from(
     ["..", ".", "", "a", "A", "1", "x.flac", "é", "a\x00b", "\n", "~", "n" * 300]

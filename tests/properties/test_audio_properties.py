@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import audio
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 signals = st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=300).map(np.float32)
 rates = st.sampled_from([8000, 16000, 44100, 96000])

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workspace import ROOT
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
-from pipeline.errors import PipelineError
 from pipeline.models import check_networks
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

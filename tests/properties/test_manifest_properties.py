@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import PipelineError
-from pipeline.files import concatenate, read_manifest, shard_bounds, write_manifest
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import concatenate, read_manifest, shard_bounds, write_manifest
 
 TEXT = ["speaker", "mixture_id", "noise", "source_1_utterance", "transcript", "subset", "model"]
 odd = ["NA", "nan", "None", "0012", "1e5", "True", "a,b", 'c"d', "'", " x ", "\n", "#", "é", "é"]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import audio
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.corpora.scan import scan_speech
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.librimix import read_metadata
 
 HEAD = "mixture_ID,source_1_path,source_1_gain,source_2_path,source_2_gain,noise_path,noise_gain\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.card import FORMAT, Card, read_card
 
 FACTS = {"model": "conv_tasnet", "arguments": {}, "num_sources": 2, "sample_rate": 8000}

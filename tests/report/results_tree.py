@@ -10,7 +10,7 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from pipeline import audio
-from pipeline.files import write_json, write_manifest
+from pipeline.base.files import write_json, write_manifest
 from pipeline.models.card import FORMAT, Card
 from pipeline.report.inputs import ReportInputs
 

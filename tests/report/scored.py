@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.files import write_json, write_manifest
+from pipeline.base.files import write_json, write_manifest
 from pipeline.report.inputs import ReportInputs
 
 SCORES = ["mixture_id", "system", "source", "metric", "value"]

@@ -10,7 +10,7 @@ import pytest
 from report.rendered import rendered
 from report.scored import MATRIX, drawn, ids, write_run
 
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 from pipeline.report.run import Run
 from pipeline.report.sections import comparisons
 from pipeline.report.site import Site

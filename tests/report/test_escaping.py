@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from report.results_tree import Builder
 
-from pipeline.files import write_json
+from pipeline.base.files import write_json
 from pipeline.report.page import write_report
 from pipeline.report.parcel import write_single_file
 from pipeline.report.sections import provenance

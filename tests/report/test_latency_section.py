@@ -8,7 +8,7 @@ import pytest
 from report.rendered import rendered
 from safetensors.numpy import save_file
 
-from pipeline.files import read_manifest, write_manifest
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.models.card import FORMAT, read_card
 from pipeline.report.figures.latency import MOST, draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency

@@ -6,7 +6,7 @@ import pytest
 from report.rendered import rendered
 
 from pipeline import audio
-from pipeline.files import read_manifest, write_manifest
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.report.run import Run
 from pipeline.report.sections.listen import content
 from pipeline.report.site import Site

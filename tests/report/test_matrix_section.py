@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 from pipeline.report.figures.matrix import colour_scale, draw_matrix
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run

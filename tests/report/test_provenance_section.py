@@ -7,7 +7,7 @@ import pytest
 import yaml
 from report.rendered import rendered
 
-from pipeline.files import write_json
+from pipeline.base.files import write_json
 from pipeline.report.figures.dag import draw_dag, reduced
 from pipeline.report.run import Run
 from pipeline.report.sections import provenance

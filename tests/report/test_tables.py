@@ -1,4 +1,4 @@
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 from pipeline.report.site import Site
 from pipeline.report.tables import Cell, Row, Table, estimated, frame, plain
 

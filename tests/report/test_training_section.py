@@ -8,7 +8,7 @@ import pytest
 from report.rendered import rendered
 
 from pipeline import audio
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 from pipeline.report.figures.training_curves import best_epoch, draw_training_curves
 from pipeline.report.run import Run
 from pipeline.report.sections import training

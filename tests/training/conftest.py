@@ -8,8 +8,8 @@ import pytest
 from scipy.signal import lfilter
 
 from pipeline import audio
+from pipeline.base.files import write_manifest
 from pipeline.config import Machine, Mixtures, Training
-from pipeline.files import write_manifest
 from pipeline.training.data import denoiser_examples, separator_examples
 from pipeline.training.dynamic import fresh_for_separator
 from pipeline.training.train import Job, train

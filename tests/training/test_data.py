@@ -6,8 +6,8 @@ import pytest
 import soundfile as sf
 import torch
 
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.training.data import (
     EpochSampler,
     Recordings,

@@ -9,9 +9,9 @@ import soxr
 import torch
 from safetensors.torch import load_file
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Training
-from pipeline.errors import PipelineError
-from pipeline.files import read_manifest, write_manifest
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.render import render
 from pipeline.models import build

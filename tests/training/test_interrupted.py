@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.weights import read_card
 from pipeline.training.module import STOPS, Trainee
 from pipeline.training.saving import SaveState

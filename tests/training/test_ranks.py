@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Training
-from pipeline.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.training.data import EpochSampler, Share
 from pipeline.training.dynamic import FreshSampler

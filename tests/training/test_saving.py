@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.training.module import Trainee
 from pipeline.training.saving import MOST_SKIPPED, Best

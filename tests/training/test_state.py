@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.training.module import Trainee
 from pipeline.training.state import PACKAGE, program
@@ -15,7 +15,8 @@ from pipeline.training.state import PACKAGE, program
 @pytest.mark.parametrize(
     "file",
     [
-        "audio.py",
+        "audio/files.py",
+        "models/devices.py",
         "mixtures/render.py",
         "models/conv_tasnet/network.py",
         "models/conv_tasnet/_kernels.c",

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline import audio
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.models.weights import load_network
 from pipeline.training.data import Recordings

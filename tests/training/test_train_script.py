@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from scripted import given, run_scripts
 
+from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Machine, Training
-from pipeline.files import read_manifest, write_manifest
 from pipeline.models.card import read_card
 from pipeline.training.data import denoiser_examples, separator_examples
 from pipeline.training.train import Job, train

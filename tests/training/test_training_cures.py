@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.weights import load_network, save_weights
 from pipeline.training.module import Trainee
 from pipeline.training.saving import Best

@@ -6,7 +6,7 @@ import soundfile as sf
 import yaml
 from workspace import SMOKE
 
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 
 SPEECH = {"scan_corpora": 1, "convert": 1, "gather_corpus": 1}
 MIXED = {"draw_plan": 3, "render": 3, "gather_mixtures": 3, "librimix_metadata": 3, "mixtures": 1}

@@ -9,7 +9,7 @@ import yaml
 from loopback import Loopback, Manners
 from workspace import SMOKE
 
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 
 ARCHIVES = {split: f"/{name}.tar.gz" for split, name in make.SUBSETS.items()}
 

@@ -7,7 +7,7 @@ import yaml
 from workspace import ROOT, SMOKE
 
 from pipeline import audio
-from pipeline.files import write_manifest
+from pipeline.base.files import write_manifest
 
 EXTRAS = "evaluation={dnsmos: true, asr: {engine: pocketsphinx}}"
 REPORTED = {"aggregate": 1, "report": 1}

@@ -8,7 +8,7 @@ from served import git_hash
 from workspace import SMOKE
 
 from pipeline import audio
-from pipeline.files import read_manifest
+from pipeline.base.files import read_manifest
 
 SPLITS = {"train": "tr", "dev": "cv", "test": "tt"}
 

@@ -7,8 +7,8 @@ import yaml
 from chromium import lengths_of_players
 from workspace import SMOKE
 
+from pipeline.base.files import read_manifest
 from pipeline.config import SPLITS
-from pipeline.files import read_manifest
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.weights import save_weights

@@ -8,11 +8,11 @@ from pipeline.config import SPLITS, load_config
 from pipeline.config.files import read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download, librimix_parts
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation.extras import check_extras
-from pipeline.jobs import LOGS, cause_of
+from pipeline.base.jobs import LOGS, cause_of
 from pipeline.models import check_networks
-from pipeline.recovery import only_asks, parsed, recover
+from pipeline.base.recovery import only_asks, parsed, recover
 
 try:
     for line in choose_models(config, read_file(DEMO), LAID_OVER):
@@ -83,7 +83,7 @@ wildcard_constraints:
 def require_gpu():
     """Stop at once where a GPU is asked for and the jobs would run here without one."""
     if cfg.machine.device == "cuda" and workflow.local_exec:
-        from pipeline.devices import open_device
+        from pipeline.models.devices import open_device
 
         try:
             open_device(cfg.machine)
@@ -93,7 +93,7 @@ def require_gpu():
 
 def record_start():
     """Keep beside the logs what the run is, for the report."""
-    from pipeline.provenance import record_run
+    from pipeline.base.provenance import record_run
 
     record_run(Path(RUN_FACTS), workflow.dag, Path(workflow.basedir))
 

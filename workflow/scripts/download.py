@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.jobs import job
+from pipeline.base.jobs import job
 
 with job(snakemake):
     from pipeline.config import load_config

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.jobs import job
+from pipeline.base.jobs import job
 
 with job(snakemake):
-    from pipeline.files import concatenate
+    from pipeline.base.files import concatenate
 
     for output in snakemake.output:
         name = snakemake.params.get("manifest", Path(output).name)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.jobs import job
+from pipeline.base.jobs import job
 
 with job(snakemake):
-    from pipeline.files import read_manifest
+    from pipeline.base.files import read_manifest
     from pipeline.mixtures.plan import read_plan
 
     fetched = [path for listed in snakemake.input.fetched for path in read_manifest(listed)["path"]]

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 VERSION = 3
 """Of the compiled functions and their arguments, as `_kernels.c` says it."""

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.models.conv_tasnet.tiled import Tiled, TiledBlock, overlap_add
 
 if TYPE_CHECKING:

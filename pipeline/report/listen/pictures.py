@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.audio import Samples
-from pipeline.files import replacing
+from pipeline.base.files import replacing
 
 WIDTH, WAVE, SPECTRUM = 880, 40, 120  # pixels: across, and rows of either part
 SPAN_DB = 70.0  # from the darkest colour to the brightest

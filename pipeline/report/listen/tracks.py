@@ -10,9 +10,9 @@ import pandas as pd
 
 from pipeline import audio
 from pipeline.audio import Samples
+from pipeline.base.files import read_manifest
 from pipeline.evaluation.metrics import permutation
 from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, separator_of
-from pipeline.files import read_manifest
 from pipeline.mixtures.names import source_names
 from pipeline.report.listen.clips import match_level
 from pipeline.report.names import metric_of, number, system_label

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from pipeline.base.files import read_json
+from pipeline.base.provenance import package_versions, sha256
 from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, system
-from pipeline.files import read_json
-from pipeline.provenance import package_versions, sha256
 from pipeline.report.figures.dag import draw_dag
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
@@ -42,7 +42,7 @@ def content(run: Run, site: Site) -> dict[str, Any]:
 
 
 def in_words(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What `pipeline.provenance` recorded, each with a heading."""
+    """What `pipeline.base.provenance` recorded, each with a heading."""
     if "started" in facts:
         yield "Started", facts["started"].replace("T", " ").replace("+00:00", " UTC")
     if "pending" in facts:

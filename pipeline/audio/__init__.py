@@ -1,0 +1,33 @@
+"""The only door to audio files: every sample that enters or leaves goes through here."""
+
+from pipeline.audio.files import (
+    AudioInfo,
+    Samples,
+    change_speed,
+    channel_swings,
+    check_flac,
+    info,
+    read,
+    read_at,
+    read_with_info,
+    resample,
+    to_16_bit,
+    write,
+    writing,
+)
+
+__all__ = [
+    "AudioInfo",
+    "Samples",
+    "change_speed",
+    "channel_swings",
+    "check_flac",
+    "info",
+    "read",
+    "read_at",
+    "read_with_info",
+    "resample",
+    "to_16_bit",
+    "write",
+    "writing",
+]

@@ -1,0 +1,82 @@
+"""Where the numbers are crunched: the device and its threads."""
+
+import logging
+import os
+import shutil
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.memory import keep_memory
+from pipeline.base.provenance import cpu_name
+from pipeline.config import Machine
+
+
+def open_device(machine: Machine, devices: int = 1) -> torch.device:
+    """Pick the device (`auto`, `cpu`, `cuda`), pin CPU threads, and keep freed memory.
+
+    Raises:
+        PipelineError: `cuda` is asked for and there is no GPU, or there are fewer than `devices`.
+    """
+    torch.set_num_threads(machine.threads)
+    keep_memory()
+    name = machine.device
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PipelineError(
+            "machine.device: cuda is asked for and no GPU is seen; set it to auto or cpu"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count() < devices:
+        raise PipelineError(
+            f"training.devices: {devices} GPUs are asked for and {torch.cuda.device_count()} seen;"
+            " lower it, or let the job see more"
+        )
+    return torch.device(name)
+
+
+def compile_networks(
+    machine: Machine,
+    device: torch.device,
+    *networks: nn.Module | None,
+    dynamic: bool | None = None,
+) -> None:
+    """Hand networks to torch.compile where that is asked for and possible; else they stay eager.
+
+    What was compiled is kept on disk by torch, for the next process too. With `dynamic` it is for
+    every length from the first on, not once more as the second comes.
+    """
+    wanted = device.type == "cuda" if machine.compile == "auto" else machine.compile
+    if not wanted:
+        return
+    if missing := _missing_of_compiler(device):
+        logging.info("not compiled, since there is no %s: networks run as they are", missing)
+        return
+    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    for network in filter(None, networks):
+        network.compile(dynamic=dynamic)
+
+
+def _missing_of_compiler(device: torch.device) -> str | None:
+    """What torch.compile would need here and does not find, or None."""
+    if device.type == "cuda" and not find_spec("triton"):
+        return "triton"
+    compiler = os.environ.get("CXX", "c++" if shutil.which("c++") else "g++")
+    return None if shutil.which(compiler) else "C++ compiler"
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 by instructions of its own."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "bf16"))  # x86, ARM
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for tables: the GPU's name, or the CPU's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU {cpu_name()}"

@@ -1,0 +1,43 @@
+"""Rooms of the package are imported one way: no room imports one that stands after it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pipeline"
+ROOMS = [
+    *("base", "config", "fetch", "audio", "corpora", "mixtures", "models"),
+    *("training", "inference", "evaluation", "report"),
+]
+APART = {("inference", "training")}  # a network is used without what trained it
+
+
+def imported(path):
+    """Rooms that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for parts in (name.split(".") for name in names):
+            if parts[0] == "pipeline":
+                yield parts[1]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_those_before_it(room):
+    modules = sorted((PACKAGE / room).rglob("*.py"))
+    assert modules
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    wrong = {
+        (str(path.relative_to(PACKAGE)), other)
+        for path in modules
+        for other in imported(path)
+        if other not in allowed or (room, other) in APART
+    }
+    assert not wrong
+
+
+def test_every_module_stands_in_a_room():
+    found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")}
+    assert found == {*ROOMS, "__init__.py"}

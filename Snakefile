@@ -6,9 +6,9 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from pipeline.config.files import check_files
 from pipeline.base.errors import PipelineError
 from pipeline.base.user import name_user
+from pipeline.config.files import check_files
 
 min_version("9.12")
 logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
@@ -56,8 +56,7 @@ localrules:
     gather_corpus,
     gather_mixtures,
     librimix_metadata,
-    gather_denoised,
-    gather_separated,
+    gather_estimates,
     collect_latency,
 
 
@@ -74,15 +73,12 @@ rule mixtures:
 
 rule denoisers:
     input:
-        expand("results/models/denoisers/{name}/model.safetensors", name=cfg.denoisers),
+        weights_of("denoise"),
 
 
 rule separators:
     input:
-        expand(
-            "results/models/separators/{name}/model.safetensors",
-            name=TRAINED_SEPARATORS,
-        ),
+        weights_of("separate"),
 
 
 rule all:
@@ -90,6 +86,8 @@ rule all:
     input:
         "results/report/index.html",
         # Asked for by name, so that what is lost of them is made again below a finished report.
-        expand("results/corpora/{corpus}.csv", corpus=CONVERTED),
-        expand("results/mixtures/{split}/{made}", split=RENDERED, made=MIXTURES),
+        expand("results/corpora/{corpus}.csv", corpus=experiment.converted),
+        expand(
+            "results/mixtures/{split}/{made}", split=experiment.rendered, made=MIXTURES
+        ),
         rules.report.input,

@@ -11,6 +11,7 @@ from pipeline.config.mixtures import Mixtures
 from pipeline.config.models import Denoiser, Inference, Machine, Separator, Training
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
+from pipeline.tasks import TASKS
 
 __all__ = [
     "SPLITS",
@@ -89,9 +90,9 @@ class Config(Section):
         """Every mixture a separator can hear: clean, noisy, and one a denoiser."""
         return ["clean", "noisy", *(f"denoised-{name}" for name in self.denoisers)]
 
-    def training_of(self, role: Literal["denoisers", "separators"], name: str) -> Training:
-        """The training settings of one model: the shared ones with its own laid over them."""
-        own = getattr(self, role)[name].training
+    def training_of(self, section: str, name: str) -> Training:
+        """The training settings of one network: the shared ones with its own laid over them."""
+        own = getattr(self, section)[name].training
         return Training(**(self.training.model_dump() | own))
 
 
@@ -105,12 +106,12 @@ def load_config(values: dict[str, Any]) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise PipelineError(_one_line(error)) from error
-    for role in ("denoisers", "separators"):
-        for name in getattr(config, role):
+    for section in (task.section for task in TASKS.values()):
+        for name in getattr(config, section):
             try:
-                config.training_of(role, name)
+                config.training_of(section, name)
             except ValidationError as error:
-                raise PipelineError(_one_line(error, f"{role}.{name}.training.")) from error
+                raise PipelineError(_one_line(error, f"{section}.{name}.training.")) from error
     return config
 
 

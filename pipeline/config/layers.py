@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-ROLES = ("denoisers", "separators")
+from pipeline.tasks import TASKS
 
 
 def choose_models(
@@ -23,18 +23,18 @@ def choose_models(
         A line on each that went because others are named.
     """
     lines = []
-    for role in ROLES:
-        joined, old, new = (_models(values, role) for values in (config, below, above))
+    for section in (task.section for task in TASKS.values()):
+        joined, old, new = (_models(values, section) for values in (config, below, above))
         named = {name for name, value in new.items() if not _is_null(value)}
         left_out = set(old) - set(new) if named - set(old) else set()
         lines += [
-            f"config: {role}.{name} of config.yaml is left out, since other {role} are named;"
-            f" to keep it, name it too: {role}: {{{name}: {{}}}}"
+            f"config: {section}.{name} of config.yaml is left out, since other {section} are named;"
+            f" to keep it, name it too: {section}: {{{name}: {{}}}}"
             for name in joined
             if name in left_out
         ]
         if joined:
-            config[role] = {
+            config[section] = {
                 name: value
                 for name, value in joined.items()
                 if name not in left_out and not _is_null(value)
@@ -42,9 +42,9 @@ def choose_models(
     return lines
 
 
-def _models(values: Mapping[str, Any], role: str) -> Mapping[str, Any]:
-    section = values.get(role)
-    return section if isinstance(section, Mapping) else {}
+def _models(values: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    models = values.get(section)
+    return models if isinstance(models, Mapping) else {}
 
 
 def _is_null(value: Any) -> bool:

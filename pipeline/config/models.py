@@ -71,7 +71,12 @@ class Network(Section):
 
 
 class Denoiser(Network):
-    """A network that hears `mix_both` and returns `mix_clean`."""
+    """A network that returns the mixture without its noise."""
+
+    @property
+    def conditions(self) -> list[str]:
+        """A denoiser is trained on noisy mixtures."""
+        return ["noisy"]
 
 
 class Separator(Network):

@@ -17,8 +17,10 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
 from pipeline.evaluation.score import COLUMNS, KEYS
-from pipeline.evaluation.systems import MIXTURE, told_apart
+from pipeline.evaluation.systems import paths_of, systems_of
 from pipeline.evaluation.undefined import NO_BASELINE
+from pipeline.tasks import DENOISE
+from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, System
 
 Array = NDArray[np.float64]
 
@@ -30,9 +32,11 @@ COMPARED = (
     *("dnsmos_ovrl", "wer", "cer"),
 )
 
-SUMMARY = ["system", "metric", "mean", "median", "low", "high", "mixtures", "missing"]
+SUMMARY = [*SYSTEM, "metric", "mean", "median", "low", "high", "mixtures", "missing"]
 COMPARISON = [
-    *("system_a", "system_b", "metric", "mean_a", "mean_b", "difference", "low", "high"),
+    "task",
+    *(f"{column}_{side}" for side in "ab" for column in SYSTEM if column != "task"),
+    *("metric", "mean_a", "mean_b", "difference", "low", "high"),
     *("win_rate", "mixtures", "confidence"),
 ]
 
@@ -43,11 +47,11 @@ DEFAULT = Bootstrap()
 def combine(score_files: list[Path], out: Path) -> None:
     """Join score tables and add the improvements `si_sdri` and `sdri`.
 
-    An improvement is a system's value minus that of system `mixture` for the same mixture
-    and source; undefined where either is.
+    An improvement is a system's value minus that of the unprocessed mixture for the same mixture,
+    task and source; undefined where either is.
 
     Args:
-        score_files: long tables, those of system `mixture` among them.
+        score_files: long tables, those of the unprocessed mixture among them.
         out: the joined long table.
 
     Raises:
@@ -63,9 +67,7 @@ def combine(score_files: list[Path], out: Path) -> None:
 def summarise(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
     """Write mean, median and bootstrap interval of every system and metric, over mixtures.
 
-    A mixture's value is the mean over those of its sources that are defined. The unprocessed
-    mixture is summarised twice (`systems.told_apart`): against the speakers, and against
-    `mix_clean` as the baseline of denoisers.
+    A mixture's value is the mean over those of its sources that are defined.
 
     Args:
         scores: what `combine` wrote.
@@ -73,22 +75,22 @@ def summarise(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
             values of sources are undefined.
         bootstrap: of the interval `low`…`high`.
     """
-    table = told_apart(read_manifest(scores))
-    groups = table.groupby(["mixture_id", "system", "metric"], sort=False)["value"]
-    values = groups.mean().unstack(["system", "metric"], sort=False)
+    table, of = read_manifest(scores), [*SYSTEM, "metric"]
+    groups = table.groupby(["mixture_id", *of], sort=False)["value"]
+    values = groups.mean().unstack(of, sort=False)
     low, high = bootstrap.intervals(values)
     summary = pd.DataFrame({"mean": values.mean(), "median": values.median(), "low": low})
     summary = summary.assign(high=high, mixtures=values.count())
-    summary["missing"] = (groups.size() - groups.count()).groupby(["system", "metric"]).sum()
+    summary["missing"] = (groups.size() - groups.count()).groupby(of).sum()
     write_manifest(out, summary.reset_index()[SUMMARY])
 
 
 def compare(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
-    """Write paired differences between separation systems, over the mixtures both scored.
+    """Write paired differences between systems that separate, over the mixtures both scored.
 
-    Pairs are systems of one separator, and systems of different separators whose training
-    and test conditions are equal. Within a pair a stands first in alphabetical order, which
-    puts denoised before noisy.
+    Pairs are systems of one network, and systems of different networks whose training and test
+    conditions are equal. Within a pair a stands first in alphabetical order, which puts denoised
+    before noisy.
 
     Args:
         scores: what `combine` wrote.
@@ -98,7 +100,8 @@ def compare(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
         bootstrap: of the interval, a and b drawn together.
     """
     table = read_manifest(scores)
-    table = table[table["system"].str.count("/") == 2]
+    table = table[(table["name"] != UNPROCESSED) & (table["task"] != DENOISE.name)]
+    table = table.assign(system=paths_of(table))
     metrics = [metric for metric in COMPARED if (table["metric"] == metric).any()]
     compared = (_differences(table[table["metric"] == metric], bootstrap) for metric in metrics)
     write_manifest(out, [pd.DataFrame(columns=COMPARISON), *compared])
@@ -107,22 +110,22 @@ def compare(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
 def _refuse_duplicates(scores: pd.DataFrame, out: Path) -> None:
     twice = scores[scores.duplicated(KEYS)]
     if len(twice):
-        first = twice.iloc[0]
+        first, [system] = twice.iloc[0], paths_of(twice.iloc[:1])
         raise PipelineError(
-            f"{out}: {first['metric']} of {first['system']} on {first['mixture_id']} is scored"
+            f"{out}: {first['metric']} of {system} on {first['mixture_id']} is scored"
             f" twice; delete the folder {out.parent} and run again"
         )
 
 
 def _improvements(scores: pd.DataFrame, out: Path) -> pd.DataFrame:
     measured = scores[scores["metric"].isin(IMPROVEMENTS.keys())]
-    own = measured["system"] == MIXTURE
+    own = measured["name"] == UNPROCESSED
     if len(measured) and not own.any():
         raise PipelineError(
             f"{out}: no scores of the unprocessed mixture; delete the folder {out.parent} and run"
             " again"
         )
-    keys = ["mixture_id", "source", "metric"]
+    keys = ["mixture_id", "task", "source", "metric"]
     baseline = measured[own].rename(columns={"value": "baseline"})[[*keys, "baseline"]]
     joined = measured[~own].merge(baseline, "left", on=keys)
     joined["metric"] = joined["metric"].map(IMPROVEMENTS)
@@ -135,7 +138,7 @@ def _improvements(scores: pd.DataFrame, out: Path) -> pd.DataFrame:
 def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """The comparisons of one metric, over the sources for which both systems have a value."""
     values = rows.pivot(index=["mixture_id", "source"], columns="system", values="value")
-    pairs = pd.DataFrame(_pairs(values.columns), columns=COMPARISON[:2])
+    pairs = pd.DataFrame(_pairs(values.columns), columns=["a", "b"])
     a, b = (values[pairs[side]].set_axis(pairs.index, axis=1) for side in pairs)
     both = a.notna() & b.notna()
     a, b = (side.where(both).groupby("mixture_id").mean() for side in (a, b))
@@ -144,15 +147,19 @@ def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     mixtures = difference.count()
     # Drawing differences draws a mixture with the values of both its systems: paired.
     low, high = bootstrap.intervals(difference)
-    pairs = pairs.assign(metric=metric, mean_a=a.mean(), mean_b=b.mean())
-    pairs = pairs.assign(difference=difference.mean(), low=low, high=high)
-    return pairs.assign(
-        win_rate=better.sum() / mixtures, mixtures=mixtures, confidence=bootstrap.confidence
-    )
+    named = [systems_of(pairs[side], f"_{side}") for side in pairs]
+    table = pd.concat(named, axis=1).rename(columns={"task_a": "task"})
+    table = table.assign(metric=metric, mean_a=a.mean(), mean_b=b.mean())
+    table = table.assign(difference=difference.mean(), low=low, high=high)
+    table = table.assign(win_rate=better.sum() / mixtures, mixtures=mixtures)
+    return table.assign(confidence=bootstrap.confidence)[COMPARISON]
 
 
-def _pairs(systems: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for a, b in combinations(sorted(systems), 2):
-        (separator_a, *conditions_a), (separator_b, *conditions_b) = a.split("/"), b.split("/")
-        if separator_a == separator_b or conditions_a == conditions_b:
+def _pairs(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for a, b in combinations(sorted(paths), 2):
+        one, other = System.parse(a), System.parse(b)
+        same_network = one.model.name == other.model.name
+        same_conditions = (one.model.trained, one.heading) == (other.model.trained, other.heading)
+        same_run = one.model.run == other.model.run
+        if one.model.task == other.model.task and same_run and (same_network or same_conditions):
             yield a, b

@@ -7,15 +7,17 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
-from pipeline.evaluation.systems import DENOISED, system
+from pipeline.tasks import DENOISE, SEPARATE
+from pipeline.tasks.grammar import CLEAN, UNPROCESSED, Condition
 
 QUESTION = "Does denoising first help separation, and by how much?"
 METRIC = "si_sdri"
 
+ARM = ("name", "trained", "tested")
 # The two forms of the question, as a pair of systems: with denoising, and without.
 FORMS = {
-    "matched": ("{separator}/denoised-{denoiser}/denoised-{denoiser}", "{separator}/noisy/noisy"),
-    "clean-trained": ("{separator}/clean/denoised-{denoiser}", "{separator}/clean/noisy"),
+    "matched": (("{separator}", "{denoised}", "{denoised}"), ("{separator}", "noisy", "noisy")),
+    "clean-trained": (("{separator}", "clean", "{denoised}"), ("{separator}", "clean", "noisy")),
 }
 SENTENCES = {
     "matched": (
@@ -71,21 +73,32 @@ def _of_metric(table: pd.DataFrame) -> list[Fact]:
 
 def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> Iterator[Fact]:
     """Yield a fact for each form, separator and denoiser, where both its systems were scored."""
-    found = {(pair["system_a"], pair["system_b"]): pair for pair in pairs if pair["mixtures"]}
-    systems = [parsed for row in means if (parsed := system(row["system"]))]
-    denoisers = sorted({parsed.denoiser for parsed in systems if parsed.denoiser})
+    found = {_sides(pair): pair for pair in pairs if pair["mixtures"]}
+    tested = {Condition.parse(row["tested"]) for row in _separations(means)}
+    denoisers = sorted(condition.denoiser for condition in tested if condition.denoiser)
     for kind, forms in FORMS.items():
-        for separator in sorted({parsed.separator for parsed in systems}):
+        for separator in sorted({row["name"] for row in _separations(means)}):
             for denoiser in denoisers:
-                a, b = (form.format(separator=separator, denoiser=denoiser) for form in forms)
+                names = {"separator": separator, "denoised": f"denoised-{denoiser}"}
+                a, b = (tuple(part.format(**names) for part in form) for form in forms)
                 if (a, b) in found:
                     pair = found[a, b] | _added_latency(times, denoiser)
                     yield _fact(kind, separator, denoiser, pair)
 
 
+def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
+    """The two systems of a comparison, as `FORMS` has them."""
+    return tuple(tuple(pair[f"{key}_{side}"] for key in ARM) for side in "ab")
+
+
+def _separations(means: list[Fact]) -> list[Fact]:
+    """The rows of systems that separate."""
+    return [row for row in means if row["task"] == SEPARATE.name and row["name"] != UNPROCESSED]
+
+
 def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
     """What the denoiser takes, which separation of its output waits for; nothing if not timed."""
-    own = times[(times["stage"] == "denoise") & (times["model"] == denoiser)]
+    own = times[(times["task"] == DENOISE.name) & (times["name"] == denoiser)]
     timings = [
         {
             "device": device,
@@ -153,21 +166,23 @@ def _timing(timing: Fact) -> tuple[str, str]:
 
 
 def _best(means: list[Fact]) -> list[Fact]:
-    """The best system whose input is not the clean mixture, if several hear denoised ones."""
-    scored = [(system(row["system"]), row) for row in means if row["mean"] is not None]
-    real = [(parsed, row) for parsed, row in scored if parsed and not parsed.oracle]
-    if sum(parsed.denoiser is not None for parsed, _ in real) < 2:
+    """The best system whose input is not the clean mixture, if several are given denoised ones."""
+    scored = [row for row in _separations(means) if row["mean"] is not None]
+    tested = [(Condition.parse(row["tested"]), row) for row in scored]
+    real = [(condition, row) for condition, row in tested if condition != CLEAN]
+    if sum(condition.kind == "denoised" for condition, _ in real) < 2:
         return []
-    (separator, trained, tested), best = max(real, key=lambda pair: pair[1]["mean"])
+    condition, best = max(real, key=lambda pair: pair[1]["mean"])
+    trained = Condition.parse(best["trained"])
     sentence = (
-        f"The best system without access to the clean mixture is {separator} trained on"
-        f" {_mixtures(trained)} and given {_mixtures(tested)}: {best['mean']:.2f} dB SI-SDRi."
+        f"The best system without access to the clean mixture is {best['name']} trained on"
+        f" {_mixtures(trained)} and given {_mixtures(condition)}: {best['mean']:.2f} dB SI-SDRi."
     )
-    return [{"kind": "best", "separator": separator} | best | {"sentence": sentence}]
+    return [{"kind": "best", "separator": best["name"]} | best | {"sentence": sentence}]
 
 
 def _unavailable(means: list[Fact]) -> Fact:
-    scored = sorted(row["system"] for row in means if system(row["system"]))
+    scored = sorted("/".join(row[key] for key in ARM) for row in _separations(means))
     sentence = "The question cannot be answered from this run: "
     if scored:
         sentence += (
@@ -180,8 +195,8 @@ def _unavailable(means: list[Fact]) -> Fact:
     return {"kind": "unavailable", "sentence": sentence}
 
 
-def _mixtures(condition: str) -> str:
+def _mixtures(condition: Condition) -> str:
     """`noisy mixtures`, `mixtures denoised with <denoiser>`."""
-    if condition.startswith(DENOISED):
-        return f"mixtures denoised with {condition.removeprefix(DENOISED)}"
-    return f"{condition} mixtures"
+    if condition.kind == "denoised":
+        return f"mixtures denoised with {condition.denoiser}"
+    return f"{condition.kind} mixtures"

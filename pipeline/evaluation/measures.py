@@ -16,7 +16,6 @@ from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.metrics import Signals, score_item
 from pipeline.evaluation.references import read_references
 from pipeline.evaluation.speech_recognition import ERROR_RATES, error_rates, open_recogniser
-from pipeline.evaluation.systems import MIX_CLEAN
 from pipeline.evaluation.undefined import NO_TEXT, SILENT_ESTIMATE, why_undefined
 
 
@@ -99,9 +98,8 @@ def _asr(sample_rate: int, references: Path, **recogniser: Any) -> Measuring:
 
     def measure(item: Item) -> Iterator[Score]:
         for source, file in zip(item.sources, item.files, strict=True):
-            if source != MIX_CLEAN:
-                rates = error_rates(said[item.mixture_id, source], recognised(file))
-                yield from _scores(source, ERROR_RATES, rates, NO_TEXT)
+            rates = error_rates(said[item.mixture_id, source], recognised(file))
+            yield from _scores(source, ERROR_RATES, rates, NO_TEXT)
 
     return measure
 

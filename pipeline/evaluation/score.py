@@ -1,7 +1,7 @@
 """Score the estimates of one shard of mixtures into a long table.
 
-Columns: `mixture_id`, `system`, `source`, `metric`, `value` (empty where undefined), and
-`undefined`, which says why (empty where there is a value).
+Columns: `mixture_id`, those of the system (`SYSTEM`), `source`, `metric`, `value` (empty where
+undefined), and `undefined`, which says why (empty where there is a value).
 """
 
 import logging
@@ -21,10 +21,11 @@ from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.base.workers import in_workers
 from pipeline.evaluation.measures import Item, Measuring, Score
 from pipeline.evaluation.metrics import permutation
-from pipeline.evaluation.systems import DENOISED, MIX_CLEAN, MIXTURE
 from pipeline.mixtures.names import source_names
+from pipeline.tasks import TASKS, Task
+from pipeline.tasks.grammar import SYSTEM, System
 
-KEYS = ["mixture_id", "system", "source", "metric"]
+KEYS = ["mixture_id", *SYSTEM, "source", "metric"]
 COLUMNS = [*KEYS, "value", "undefined"]
 
 Row = dict[str, Any]
@@ -32,11 +33,10 @@ Row = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
-class Task(NamedTuple):
-    """Sources of a mixture that are scored together, and the files of their estimates."""
+class Pair(NamedTuple):
+    """A mixture, and the files of the estimates of its sources."""
 
     mixture: Row
-    sources: list[str]
     files: list[str]
 
 
@@ -44,23 +44,20 @@ def score(
     mixtures: Path,
     estimates: Path | None,
     out: Path,
-    system: str,
+    system: System,
     scatteritem: str,
     sample_rate: int,
     measure: Measuring,
     workers: int = 1,
 ) -> None:
-    """Score a system on the mixtures of a shard.
-
-    A separation system is scored against the clean sources `s1`…`sN`, a denoiser against
-    `mix_clean`, and the noisy mixture, from which improvements are measured, against both.
+    """Score a system on the mixtures of a shard, against the targets of its task.
 
     Args:
         mixtures: `mixtures.csv` of the test split.
-        estimates: `mixture_id`, and `s1_path`…`sN_path` in any order of sources, or
-            `denoised_path`; None for the mixture.
+        estimates: `mixture_id`, and a path of each target, in any order of targets where the task
+            says so; None for the noisy mixture, from which improvements are measured.
         out: the long table to write.
-        system: `<separator>/<trained>/<tested>`, `denoised-<denoiser>` or `mixture`.
+        system: what is scored.
         scatteritem: the shard, `"k-of-n"`.
         sample_rate: Hz.
         measure: of `measures.open_measure`.
@@ -71,45 +68,39 @@ def score(
         PipelineError: an estimate is missing, unreadable, holds NaN or has another length.
         BrokenProcessPool: a worker was killed.
     """
-    shard = shard_of(read_manifest(mixtures), scatteritem).to_dict("records")
+    table, task = read_manifest(mixtures), TASKS[system.model.task]
+    sources = task.targets(len(source_names(table)))
+    shard = cast(list[Row], shard_of(table, scatteritem).to_dict("records"))
     find = _estimates_of(estimates) if estimates else _noisy
-    tasks = [
-        Task(mixture, sources, find(mixture, sources))
-        for mixture in cast(list[Row], shard)
-        for sources in _sources(system, mixture)
-    ]
-    scored = in_workers(workers, partial(_scores, measure, sample_rate), tasks)
-    shown = tqdm(scored, f"scoring {system}", len(tasks), disable=None)
+    pairs = [Pair(mixture, find(mixture, sources)) for mixture in shard]
+    scored = in_workers(workers, partial(_scores, measure, task, sources, sample_rate), pairs)
+    shown = tqdm(scored, f"scoring {system.path}", len(pairs), disable=None)
+    names = system.columns.values()
     rows = [
-        (task.mixture["mixture_id"], system, *found)
-        for task, scores in zip(tasks, shown, strict=True)
+        (pair.mixture["mixture_id"], *names, *found)
+        for pair, scores in zip(pairs, shown, strict=True)
         for found in scores
     ]
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    _report_undefined(table)
-    write_manifest(out, table)
+    scores = pd.DataFrame(rows, columns=COLUMNS)
+    _report_undefined(scores)
+    write_manifest(out, scores)
 
 
-def _sources(system: str, mixture: Row) -> list[list[str]]:
-    """The sources that a system estimates, those together that are scored together."""
-    separated, denoised = source_names(mixture), [MIX_CLEAN]
-    if system == MIXTURE:
-        return [separated, denoised]
-    return [denoised] if system.startswith(DENOISED) else [separated]
+def _scores(
+    measure: Measuring, task: Task, sources: list[str], sample_rate: int, pair: Pair
+) -> list[Score]:
+    return list(measure(_item(task, sources, pair, sample_rate)))
 
 
-def _scores(measure: Measuring, sample_rate: int, task: Task) -> list[Score]:
-    return list(measure(_item(task, sample_rate)))
-
-
-def _item(task: Task, sample_rate: int) -> Item:
+def _item(task: Task, sources: list[str], pair: Pair, sample_rate: int) -> Item:
     """Read sources and estimates, and put these in the order of those."""
-    mixture, sources, files = task
+    mixture, files = pair
     references = _read([mixture[f"{source}_path"] for source in sources], mixture, sample_rate)
     estimates = _read(files, mixture, sample_rate)
-    order = permutation(references, estimates)
-    files = [files[place] for place in order]
-    return Item(mixture["mixture_id"], sources, references, estimates[order], files)
+    if task.permuted:
+        order = permutation(references, estimates)
+        estimates, files = estimates[order], [files[place] for place in order]
+    return Item(mixture["mixture_id"], sources, references, estimates, files)
 
 
 def _read(files: list[str], mixture: Row, sample_rate: int) -> NDArray[np.float64]:
@@ -137,9 +128,8 @@ def _estimates_of(manifest: Path) -> Callable[[Row, list[str]], list[str]]:
 
     def find(mixture: Row, sources: list[str]) -> list[str]:
         row = estimates.get(mixture["mixture_id"], {})
-        names = ["denoised" if source == MIX_CLEAN else source for source in sources]
-        paths = [row.get(f"{name}_path") for name in names]
-        for name, path in zip(names, paths, strict=True):
+        paths = [row.get(f"{source}_path") for source in sources]
+        for name, path in zip(sources, paths, strict=True):
             if not isinstance(path, str):  # no such row or column, or an empty cell
                 raise PipelineError(
                     f"{manifest}: has no estimate of {name} of mixture {mixture['mixture_id']};"

@@ -1,80 +1,38 @@
-"""The names of systems in score tables, and what they say."""
+"""The columns by which tables tell systems apart, and which systems are held against each other."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import pandas as pd
 
-MIX_CLEAN = "mix_clean"
-"""The source that stands for all speakers at once."""
-
-MIXTURE = "mixture"
-"""The system that does nothing: its estimate of everything is the noisy mixture."""
-
-MIXTURE_AS_DENOISED = "mixture-mix_clean"
-"""That system against `mix_clean`, as if a denoiser had made the mixture."""
-
-DENOISED = "denoised-"
-"""What the names of a denoiser's condition and system begin with."""
-
-ORACLE = "clean"
-"""The condition without noise, which nobody has outside an experiment."""
+from pipeline.tasks.grammar import NOISY, SYSTEM, ModelKey, System
 
 
-class System(NamedTuple):
-    """A separation system: a separator, what it was trained on and what it hears."""
-
-    separator: str
-    trained: str
-    tested: str
-
-    @property
-    def oracle(self) -> bool:
-        """True if it hears what nobody has."""
-        return self.tested == ORACLE
-
-    @property
-    def denoiser(self) -> str | None:
-        """The denoiser whose output it hears, if it hears one's."""
-        return self.tested.removeprefix(DENOISED) if self.tested.startswith(DENOISED) else None
+def paths_of(table: pd.DataFrame, suffix: str = "") -> "pd.Series[str]":
+    """The system of every row, as its path; `suffix` ends the names of all columns but `task`."""
+    columns = ["task", *(f"{column}{suffix}" for column in SYSTEM[1:])]
+    parts = [table[column].astype(str) for column in columns]
+    return parts[0].str.cat(parts[1:], sep="/")
 
 
-def system(name: str) -> System | None:
-    """Split `separator/trained/tested`; None for `mixture` and `denoised-…`."""
-    parts = name.split("/")
-    return System(*parts) if len(parts) == 3 else None
+def systems_of(paths: Iterable[str], suffix: str = "") -> pd.DataFrame:
+    """The columns of systems, from their paths; `suffix` is added to the names of the columns."""
+    rows = [System.parse(path).columns for path in paths]
+    return pd.DataFrame(rows, columns=SYSTEM).add_suffix(suffix)
 
 
-def is_oracle(name: str) -> bool:
-    """Whether a separation system hears what nobody has."""
-    parsed = system(name)
-    return parsed is not None and parsed.oracle
+def direct(system: System) -> System:
+    """The system of the same network that is trained and tested on noisy mixtures."""
+    model = system.model
+    return System(ModelKey(model.task, model.name, NOISY, model.run), NOISY)
 
 
-def separator_of(name: str) -> str:
-    """The separator of a system; empty where there is none."""
-    parsed = system(name)
-    return parsed.separator if parsed else ""
+def without_denoiser(system: System) -> list[System]:
+    """Systems to hold one that is given denoised mixtures against: their input is noisy.
 
-
-def direct_of(name: str) -> str:
-    """The name of a separation system's separator that meets no denoiser at all."""
-    return f"{separator_of(name)}/noisy/noisy"
-
-
-def without_denoiser(name: str) -> list[str]:
-    """Systems to hold one that hears denoised mixtures against: what they hear is noisy.
-
-    The same separator, and, if it was trained on what it hears, the one of which that is true.
-    Empty for a system that hears none.
+    The same model, and, if it was trained on its input in the test, the network of which that is
+    true for noisy mixtures. Empty for a system whose input is not denoised.
     """
-    parsed = system(name)
-    if parsed is None or parsed.denoiser is None:
+    if system.tested.kind != "denoised":
         return []
-    same = f"{parsed.separator}/{parsed.trained}/noisy"
-    return [same, direct_of(name)] if parsed.trained == parsed.tested else [same]
-
-
-def told_apart(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores in which the mixture against `mix_clean` is `MIXTURE_AS_DENOISED`."""
-    as_denoised = (scores["system"] == MIXTURE) & (scores["source"] == MIX_CLEAN)
-    return scores.assign(system=scores["system"].mask(as_denoised, MIXTURE_AS_DENOISED))
+    same = System(system.model, NOISY)
+    return [same, direct(system)] if system.model.trained == system.tested else [same]

@@ -1,4 +1,4 @@
-"""Denoise or separate the mixtures of one shard: each alone and timed, or many at once."""
+"""A network over the mixtures of one shard: each alone and timed, or many at once."""
 
 import time
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from pipeline.inference.loop import Loop, Passed
 from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
 from pipeline.models.devices import compile_networks, describe, open_device
+from pipeline.tasks import Task
 
 ON_A_GPU = 16  # pieces at once, where the configuration does not say
 
@@ -45,15 +46,8 @@ def setting_of(config: dict[str, Any], params: Any) -> Setting:
     return Setting(params.sample_rate, load_config(config).machine, inference, params.timed)
 
 
-def denoise_shard(
-    mixtures: Path, weights: Path, out: Path, scatteritem: str, setting: Setting
-) -> None:
-    """Denoise the noisy mixtures of a shard: `out/denoised/*.wav`, and manifests as `_infer`."""
-    table = shard_of(read_manifest(mixtures), scatteritem)
-    _infer(table, table["mix_both_path"], ["denoised"], weights, out, setting)
-
-
-def separate_shard(
+def infer_shard(
+    task: Task,
     mixtures: Path,
     condition: str,
     denoised: Path | None,
@@ -62,9 +56,17 @@ def separate_shard(
     scatteritem: str,
     setting: Setting,
 ) -> None:
-    """Separate the mixtures of a shard in a test condition: `out/s<k>/*.wav`, and manifests."""
+    """Run a network over the mixtures of a shard in a condition: `out/<target>/*.wav`.
+
+    Beside the WAVs stand estimates.csv, throughput.csv and, if the setting is timed, latency.csv.
+
+    Raises:
+        PipelineError: the denoised set lacks a mixture, the weights do not fit, a file cannot be
+            read, or the network returns NaN.
+    """
     table = read_manifest(mixtures)
-    names, inputs = source_names(table), condition_paths(table, condition, denoised)
+    names = task.targets(len(source_names(table)))
+    inputs = condition_paths(table, condition, denoised)
     shard = shard_of(table, scatteritem)
     _infer(shard, inputs[shard.index], names, weights, out, setting)
 
@@ -77,7 +79,6 @@ def _infer(
     out: Path,
     setting: Setting,
 ) -> None:
-    """Write WAVs, estimates.csv, throughput.csv and, if the setting is timed, latency.csv."""
     rate, given, device = setting.sample_rate, setting.inference, open_device(setting.machine)
     targets = {n: [out / n / f"{name}.wav" for name in table["mixture_id"]] for n in names}
     files = zip(*targets.values(), strict=True)

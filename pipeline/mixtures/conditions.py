@@ -16,7 +16,7 @@ def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) 
     """
     if denoised is None:
         return table[{"clean": "mix_clean_path", "noisy": "mix_both_path"}[condition]]
-    estimates = read_manifest(denoised).set_index("mixture_id")["denoised_path"]
+    estimates = read_manifest(denoised).set_index("mixture_id")["mix_clean_path"]
     missing = table.loc[~table["mixture_id"].isin(estimates.index), "mixture_id"]
     if len(missing):
         raise PipelineError(

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
+from pipeline.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,10 +47,10 @@ def check_networks(config: Config) -> None:
     Raises:
         PipelineError: one line that names the key.
     """
-    for role in ("denoisers", "separators"):
-        for name, network in getattr(config, role).items():
+    for section in (task.section for task in TASKS.values()):
+        for name, network in getattr(config, section).items():
             try:
-                parse_arguments(network.model, network.arguments, f"{role}.{name}.")
+                parse_arguments(network.model, network.arguments, f"{section}.{name}.")
             except PipelineError as error:
                 raise PipelineError(f"config: {error}") from error
 

@@ -20,8 +20,7 @@ class ReportInputs:
         throughput: audio, time and device's time of each run of a network.
         histories: training history of each model, by a name to show.
         weights: weights of each model, by the same names.
-        denoised: estimates of each denoiser, by its name.
-        separated: estimates of each system, by `separator/trained/tested`.
+        estimates: of each system on the test split, by its path.
         config: the resolved configuration as a nested dictionary.
         benchmarks: folder with a folder of Snakemake's benchmarks a rule; it may be missing.
         run: what the run was (`pipeline.base.provenance`); it may be missing.
@@ -38,8 +37,7 @@ class ReportInputs:
     throughput: Path
     histories: dict[str, Path]
     weights: dict[str, Path]
-    denoised: dict[str, Path]
-    separated: dict[str, Path]
+    estimates: dict[str, Path]
     config: dict[str, Any]
     benchmarks: Path
     run: Path

@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.evaluation.systems import (
-    DENOISED,
-    MIXTURE,
-    MIXTURE_AS_DENOISED,
-    ORACLE,
-    separator_of,
-    system,
-)
+from pipeline.report.systems import DENOISED, ORACLE, denoiser_of, separator_of, system
+from pipeline.tasks import DENOISE, TASKS
+from pipeline.tasks.grammar import ModelKey
 
 
 class Metric(NamedTuple):
@@ -51,11 +46,10 @@ METRICS = {
 
 def system_label(name: str) -> str:
     """A system's name in words."""
-    parsed = system(name)
-    if parsed is None:
-        unprocessed = name in (MIXTURE, MIXTURE_AS_DENOISED)
-        return "unprocessed mixture" if unprocessed else condition_label(name)
-    return f"trained on {parsed.trained}, tested on {parsed.tested}"
+    if parsed := system(name):
+        return f"trained on {parsed.trained}, tested on {parsed.tested}"
+    denoiser = denoiser_of(name)
+    return condition_label(DENOISED + denoiser) if denoiser else "unprocessed mixture"
 
 
 def full_label(name: str) -> str:
@@ -73,9 +67,12 @@ def system_labels(names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def model_label(role: str, name: str) -> str:
-    """A trained model's name in words: its role, `denoiser` or `separator`, and its own name."""
-    return f"{role} {name.replace('/', ', ')}"
+def model_label(path: str) -> str:
+    """A model's name in words: `denoiser demucs`, `separator direct, noisy`."""
+    model = ModelKey.parse(path)
+    noun = TASKS[model.task].section.removesuffix("s")
+    trained = "" if model.task == DENOISE.name else f", {model.trained}"
+    return f"{noun} {model.name}{trained}"
 
 
 def condition_label(condition: str) -> str:

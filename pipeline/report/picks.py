@@ -77,4 +77,4 @@ def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int
 
 def shown_systems(run: Run) -> list[str]:
     """The main system and its counterpart, as far as there are estimates."""
-    return [name for name in (run.main, run.counterpart) if name and name in run.inputs.separated]
+    return [name for name in (run.main, run.counterpart) if name and name in run.inputs.estimates]

@@ -9,13 +9,22 @@ import pandas as pd
 
 from pipeline.base.files import read_json, read_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
-from pipeline.evaluation.systems import direct_of, is_oracle, system, told_apart
 from pipeline.models.card import Card, read_card
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import headline, metric_of, metrics_in, of_systems
+from pipeline.report.systems import (
+    direct_of,
+    is_oracle,
+    system,
+    with_networks,
+    with_pairs,
+    with_systems,
+)
+from pipeline.tasks.grammar import SYSTEM
 
 # What is looked at before it is noticed that there is no row.
-_COLUMNS = ["stage", "model", "tested", "mixture_id", "latency_ms", "system", "metric"]
+_COLUMNS = [*SYSTEM, *(f"{column}_{side}" for side in "ab" for column in SYSTEM)]
+_COLUMNS += ["mixture_id", "latency_ms", "device", "threads", "metric"]
 
 
 @dataclass(frozen=True)
@@ -56,33 +65,33 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The long table; the unprocessed mixture against `mix_clean` under its own name."""
-        return told_apart(read_manifest(self.inputs.scores))
+        """The long table."""
+        return with_systems(read_manifest(self.inputs.scores))
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Mean, median and interval per system and metric."""
-        return read_manifest(self.inputs.summary)
+        return with_systems(read_manifest(self.inputs.summary))
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Paired differences."""
-        return _rows(self.inputs.comparisons)
+        return with_pairs(_rows(self.inputs.comparisons))
 
     @cached_property
     def latency(self) -> pd.DataFrame:
         """One row per timed call."""
-        return _rows(self.inputs.latency)
+        return with_networks(_rows(self.inputs.latency))
 
     @cached_property
     def latency_summary(self) -> pd.DataFrame:
         """Percentiles per stage, model and test condition."""
-        return _rows(self.inputs.latency_summary)
+        return with_networks(_rows(self.inputs.latency_summary))
 
     @cached_property
     def throughput(self) -> pd.DataFrame:
         """Hours of audio an hour, and the device's share of the time, of each run of a network."""
-        return _rows(self.inputs.throughput)
+        return with_networks(_rows(self.inputs.throughput))
 
     @cached_property
     def answer(self) -> dict[str, Any]:

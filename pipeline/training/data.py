@@ -1,4 +1,4 @@
-"""What a network hears and should return, from a rendered set of mixtures."""
+"""Inputs and targets of a training, from a rendered set of mixtures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest
 from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
+from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -43,27 +44,20 @@ class Examples:
         yield numbers.assign(**self.table[["mixture_id", "digest"]]).to_csv(index=False).encode()
 
 
-def denoiser_examples(mixtures: Path, sample_rate: int) -> Examples:
-    """`mix_both` in, `mix_clean` out."""
-    table = _read(mixtures)
-    chosen = _described(table).assign(
-        input_path=table["mix_both_path"],
-        noisy_path=table["mix_both_path"],
-        target_1_path=table["mix_clean_path"],
-    )
-    return Examples(chosen, 1, sample_rate)
-
-
-def separator_examples(
-    mixtures: Path, condition: str, denoised: Path | None, sample_rate: int
+def examples(
+    task: Task, mixtures: Path, condition: str, denoised: Path | None, sample_rate: int
 ) -> Examples:
-    """The mixture of a condition in, the clean sources out."""
+    """The mixture of a condition as the input, the signals of a task as targets.
+
+    Raises:
+        PipelineError: the denoised set lacks a mixture, or a manifest has no digests.
+    """
     table = _read(mixtures)
-    names = source_names(table)
+    names = task.targets(len(source_names(table)))
     chosen = _described(table).assign(
         input_path=condition_paths(table, condition, denoised),
         noisy_path=table["mix_both_path"],
-        **{f"target_{name[1:]}_path": table[f"{name}_path"] for name in names},
+        **{f"target_{k}_path": table[f"{name}_path"] for k, name in enumerate(names, 1)},
     )
     if denoised is not None:
         digests = _read(denoised).set_index("mixture_id")["digest"]

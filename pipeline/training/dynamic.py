@@ -1,8 +1,8 @@
-"""What a network hears and should return, from mixtures drawn as it trains."""
+"""Inputs and targets of a training, from mixtures that are drawn as it goes on."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pipeline.config import SPLITS, Mixtures, Training
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.pool import Pool, load_pool
 from pipeline.mixtures.render import render_signals
+from pipeline.tasks import Task
 from pipeline.training.data import EpochSampler
 
 DRAWS = len(SPLITS)  # in a seed where a plan has the number of its split: other draws than any
@@ -30,14 +31,14 @@ class Fresh:
 
     pool: Pool
     settings: Mixtures
-    heard: str
-    wanted: tuple[str, ...]
+    input: str
+    targets: tuple[str, ...]
     front: Path | None = None
 
     @property
     def num_sources(self) -> int:
         """Signals the network returns."""
-        return len(self.wanted)
+        return len(self.targets)
 
     @property
     def sample_rate(self) -> int:
@@ -52,17 +53,8 @@ class Fresh:
             yield self.front.read_bytes()
 
 
-def fresh_for_denoiser(speech: Path, noise: Path, settings: Mixtures, sample_rate: int) -> Fresh:
-    """`mix_both` in, `mix_clean` out; drawn from the train split of two corpora's manifests.
-
-    Raises:
-        PipelineError: too few speakers, or no noise left.
-    """
-    pool = load_pool(speech, noise, "train", settings, sample_rate)
-    return Fresh(pool, settings, "mix_both", ("mix_clean",))
-
-
-def fresh_for_separator(
+def fresh_mixtures(
+    task: Task,
     speech: Path,
     noise: Path,
     settings: Mixtures,
@@ -70,15 +62,16 @@ def fresh_for_separator(
     front: Path | None,
     sample_rate: int,
 ) -> Fresh:
-    """The mixture of a condition in, the clean sources out; `front` is the condition's denoiser.
+    """The mixture of a condition as the input, the signals of a task as targets.
+
+    Drawn from the train split of two corpora's manifests; `front` is the condition's denoiser.
 
     Raises:
         PipelineError: too few speakers, or no noise left.
     """
-    drawn = fresh_for_denoiser(speech, noise, settings, sample_rate)
-    heard = "mix_clean" if condition == "clean" else "mix_both"
-    names = tuple(f"s{k}" for k in range(1, settings.num_speakers + 1))
-    return replace(drawn, heard=heard, wanted=names, front=front)
+    pool = load_pool(speech, noise, "train", settings, sample_rate)
+    name = "mix_clean" if condition == "clean" else "mix_both"
+    return Fresh(pool, settings, name, tuple(task.targets(settings.num_speakers)), front)
 
 
 class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -104,8 +97,8 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         fresh, settings = self.fresh, self.fresh.settings
         row = self.draw(key)
         signals = render_signals(row, settings.num_speakers, fresh.sample_rate, settings.peak)
-        targets = np.stack([signals[name] for name in fresh.wanted])
-        return torch.from_numpy(signals[fresh.heard]), torch.from_numpy(targets)
+        targets = np.stack([signals[name] for name in fresh.targets])
+        return torch.from_numpy(signals[fresh.input]), torch.from_numpy(targets)
 
     def draw(self, key: Key) -> dict[str, Any]:
         """Row of a plan for one item of an epoch."""

@@ -34,4 +34,4 @@ def aligned(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return PITLossWrapper.reorder_source(estimates, order)
 
 
-LOSSES = {"denoiser": denoiser_loss, "separator": separator_loss}
+LOSSES = {"snr": denoiser_loss, "si_sdr": separator_loss}

@@ -25,10 +25,10 @@ class Trainee(pl.LightningModule):
     """
 
     def __init__(
-        self, network: nn.Module, role: str, settings: Training, front: nn.Module | None = None
+        self, network: nn.Module, loss: str, settings: Training, front: nn.Module | None = None
     ) -> None:
         super().__init__()
-        self.network, self.loss, self.settings = network, LOSSES[role], settings
+        self.network, self.loss, self.settings = network, LOSSES[loss], settings
         # In a tuple it is no part of the module: not saved, averaged or put in training mode.
         self.front = () if front is None else (front.eval().requires_grad_(False),)
 

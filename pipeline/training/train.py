@@ -24,6 +24,7 @@ from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
+from pipeline.tasks import TASKS
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
@@ -42,7 +43,7 @@ class Job:
     `mixtures` is what decides fresh mixtures, None where rendered ones are heard.
     """
 
-    role: Literal["denoiser", "separator"]
+    task: str
     condition: str
     model: str
     arguments: dict[str, Any]
@@ -136,7 +137,7 @@ def _fit(
         enable_model_summary=False,
         log_every_n_steps=10,
     )
-    trainee = Trainee(network, job.role, settings, front)
+    trainee = Trainee(network, TASKS[job.task].loss, settings, front)
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
@@ -265,7 +266,7 @@ def _card(
     assert best is not None  # else the training has been refused
     logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
     facts = {
-        "role": job.role,
+        "task": job.task,
         "condition": job.condition,
         "settings": job.training,
         "init_from": job.init_from,

@@ -2,70 +2,21 @@
 # out: results/scores/{scores,summary,comparisons}.csv and answer.json
 
 
-rule score_mixture:
+rule score:
     input:
-        mixtures="results/mixtures/test/mixtures.csv",
-        references=texts_to_compare,
-        model=recogniser,
+        unpack(experiment.scoring_inputs),
     output:
-        "results/scores/{measure}/mixture/{scatteritem}.csv",
+        "results/scores/{measure}/{task}/{name}/{trained}/{run}/{tested}/{scatteritem}.csv",
     log:
-        "<logs>/evaluation/{measure}_mixture_{scatteritem}.log",
+        "<logs>/evaluation/{measure}_{task}_{name}_{trained}_{run}_{tested}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/score_mixture/{measure}_{scatteritem}.tsv"
+        "<benchmarks>/score/{measure}_{task}_{name}_{trained}_{run}_{tested}_{scatteritem}.tsv"
     conda:
         "../../envs/evaluation.yaml"
-    threads: scoring_threads
+    threads: experiment.scoring_threads
     params:
-        system="mixture",
         sample_rate=cfg.sample_rate,
-        settings=measured,
-    script:
-        "../scripts/score.py"
-
-
-rule score_denoised:
-    input:
-        mixtures="results/mixtures/test/mixtures.csv",
-        estimates="results/estimates/denoised/{denoiser}/test/estimates.csv",
-    output:
-        "results/scores/{measure}/denoised/{denoiser}/{scatteritem}.csv",
-    log:
-        "<logs>/evaluation/{measure}_denoised_{denoiser}_{scatteritem}.log",
-    benchmark:
-        "<benchmarks>/score_denoised/{measure}_{denoiser}_{scatteritem}.tsv"
-    wildcard_constraints:
-        measure="signal|dnsmos",  # a denoiser's output is all speakers at once
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: scoring_threads
-    params:
-        system="denoised-{denoiser}",
-        sample_rate=cfg.sample_rate,
-        settings=measured,
-    script:
-        "../scripts/score.py"
-
-
-rule score_separated:
-    input:
-        mixtures="results/mixtures/test/mixtures.csv",
-        estimates="results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
-        references=texts_to_compare,
-        model=recogniser,
-    output:
-        "results/scores/{measure}/separated/{separator}/{trained}/{tested}/{scatteritem}.csv",
-    log:
-        "<logs>/evaluation/{measure}_separated_{separator}_{trained}_{tested}_{scatteritem}.log",
-    benchmark:
-        "<benchmarks>/score_separated/{measure}_{separator}_{trained}_{tested}_{scatteritem}.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: scoring_threads
-    params:
-        system="{separator}/{trained}/{tested}",
-        sample_rate=cfg.sample_rate,
-        settings=measured,
+        settings=experiment.measured,
     script:
         "../scripts/score.py"
 
@@ -73,8 +24,8 @@ rule score_separated:
 rule reference_texts:
     input:
         mixtures="results/mixtures/test/mixtures.csv",
-        speech=transcripts,
-        model=recogniser,
+        speech=experiment.transcripts(),
+        model=experiment.recogniser(),
     output:
         "results/scores/asr/reference/{scatteritem}.csv",
     log:
@@ -93,19 +44,8 @@ rule reference_texts:
 
 rule aggregate:
     input:
-        mixture=gather.shards(
-            "results/scores/{measure}/mixture/{scatteritem}.csv",
-            measure=cfg.evaluation.measures,
-        ),
-        denoised=gather.shards(
-            "results/scores/{measure}/denoised/{name}/{scatteritem}.csv",
-            measure=[m for m in cfg.evaluation.measures if m != "asr"],
-            name=cfg.denoisers,
-        ),
-        separated=gather.shards(
-            "results/scores/{measure}/separated/{name}/{scatteritem}.csv",
-            measure=cfg.evaluation.measures,
-            name=SYSTEMS,
+        scores=gather.shards(
+            "results/scores/{table}/{scatteritem}.csv", table=experiment.scored
         ),
         latency="results/estimates/latency.csv",
     output:

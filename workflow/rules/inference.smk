@@ -1,61 +1,20 @@
 # in:  trained weights and rendered mixtures
-# out: results/estimates/{denoised,separated}/…/estimates.csv, WAVs beside it; of all runs
-#      latency (of the test split, one mixture at a time) and throughput
+# out: results/estimates/{task}/{name}/{trained}/{run}/{tested}/{split}/estimates.csv, WAVs beside
+#      it; of all runs latency (of the test split, one mixture at a time) and throughput
 
 
-rule denoise:
+rule apply:
     input:
-        mixtures="results/mixtures/{split}/mixtures.csv",
-        weights="results/models/denoisers/{denoiser}/model.safetensors",
-    output:
-        directory("results/estimates/denoised/{denoiser}/{split}/{scatteritem}"),
-    log:
-        "<logs>/inference/denoise_{denoiser}_{split}_{scatteritem}.log",
-    benchmark:
-        "<benchmarks>/denoise/{denoiser}_{split}_{scatteritem}.tsv"
-    priority: 10
-    conda:
-        "../../envs/models.yaml"
-    threads: cfg.machine.threads
-    resources:
-        gpu=GPU,
-    params:
-        sample_rate=cfg.sample_rate,
-        timed=is_timed,
-        inference=inference_settings,
-    script:
-        "../scripts/denoise.py"
-
-
-rule gather_denoised:
-    input:
-        gather.shards("results/estimates/denoised/{{denoiser}}/{{split}}/{scatteritem}"),
-    output:
-        "results/estimates/denoised/{denoiser}/{split}/estimates.csv",
-    log:
-        "<logs>/inference/gather_{denoiser}_{split}.log",
-    benchmark:
-        "<benchmarks>/gather_denoised/{denoiser}_{split}.tsv"
-    priority: 10
-    conda:
-        "../../envs/data.yaml"
-    script:
-        "../scripts/gather.py"
-
-
-rule separate:
-    input:
-        mixtures="results/mixtures/test/mixtures.csv",
-        denoised=denoised_for_test,
-        weights="results/models/separators/{separator}/{trained}/model.safetensors",
+        unpack(experiment.inference_inputs),
     output:
         directory(
-            "results/estimates/separated/{separator}/{trained}/{tested}/{scatteritem}"
+            "results/estimates/{task}/{name}/{trained}/{run}/{tested}/{split}/{scatteritem}"
         ),
     log:
-        "<logs>/inference/separate_{separator}_{trained}_{tested}_{scatteritem}.log",
+        "<logs>/inference/{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.log",
     benchmark:
-        "<benchmarks>/separate/{separator}_{trained}_{tested}_{scatteritem}.tsv"
+        "<benchmarks>/apply/{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.tsv"
+    priority: 10  # other models may train on them
     conda:
         "../../envs/models.yaml"
     threads: cfg.machine.threads
@@ -63,23 +22,24 @@ rule separate:
         gpu=GPU,
     params:
         sample_rate=cfg.sample_rate,
-        timed=True,
-        inference=TIMED_INFERENCE,
+        timed=experiment.is_timed,
+        inference=experiment.inference,
     script:
-        "../scripts/separate.py"
+        "../scripts/apply.py"
 
 
-rule gather_separated:
+rule gather_estimates:
     input:
         gather.shards(
-            "results/estimates/separated/{{separator}}/{{trained}}/{{tested}}/{scatteritem}"
+            "results/estimates/{{task}}/{{name}}/{{trained}}/{{run}}/{{tested}}/{{split}}/{scatteritem}"
         ),
     output:
-        "results/estimates/separated/{separator}/{trained}/{tested}/estimates.csv",
+        "results/estimates/{task}/{name}/{trained}/{run}/{tested}/{split}/estimates.csv",
     log:
-        "<logs>/inference/gather_{separator}_{trained}_{tested}.log",
+        "<logs>/inference/gather_{task}_{name}_{trained}_{run}_{tested}_{split}.log",
     benchmark:
-        "<benchmarks>/gather_separated/{separator}_{trained}_{tested}.tsv"
+        "<benchmarks>/gather_estimates/{task}_{name}_{trained}_{run}_{tested}_{split}.tsv"
+    priority: 10
     conda:
         "../../envs/data.yaml"
     script:
@@ -88,8 +48,12 @@ rule gather_separated:
 
 rule collect_latency:
     input:
-        timed=gather.shards("results/estimates/{run}/{scatteritem}", run=TIMED),
-        batched=gather.shards("results/estimates/{run}/{scatteritem}", run=BATCHED),
+        timed=gather.shards(
+            "results/estimates/{system}/{scatteritem}", system=experiment.timed
+        ),
+        batched=gather.shards(
+            "results/estimates/{system}/{scatteritem}", system=experiment.batched
+        ),
     output:
         files="results/estimates/latency.csv",
         summary="results/estimates/latency_summary.csv",

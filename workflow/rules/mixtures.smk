@@ -60,7 +60,7 @@ rule render:
         "../../envs/data.yaml"
     params:
         sample_rate=cfg.sample_rate,
-        mixtures=RENDERING,
+        mixtures=experiment.rendering(),
     script:
         "../scripts/render.py"
 

@@ -12,13 +12,10 @@ rule report:
         latency="results/estimates/latency.csv",
         latency_summary="results/estimates/latency_summary.csv",
         throughput="results/estimates/throughput.csv",
-        histories=expand("results/models/{name}/history.csv", name=MODELS),
-        weights=expand("results/models/{name}/model.safetensors", name=MODELS),
-        denoised=expand(
-            "results/estimates/denoised/{name}/test/estimates.csv", name=cfg.denoisers
-        ),
-        separated=expand(
-            "results/estimates/separated/{name}/estimates.csv", name=SYSTEMS
+        histories=expand("results/models/{model}/history.csv", model=MODELS),
+        weights=expand("results/models/{model}/model.safetensors", model=MODELS),
+        estimates=expand(
+            "results/estimates/{system}/test/estimates.csv", system=SYSTEMS
         ),
         # A page of ours that changes is made again, and nothing else.
         sources=REPORT_SOURCES,
@@ -76,8 +73,7 @@ rule report:
         "../../envs/evaluation.yaml"
     params:
         config=cfg.model_dump(mode="json"),
-        denoisers=list(cfg.denoisers),
-        separators=TRAINED_SEPARATORS,
+        models=MODELS,
         systems=SYSTEMS,
         benchmarks="results/benchmarks",
         run=RUN_FACTS,

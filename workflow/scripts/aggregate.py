@@ -12,7 +12,7 @@ with job(snakemake):
     given, params = snakemake.input, snakemake.params
     scores, summary, comparisons, answered = (Path(path) for path in snakemake.output)
     bootstrap = Bootstrap(params.bootstrap_samples, params.confidence, params.seed)
-    combine([Path(p) for p in (*given.mixture, *given.denoised, *given.separated)], scores)
+    combine([Path(path) for path in given.scores], scores)
     summarise(scores, summary, bootstrap)
     compare(scores, comparisons, bootstrap)
     answer(comparisons, summary, Path(given.latency), answered)

@@ -17,8 +17,7 @@ with job(snakemake):
     def named(names, paths):
         return dict(zip(names, map(Path, paths), strict=True))
 
-    models = [model_label("denoiser", name) for name in params.denoisers]
-    models += [model_label("separator", name) for name in params.separators]
+    models = [model_label(path) for path in params.models]
     single = (
         "mixtures",
         "scores",
@@ -35,8 +34,7 @@ with job(snakemake):
             **{name: Path(given[name]) for name in single},
             histories=named(models, given.histories),
             weights=named(models, given.weights),
-            denoised=named(params.denoisers, given.denoised),
-            separated=named(params.systems, given.separated),
+            estimates=named(params.systems, given.estimates),
             config=params.config,
             benchmarks=Path(params.benchmarks),
             run=Path(params.run),

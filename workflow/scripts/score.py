@@ -7,11 +7,23 @@ from pipeline.base.jobs import job
 with job(snakemake):
     from pipeline.evaluation.measures import open_measure
     from pipeline.evaluation.score import score
+    from pipeline.experiment import system_of
 
     wildcards, given, params = snakemake.wildcards, snakemake.input, snakemake.params
-    texts = {"references": Path(given.references)} if wildcards.measure == "asr" else {}
-    measure = open_measure(wildcards.measure, params.sample_rate, **params.settings, **texts)
-    estimates = Path(given.estimates) if "estimates" in given.keys() else None  # noqa: SIM118
-    settings = (params.system, wildcards.scatteritem, params.sample_rate, measure)
-    out = Path(snakemake.output[0])
-    score(Path(given.mixtures), estimates, out, *settings, snakemake.threads)
+
+    def one_or_none(name):
+        return next((Path(path) for path in given[name]), None)
+
+    texts, estimates = one_or_none("references"), one_or_none("estimates")
+    settings = params.settings | ({"references": texts} if texts else {})
+    measure = open_measure(wildcards.measure, params.sample_rate, **settings)
+    score(
+        Path(given.mixtures[0]),
+        estimates,
+        Path(snakemake.output[0]),
+        system_of(wildcards),
+        wildcards.scatteritem,
+        params.sample_rate,
+        measure,
+        snakemake.threads,
+    )

@@ -1,4 +1,4 @@
-"""Train a denoiser or a separator."""
+"""Train a model."""
 
 from pathlib import Path
 
@@ -7,40 +7,36 @@ from pipeline.base.jobs import job
 with job(snakemake):
     from pipeline.config import Mixtures, load_config
     from pipeline.corpora.catalogue import licences
-    from pipeline.training.data import denoiser_examples, separator_examples
-    from pipeline.training.dynamic import fresh_for_denoiser, fresh_for_separator
+    from pipeline.tasks import TASKS
+    from pipeline.training.data import examples
+    from pipeline.training.dynamic import fresh_mixtures
     from pipeline.training.train import Job, train
 
-    wanted = Job(**snakemake.params.job)
-    rate = snakemake.params.sample_rate
+    wanted, given = Job(**snakemake.params.job), snakemake.input
+    task, rate = TASKS[wanted.task], snakemake.params.sample_rate
 
     def one_or_none(name):
-        return next((Path(path) for path in snakemake.input.get(name, [])), None)
+        return next((Path(path) for path in given[name]), None)
 
-    def rendered(split, mixtures):
-        if wanted.role == "denoiser":
-            return denoiser_examples(mixtures, rate)
-        return separator_examples(
-            mixtures, wanted.condition, one_or_none(f"denoised_{split}"), rate
-        )
+    def rendered(split):
+        mixtures, denoised = one_or_none(split), one_or_none(f"denoised_{split}")
+        return examples(task, mixtures, wanted.condition, denoised, rate)
 
-    def fresh(speech, noise):
+    def fresh():
+        speech, noise = (Path(path) for path in given.train)
         settings = Mixtures(**wanted.mixtures)
-        if wanted.role == "denoiser":
-            return fresh_for_denoiser(speech, noise, settings, rate)
         front = one_or_none("front")
-        return fresh_for_separator(speech, noise, settings, wanted.condition, front, rate)
+        return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate)
 
-    data = [Path(path) for path in snakemake.input.train]  # the mixtures, or speech and noise
     weights, config = Path(snakemake.output.weights), load_config(snakemake.config)
     train(
         wanted,
         config.machine,
-        fresh(*data) if wanted.mixtures else rendered("train", *data),
-        rendered("dev", Path(snakemake.input.dev)),
+        fresh() if wanted.mixtures else rendered("train"),
+        rendered("dev"),
         weights,
         Path(snakemake.output.history),
         weights.parent / "state",
         licences(config),
-        config.training_of(f"{wanted.role}s", snakemake.wildcards[wanted.role]).devices,
+        config.training_of(task.section, snakemake.wildcards.name).devices,
     )

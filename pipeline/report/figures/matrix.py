@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from pipeline.evaluation.systems import ORACLE, system
 from pipeline.report.names import (
     condition_label,
     condition_order,
@@ -21,6 +20,7 @@ from pipeline.report.names import (
     test_label,
 )
 from pipeline.report.style import MUTED, nothing, svg
+from pipeline.report.systems import ORACLE, system
 
 HEAT = LinearSegmentedColormap.from_list("heat", ["#eef5f3", "#a9d3cd", "#4b9aa0", "#16535f"])
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from pipeline.evaluation.systems import DENOISED
 from pipeline.report.names import condition_label, condition_order, metric_of
 from pipeline.report.style import COLOURS, FIRST, INK, LINE, MUTED, nothing, svg
+from pipeline.report.systems import DENOISED
 
 SIZE = 8  # points, of the labels
 LETTER = 0.56  # of the size, the width of a letter

@@ -12,11 +12,11 @@ from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.base.files import read_manifest
 from pipeline.evaluation.metrics import permutation
-from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, separator_of
 from pipeline.mixtures.names import source_names
 from pipeline.report.listen.clips import match_level
 from pipeline.report.names import metric_of, number, system_label
 from pipeline.report.run import Run
+from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, separator_of
 
 BESIDE = ("si_sdri", "si_sdr", "sdr", "pesq", "stoi", "wer")
 """Metrics that stand with every estimate, below the one the report is about."""
@@ -43,7 +43,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Estimates:
-    """The manifests of what was made from the mixtures, by name, each by `mixture_id`."""
+    """The manifests of estimates, by the paths of their systems, each by `mixture_id`."""
 
     denoised: dict[str, pd.DataFrame]
     separated: dict[str, pd.DataFrame]
@@ -53,8 +53,8 @@ class Estimates:
         """Those of all denoisers and of these systems."""
         inputs = run.inputs
         return cls(
-            {name: _by_mixture(path) for name, path in inputs.denoised.items()},
-            {name: _by_mixture(inputs.separated[name]) for name in systems},
+            {n: _by_mixture(path) for n, path in inputs.estimates.items() if denoiser_of(n)},
+            {name: _by_mixture(inputs.estimates[name]) for name in systems},
         )
 
 
@@ -112,11 +112,12 @@ class Recording:
         yield self._track("noisy mixture", self.mixture, "", MIXTURE_AS_DENOISED, "mix_clean")
         for name, table in self.estimates.denoised.items():
             if self.mixture_id in table.index:
-                samples = self._read(table.loc[self.mixture_id, "denoised_path"])
-                label = f"denoised by {name}"
-                yield self._track(label, samples, "", DENOISED + name, "mix_clean")
+                samples = self._read(table.loc[self.mixture_id, "mix_clean_path"])
+                yield self._track(system_label(name), samples, "", name, "mix_clean")
                 removed = self.mixture - samples
-                yield Track(f"removed by {name}", removed, "the mixture minus the denoised")
+                yield Track(
+                    f"removed by {denoiser_of(name)}", removed, "the mixture minus the denoised"
+                )
 
     def _speaker(self, index: int, estimates: dict[str, Samples]) -> Group:
         source, reference = self.sources[index], self.references[index]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.evaluation.systems import direct_of
 from pipeline.report.figures.breakdown import draw_breakdown
 from pipeline.report.groups import Grouping, groupings
 from pipeline.report.mixture_facts import mixture_facts
@@ -13,6 +12,7 @@ from pipeline.report.names import metric_of, number, system_labels
 from pipeline.report.picks import listed
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import direct_of
 from pipeline.report.tables import Cell, Row, Table, View, estimated, plain
 
 TITLE = "Where it works and where it fails"

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import plotly
 
-from pipeline.evaluation.systems import is_oracle, separator_of, system, without_denoiser
 from pipeline.report.figures.differences import Difference, draw_differences
 from pipeline.report.mixture_facts import fact_texts, mixture_facts
 from pipeline.report.names import metric_of, metrics_in, system_label, system_labels
 from pipeline.report.picks import listed
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import is_oracle, separator_of, system, without_denoiser
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Paired comparisons"

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.systems import DENOISED, separator_of, system, without_denoiser
 from pipeline.models import look_ahead
 from pipeline.report.figures.latency import draw_latency, draw_latency_length
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
 from pipeline.report.names import counted, metric_of, model_label, number, system_label
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import separator_of, system, without_denoiser
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Latency"
@@ -68,15 +68,14 @@ def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
     before = denoising["latency_ms"][~denoising.index.duplicated()]
     separating = run.latency[run.latency["stage"] == "separate"]
     totals = {}
-    for (model, tested), calls in separating.groupby(["model", "tested"], sort=False):
+    for name, calls in separating.groupby("system", sort=False):
         calls = calls.set_index("mixture_id")
         milliseconds = calls["latency_ms"].astype(float)
-        if tested.startswith(DENOISED):
-            keys = [(tested.removeprefix(DENOISED), name) for name in calls.index]
+        if (parts := system(str(name))) and parts.denoiser:
+            keys = [(parts.denoiser, mixture) for mixture in calls.index]
             milliseconds = milliseconds + before.reindex(keys).to_numpy(float)
-        name = f"{model}/{tested}"
         if name in run.realistic and np.isfinite(milliseconds).all():
-            totals[name] = pd.DataFrame(
+            totals[str(name)] = pd.DataFrame(
                 {"milliseconds": milliseconds, "seconds": calls["audio_seconds"]}
             )
     return totals
@@ -151,7 +150,7 @@ def throughput_table(run: Run) -> Table:
 
 def _model(stage: str, model: str) -> str:
     """The name under which a timed network's card is found."""
-    return model_label("denoiser" if stage == "denoise" else "separator", model)
+    return model_label(f"denoise/{model}/noisy/0" if stage == "denoise" else f"separate/{model}/0")
 
 
 def _ahead(run: Run, models: list[str]) -> Cell:

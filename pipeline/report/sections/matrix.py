@@ -7,15 +7,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.aggregate import IMPROVEMENTS
-from pipeline.evaluation.systems import (
-    DENOISED,
-    MIXTURE,
-    MIXTURE_AS_DENOISED,
-    ORACLE,
-    is_oracle,
-    separator_of,
-    system,
-)
 from pipeline.report.figures.matrix import colour_scale, draw_matrix
 from pipeline.report.names import (
     condition_label,
@@ -32,6 +23,17 @@ from pipeline.report.names import (
 )
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import (
+    MIXTURE,
+    MIXTURE_AS_DENOISED,
+    ORACLE,
+    Parts,
+    ceiling_of,
+    denoiser_of,
+    is_oracle,
+    separator_of,
+    system,
+)
 from pipeline.report.tables import Cell, Row, Table, View, estimated, plain
 
 TITLE = "Training condition × test condition"
@@ -68,16 +70,17 @@ def _oracles(run: Run) -> list[str]:
 def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
     """For each separator its means, a row a training condition, a column a test condition."""
     cells = run.means(metric)
-    systems = [s for name in cells.index if (s := system(name))]
-    tested = condition_order(s.tested for s in systems)
+    paths = {parts: str(path) for path in cells.index if (parts := system(path))}
+    tested = condition_order(parts.tested for parts in paths)
     colour = colour_scale(cells.loc[cells.index.isin(run.systems), "mean"], metric)
-    for separator in dict.fromkeys(s.separator for s in systems):
-        trained = condition_order(s.trained for s in systems if s.separator == separator)
+    look = (metric, run.main, colour)
+    for separator in dict.fromkeys(parts.separator for parts in paths):
+        trained = condition_order(p.trained for p in paths if p.separator == separator)
         rows = [
             Row(
                 condition_label(condition),
                 [
-                    _estimate(cells, f"{separator}/{condition}/{test}", metric, run.main, colour)
+                    _estimate(cells, paths.get(Parts(separator, condition, test), ""), *look)
                     for test in tested
                 ],
             )
@@ -139,7 +142,7 @@ def _row(cells: pd.DataFrame, name: str, metric: str, place: str, share: Cell) -
 
 def _share(run: Run, name: str, metric: str) -> Cell:
     values = run.values(metric)
-    ceiling = f"{separator_of(name)}/{ORACLE}/{ORACLE}"
+    ceiling = ceiling_of(name)
     if ceiling not in values or name not in values:
         return Cell("–")
     floor = 0.0 if metric in IMPROVEMENTS.values() else values[MIXTURE]
@@ -171,7 +174,7 @@ def denoiser_table(summary: pd.DataFrame) -> Table | None:
 
 
 def _of_denoising(name: str) -> bool:
-    return name == MIXTURE_AS_DENOISED or name.startswith(DENOISED)
+    return name == MIXTURE_AS_DENOISED or denoiser_of(name) is not None
 
 
 def _metric_table(summary: pd.DataFrame, caption: str) -> Table:

@@ -9,11 +9,11 @@ import yaml
 
 from pipeline.base.files import read_json
 from pipeline.base.provenance import package_versions, sha256
-from pipeline.evaluation.systems import DENOISED, MIXTURE_AS_DENOISED, system
 from pipeline.report.figures.dag import draw_dag
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, system
 from pipeline.report.tables import Cell, Row, Table, plain
 
 TITLE = "Provenance"
@@ -154,6 +154,6 @@ def kind_of(name: str) -> str:
     """What is scored under the name of a system."""
     if parsed := system(name):
         return "separated, oracle" if parsed.oracle else "separated"
-    if name.startswith(DENOISED):
+    if denoiser_of(name):
         return "denoised mixture"
     return "mixture, all speakers" if name == MIXTURE_AS_DENOISED else "mixture"

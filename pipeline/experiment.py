@@ -1,0 +1,282 @@
+"""From the configuration to the models and systems of a run, and what each job is given.
+
+Plain Python: the rules ask it for their inputs and parameters, Snakemake's `wildcards` standing for
+the model or system of a job. A parameter holds that part of the configuration which decides the
+result of its job, and nothing else.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import SPLITS, Config, Split
+from pipeline.corpora.catalogue import librimix_parts
+from pipeline.tasks import TASKS
+from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
+
+Inputs = dict[str, list[str]]
+
+
+def model_of(wildcards: Any) -> ModelKey:
+    """The model of a job."""
+    trained = Condition.parse(wildcards.trained)
+    return ModelKey(wildcards.task, wildcards.name, trained, int(wildcards.run))
+
+
+def system_of(wildcards: Any) -> System:
+    """The system of a job."""
+    return System(model_of(wildcards), Condition.parse(wildcards.tested))
+
+
+class Experiment:
+    """All models and systems of a configuration.
+
+    >>> Experiment(config).models[0].path  # doctest: +SKIP
+    'denoise/conv_tasnet/noisy/0'
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    # Models and systems
+
+    @cached_property
+    def models(self) -> list[ModelKey]:
+        """Everything that is trained, in the order of the tasks."""
+        return [
+            ModelKey(task.name, name, Condition.parse(condition))
+            for task in TASKS.values()
+            for name, network in getattr(self.config, task.section).items()
+            for condition in network.conditions
+        ]
+
+    @cached_property
+    def systems(self) -> list[System]:
+        """Everything that is tested: a denoiser on noisy mixtures, all else on every condition."""
+        return [
+            System(model, Condition.parse(tested))
+            for model in self.models
+            for tested in self._tested(model)
+        ]
+
+    @property
+    def scored_systems(self) -> list[System]:
+        """All systems of the score tables: of each task also the mixture itself."""
+        tasks = dict.fromkeys(model.task for model in self.models)
+        models = [ModelKey(task, UNPROCESSED, UNTRAINED) for task in tasks]
+        return [*(System(model, NOISY) for model in models), *self.systems]
+
+    def _tested(self, model: ModelKey) -> list[str]:
+        return ["noisy"] if model.task == "denoise" else self.config.conditions
+
+    def network(self, model: ModelKey) -> Any:
+        """Its section of the configuration."""
+        return getattr(self.config, TASKS[model.task].section)[model.name]
+
+    def training(self, model: ModelKey) -> Any:
+        """Its training settings: the shared ones with its own laid over them."""
+        return self.config.training_of(TASKS[model.task].section, model.name)
+
+    def is_dynamic(self, model: ModelKey) -> bool:
+        """Whether its mixtures are drawn as it trains."""
+        return bool(self.training(model).data == "dynamic")
+
+    # Corpora and mixtures
+
+    @cached_property
+    def converted(self) -> list[str]:
+        """Corpora that are needed at the workflow's rate.
+
+        Not those of LibriMix's metadata, which is read from the files as they lie.
+        """
+        drawn = self.config.mixtures.kind == "drawn"
+        return ["speech", "noise"] if drawn or any(map(self.is_dynamic, self.models)) else []
+
+    @cached_property
+    def rendered(self) -> list[Split]:
+        """Splits that are needed: not the one that every model draws as it trains."""
+        all_fresh = all(map(self.is_dynamic, self.models))
+        return [split for split in SPLITS if split != "train" or not all_fresh]
+
+    def drawing(self, split: Split) -> dict[str, Any]:
+        """What decides the draws of one split: not other splits, nor keys that are unused."""
+        given = self.config.mixtures
+        unused = {
+            "counts": given.hours is not None,
+            "speech_lufs": given.speech_rms is not None,
+            "noise_speeds": split != "train",
+            "noise_snr": given.noise_rule != "wham" or given.noise_snr_levels,
+            "noise_snr_levels": given.noise_rule != "wham",
+            "noise_lufs": given.noise_rule != "librimix",
+        }
+        left_out = {"kind", "librimix", "mix_single"} | {k for k, v in unused.items() if v}
+        settings = given.model_dump(mode="json", exclude=left_out)
+        for amounts in filter(None, map(settings.get, ("counts", "hours"))):
+            amounts |= dict.fromkeys(amounts, amounts[split])
+        return settings
+
+    def rendering(self) -> dict[str, Any]:
+        """What decides the audio of mixtures that are drawn, or read from LibriMix's metadata."""
+        given = self.config.mixtures
+        keys = {"kind", "mix_single", "peak" if given.kind == "drawn" else "mode"}
+        return given.model_dump(mode="json", include=keys)
+
+    def librimix_given(self, split: Split) -> list[str]:
+        """LibriMix's metadata of a split in the user's folder, if one is named."""
+        given = self.config.mixtures.librimix
+        if given.metadata is None:
+            return []
+        stem = f"{given.metadata}/libri{self.config.mixtures.num_speakers}mix"
+        return [f"{stem}_{name}.csv" for name in getattr(given.subsets, split)]
+
+    def librimix_fetched(self, split: Split) -> list[str]:
+        """Lists of the metadata files of a split that are downloaded."""
+        if self.config.mixtures.librimix.metadata is not None:
+            return []
+        parts = librimix_parts(self.config, split)
+        return [f"results/corpora/download/{part}.csv" for part in parts]
+
+    # Training
+
+    def training_inputs(self, wildcards: Any) -> Inputs:
+        """What a model is trained and chosen on, by the names that the rule gives them."""
+        model = model_of(wildcards)
+        dynamic = self.is_dynamic(model)
+        corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
+        source = self.network(model).init_from or ""
+        is_file = source.endswith(".safetensors") or Path(source).is_file()
+        return {
+            "train": corpora if dynamic else ["results/mixtures/train/mixtures.csv"],
+            "dev": ["results/mixtures/dev/mixtures.csv"],
+            "front": self._front(model) if dynamic else [],
+            "denoised_train": [] if dynamic else self._denoised(model.trained, model.run, "train"),
+            "denoised_dev": self._denoised(model.trained, model.run, "dev"),
+            "init": [source] if is_file else [],
+        }
+
+    def training_job(self, wildcards: Any) -> dict[str, Any]:
+        """What decides the weights of one model: a change here, and only here, trains it again."""
+        model = model_of(wildcards)
+        network, dynamic = self.network(model), self.is_dynamic(model)
+        training = self.training(model).model_dump(mode="json")
+        del training["devices"]  # they share the same batches
+        if not dynamic:
+            del training["speech_speed"]
+        return {
+            "task": model.task,
+            "condition": str(model.trained),
+            "model": network.model,
+            "arguments": network.arguments,
+            "init_from": network.init_from,
+            "training": training,
+            "mixtures": self._fresh() if dynamic else None,
+            "seed": self.config.seed,
+        }
+
+    def devices(self, wildcards: Any) -> int:
+        """How many devices train one model together."""
+        return int(self.training(model_of(wildcards)).devices)
+
+    def _fresh(self) -> dict[str, Any]:
+        """What decides mixtures that are drawn in training: a piece has neither end nor mode."""
+        settings = self.drawing("train")
+        del settings["mode"]
+        return settings
+
+    def _front(self, model: ModelKey) -> list[str]:
+        """The denoiser that fresh mixtures of a denoised condition go through, if there is one."""
+        if model.trained.kind != "denoised":
+            return []
+        return [f"results/models/{self._denoiser(model.trained, model.run).path}/model.safetensors"]
+
+    def _denoiser(self, condition: Condition, run: int) -> ModelKey:
+        """The denoiser of a condition, for a model of some run."""
+        return ModelKey("denoise", condition.denoiser, NOISY, run)
+
+    def _denoised(self, condition: Condition, run: int, split: Split) -> list[str]:
+        """The denoised mixtures that a condition needs: one manifest, or none."""
+        if condition.kind != "denoised":
+            return []
+        system = System(self._denoiser(condition, run), NOISY)
+        return [f"results/estimates/{system.path}/{split}/estimates.csv"]
+
+    # Inference
+
+    def inference_inputs(self, wildcards: Any) -> Inputs:
+        """What a system is given of one split."""
+        system, split = system_of(wildcards), wildcards.split
+        return {
+            "mixtures": [f"results/mixtures/{split}/mixtures.csv"],
+            "denoised": self._denoised(system.tested, system.model.run, split),
+            "weights": [f"results/models/{system.model.path}/model.safetensors"],
+        }
+
+    def is_timed(self, wildcards: Any) -> bool:
+        """Latency is stated of the test split: its mixtures run one at a time."""
+        return bool(wildcards.split == "test")
+
+    def inference(self, wildcards: Any) -> dict[str, Any]:
+        """What decides the estimates: where mixtures run alone, not how many would run at once."""
+        left_out = {"batch_size"} if self.is_timed(wildcards) else set()
+        return self.config.inference.model_dump(mode="json", exclude=left_out)
+
+    @cached_property
+    def timed(self) -> list[str]:
+        """Folders of estimates with a latency."""
+        return [f"{system.path}/test" for system in self.systems]
+
+    @cached_property
+    def batched(self) -> list[str]:
+        """Folders of denoised mixtures that other models train on or are chosen by."""
+        folders = [
+            f"{System(self._denoiser(model.trained, model.run), NOISY).path}/{split}"
+            for model in self.models
+            for split in ("train", "dev")
+            if model.trained.kind == "denoised"
+            and not (split == "train" and self.is_dynamic(model))
+        ]
+        return list(dict.fromkeys(folders))
+
+    # Evaluation
+
+    def scoring_inputs(self, wildcards: Any) -> Inputs:
+        """What a shard of a system is scored from; the mixture itself has no estimates."""
+        estimates = f"results/estimates/{system_of(wildcards).path}/test/estimates.csv"
+        texts = f"results/scores/asr/reference/{wildcards.scatteritem}.csv"
+        return {
+            "mixtures": ["results/mixtures/test/mixtures.csv"],
+            "estimates": [] if wildcards.name == UNPROCESSED else [estimates],
+            "references": [texts] if wildcards.measure == "asr" else [],
+            "model": self.recogniser() if wildcards.measure == "asr" else [],
+        }
+
+    def measured(self, wildcards: Any) -> dict[str, Any]:
+        """What decides the values of one measure."""
+        return self.config.evaluation.settings_of(wildcards.measure)
+
+    def scoring_threads(self, wildcards: Any) -> int:
+        """Processes of one job. A measure with a model is opened once, and runs on one thread."""
+        return self.config.machine.threads if wildcards.measure == "signal" else 1
+
+    @cached_property
+    def scored(self) -> list[str]:
+        """Folders of score tables: every measure that fits a system's task."""
+        return [
+            f"{measure}/{system.path}"
+            for measure in self.config.evaluation.measures
+            for system in self.scored_systems
+            if measure in TASKS[system.model.task].measures
+        ]
+
+    def recogniser(self) -> list[str]:
+        """Files of the model that recognises speech, where it is the user's."""
+        asr = self.config.evaluation.asr
+        if asr is None or asr.model is None:
+            return []
+        return sorted(str(path) for path in Path(asr.model).rglob("*") if path.is_file())
+
+    def transcripts(self) -> list[str]:
+        """The corpus with its transcripts, where recognised speech is compared with these."""
+        asr = self.config.evaluation.asr
+        wanted = asr is not None and asr.reference == "transcript"
+        return ["results/corpora/speech.csv"] if wanted else []

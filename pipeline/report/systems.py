@@ -1,0 +1,97 @@
+"""Systems as the page's tables hold them: by their paths, split where their parts are shown."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from pipeline.evaluation import systems
+from pipeline.evaluation.systems import paths_of
+from pipeline.tasks import DENOISE, SEPARATE
+from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, ModelKey, System
+
+MIXTURE, MIXTURE_AS_DENOISED = (
+    System(ModelKey(task.name, UNPROCESSED, UNTRAINED), NOISY).path for task in (SEPARATE, DENOISE)
+)
+"""The noisy mixture against the speakers, and against the mixture without noise."""
+
+DENOISED = "denoised-"
+"""Beginning of the name of a denoiser's condition."""
+
+ORACLE = "clean"
+"""The condition without noise, which exists in experiments only."""
+
+
+class Parts(NamedTuple):
+    """A system that separates: its network, and its conditions in training and in the test."""
+
+    separator: str
+    trained: str
+    tested: str
+
+    @property
+    def oracle(self) -> bool:
+        """Whether its input exists in experiments only."""
+        return self.tested == ORACLE
+
+    @property
+    def denoiser(self) -> str | None:
+        """The denoiser of its input, if there is one."""
+        return self.tested.removeprefix(DENOISED) if self.tested.startswith(DENOISED) else None
+
+
+def system(path: str) -> Parts | None:
+    """The parts of a system that separates; None for denoisers and the mixture itself."""
+    found = System.parse(path)
+    if found.model.task == DENOISE.name or found.model.name == UNPROCESSED:
+        return None
+    return Parts(found.model.name, str(found.model.trained), found.heading)
+
+
+def denoiser_of(path: str) -> str | None:
+    """The name of a system that denoises; None for all others."""
+    model = System.parse(path).model
+    return model.name if model.task == DENOISE.name and model.name != UNPROCESSED else None
+
+
+def is_oracle(path: str) -> bool:
+    """Whether the input of a system exists in experiments only."""
+    parts = system(path)
+    return parts is not None and parts.oracle
+
+
+def separator_of(path: str) -> str:
+    """The network of a system that separates; empty for all others."""
+    parts = system(path)
+    return parts.separator if parts else ""
+
+
+def ceiling_of(path: str) -> str:
+    """The system of the same network that is trained and tested on clean mixtures."""
+    model = System.parse(path).model
+    return f"{model.task}/{model.name}/{ORACLE}/{model.run}/{ORACLE}"
+
+
+def direct_of(path: str) -> str:
+    """The system of the same network that meets no denoiser at all."""
+    return systems.direct(System.parse(path)).path
+
+
+def without_denoiser(path: str) -> list[str]:
+    """Systems without a denoiser to hold one against (`pipeline.evaluation.systems`)."""
+    return [other.path for other in systems.without_denoiser(System.parse(path))]
+
+
+def with_systems(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the column `system`, of paths."""
+    return table.assign(system=paths_of(table))
+
+
+def with_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of comparisons with the columns `system_a` and `system_b`, of paths."""
+    return table.assign(**{f"system_{side}": paths_of(table, f"_{side}") for side in "ab"})
+
+
+def with_networks(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of times with the columns `stage`, `model` (what is timed) and `system`."""
+    trained = table["name"] + ("/" + table["trained"]).where(table["task"] != DENOISE.name, "")
+    return with_systems(table).assign(stage=table["task"], model=trained)

@@ -1,0 +1,40 @@
+"""What networks are for: each task is an entry of `TASKS`, and nothing else lists them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """What networks of one kind return, and how they are trained and scored.
+
+    Attributes:
+        name: in paths and tables, a verb.
+        section: of the configuration that names its networks.
+        targets: from the number of speakers to the signals that a network returns, as LibriMix
+            names them.
+        permuted: whether the network returns them in any order.
+        loss: that is minimised (`pipeline.training.losses`).
+        measures: of the evaluation that its outputs are given to.
+    """
+
+    name: str
+    section: str
+    targets: Callable[[int], list[str]]
+    permuted: bool
+    loss: str
+    measures: tuple[str, ...]
+
+
+def _mix_clean(num_speakers: int) -> list[str]:
+    return ["mix_clean"]
+
+
+def _speakers(num_speakers: int) -> list[str]:
+    return [f"s{k}" for k in range(1, num_speakers + 1)]
+
+
+DENOISE = Task("denoise", "denoisers", _mix_clean, False, "snr", ("signal", "dnsmos"))
+SEPARATE = Task("separate", "separators", _speakers, True, "si_sdr", ("signal", "dnsmos", "asr"))
+TASKS = {task.name: task for task in (DENOISE, SEPARATE)}
+"""In the order in which they are trained: a condition of one may be made by those before it."""

@@ -1,0 +1,181 @@
+"""The names of everything that a run trains and tries, spelled and parsed here and nowhere else.
+
+    task × network × trained condition × run  → a model
+    model × tested condition × step after it  → a system
+
+A name is a part of paths, tables and the configuration alike: `separate/direct/noisy/0` is a
+model, `separate/direct/noisy/0/denoised-demucs` a system, and `separators.direct/noisy` refers to
+the model of each run.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self, cast, get_args
+
+from pipeline.base.errors import PipelineError
+
+NAME = "[a-z0-9_]+"
+CONDITION = rf"clean|noisy|untrained|denoised-{NAME}(?:-dry[1-9][0-9]?)?"
+TESTED = rf"(?:{CONDITION})(?:\+(?:{CONDITION}))?(?:--(?:chosen|denoised-{NAME}))?"
+
+SYSTEM = ["task", "name", "trained", "run", "tested"]
+"""Columns of every table that tells systems apart."""
+
+Kind = Literal["clean", "noisy", "denoised", "untrained"]
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """Which mixture is the input of a network, in training or in a test.
+
+    `clean` is the mixture without noise, which exists in experiments only; `noisy` is the mixture;
+    `denoised-<name>` is the output of a denoiser for it, `denoised-<name>-dry20` with 20 % of the
+    mixture added back. A network that is taken as it is was trained on `untrained`.
+
+    >>> Condition.parse("denoised-demucs-dry20")
+    Condition(kind='denoised', denoiser='demucs', dry=20)
+    """
+
+    kind: Kind
+    denoiser: str = ""
+    dry: int = 0
+
+    def __str__(self) -> str:
+        if self.kind != "denoised":
+            return self.kind
+        return f"denoised-{self.denoiser}" + (f"-dry{self.dry}" if self.dry else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a condition.
+
+        Raises:
+            PipelineError: it is none.
+        """
+        if text in get_args(Kind) and text != "denoised":
+            return cls(cast(Kind, text))
+        found = re.fullmatch(rf"denoised-({NAME})(?:-dry([1-9][0-9]?))?", text)
+        if not found:
+            raise PipelineError(
+                f"'{text}' is no condition; write clean, noisy or denoised-<name of a denoiser>"
+            )
+        return cls("denoised", found[1], int(found[2] or 0))
+
+
+CLEAN, NOISY, UNTRAINED = Condition("clean"), Condition("noisy"), Condition("untrained")
+UNPROCESSED = "mixture"
+"""Name of the system of each task that does nothing: its output is the noisy mixture."""
+
+
+@dataclass(frozen=True, order=True)
+class ModelKey:
+    """One training of a network: what it does, its name, its condition, which of the repeats.
+
+    >>> ModelKey.parse("separate/direct/noisy/0").path
+    'separate/direct/noisy/0'
+    """
+
+    task: str
+    name: str
+    trained: Condition
+    run: int = 0
+
+    @property
+    def path(self) -> str:
+        """Its folder below `results/models/`."""
+        return f"{self.task}/{self.name}/{self.trained}/{self.run}"
+
+    @classmethod
+    def parse(cls, path: str) -> Self:
+        """Read a path.
+
+        Raises:
+            PipelineError: it is no model's.
+        """
+        parts = path.split("/")
+        if len(parts) != 4 or not parts[3].isdigit():
+            raise PipelineError(f"'{path}' is no model; write task/name/condition/run")
+        return cls(parts[0], parts[1], Condition.parse(parts[2]), int(parts[3]))
+
+
+@dataclass(frozen=True, order=True)
+class System:
+    """A model and its input in a test, with at most one step after it.
+
+    `reference` is the condition of the reference recording, for tasks that have one. `after` is
+    `chosen`, where one of the separated sources is taken, or `denoised-<name>`, where each of them
+    is denoised.
+
+    >>> System.parse("separate/direct/noisy/0/clean--chosen").after
+    'chosen'
+    """
+
+    model: ModelKey
+    tested: Condition
+    reference: Condition | None = None
+    after: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The last part of its path: the conditions of the test, and the step after the model."""
+        reference = f"+{self.reference}" if self.reference else ""
+        return f"{self.tested}{reference}" + (f"--{self.after}" if self.after else "")
+
+    @property
+    def path(self) -> str:
+        """Its folder below `results/estimates/`."""
+        return f"{self.model.path}/{self.heading}"
+
+    @property
+    def columns(self) -> dict[str, str | int]:
+        """What a table says of it, by the names `SYSTEM`."""
+        model = self.model
+        values = (model.task, model.name, str(model.trained), model.run, self.heading)
+        return dict(zip(SYSTEM, values, strict=True))
+
+    @classmethod
+    def parse(cls, path: str) -> Self:
+        """Read a path.
+
+        Raises:
+            PipelineError: it is no system's.
+        """
+        model, _, heading = path.rpartition("/")
+        if not re.fullmatch(TESTED, heading):
+            raise PipelineError(f"'{path}' is no system; write task/name/condition/run/condition")
+        conditions, _, after = heading.partition("--")
+        tested, _, reference = conditions.partition("+")
+        key, given = ModelKey.parse(model), Condition.parse(tested)
+        return cls(key, given, Condition.parse(reference) if reference else None, after)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model as the configuration refers to it; the run is that of whatever refers to it.
+
+    >>> Reference.parse("separators.direct/noisy").name
+    'direct'
+    """
+
+    section: str
+    name: str
+    trained: Condition | None = None
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.name}" + (f"/{self.trained}" if self.trained else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference; a model that is trained on one condition only need not name it.
+
+        Raises:
+            PipelineError: it is none.
+        """
+        found = re.fullmatch(rf"({NAME})\.({NAME})(?:/(.+))?", text)
+        if not found:
+            raise PipelineError(
+                f"'{text}' refers to no model; write <section>.<name>, or"
+                " <section>.<name>/<condition> where it is trained on several"
+            )
+        section, name, trained = found.groups()
+        return cls(section, name, Condition.parse(trained) if trained else None)

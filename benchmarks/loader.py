@@ -28,8 +28,9 @@ from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
 from pipeline.models import build
 from pipeline.models.devices import describe, open_device
-from pipeline.training.data import EpochSampler, Segments, separator_examples
-from pipeline.training.dynamic import FreshMixtures, FreshSampler, fresh_for_separator
+from pipeline.tasks import SEPARATE
+from pipeline.training.data import EpochSampler, Segments, examples
+from pipeline.training.dynamic import FreshMixtures, FreshSampler, fresh_mixtures
 from pipeline.training.module import Trainee
 
 ROOT = Path(__file__).parents[1]
@@ -83,9 +84,9 @@ def _loaders(
     draw_plan(*corpora, [folder / "plan.csv"], "train", mixtures, config.seed, rate)
     render_shard(folder / "plan.csv", folder / "set", rate, mixtures)
     rendered = Segments(
-        separator_examples(folder / "set/index.csv", "noisy", None, rate), options.seconds
+        examples(SEPARATE, folder / "set/index.csv", "noisy", None, rate), options.seconds
     )
-    drawn = fresh_for_separator(*corpora, mixtures, "noisy", None, rate)
+    drawn = fresh_mixtures(SEPARATE, *corpora, mixtures, "noisy", None, rate)
     as_spoken = config.training.model_copy(update={"speech_speed": (1, 1)})
     fresh, plain = (FreshMixtures(drawn, t, config.seed) for t in (config.training, as_spoken))
     how = {"batch_size": options.batch_size, "num_workers": options.workers}
@@ -117,7 +118,7 @@ def _stepping(
 ) -> Callable[[], float]:
     """Mixtures a second of a training step: forward, backward, clipping and Adam."""
     network = build("conv_tasnet", arguments, config.mixtures.num_speakers, config.sample_rate)
-    trainee = Trainee(network.to(device), "separator", Training())
+    trainee = Trainee(network.to(device), "si_sdr", Training())
     trainee.log = lambda *_, **__: None
     optimizer = trainee.configure_optimizers()
     batch = tuple(signals.to(device) for signals in batch)

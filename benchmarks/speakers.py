@@ -27,7 +27,8 @@ from pipeline.evaluation.metrics import score_item
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
-from pipeline.training.dynamic import FreshMixtures, fresh_for_separator
+from pipeline.tasks import SEPARATE
+from pipeline.training.dynamic import FreshMixtures, fresh_mixtures
 
 ROOT = Path(__file__).parents[1]
 SPEAKERS = (2, 3, 4, 5)
@@ -74,7 +75,7 @@ def _rates(options: argparse.Namespace, config: Config) -> tuple[float, float, f
         table = read_manifest(folder / "index.csv")
         scoring = sum(_scoring(row, rate) for row in table.to_dict("records"))
         seconds = table["length"].sum() / rate
-    drawn = fresh_for_separator(*corpora, mixtures, "noisy", None, rate)
+    drawn = fresh_mixtures(SEPARATE, *corpora, mixtures, "noisy", None, rate)
     fresh = FreshMixtures(drawn, config.training, config.seed)
     began = time.perf_counter()
     for number in range(options.items):

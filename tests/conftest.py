@@ -20,7 +20,7 @@ from pipeline.corpora.convert import convert_shard
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.corpora.scan import scan_noise, scan_speech
 
-pytest_plugins = ["chromium", "workspace"]
+pytest_plugins = ["chromium", "loopback", "workspace"]
 
 TESTS = Path(__file__).parent
 WHOLE_RUNS = TESTS / "workflow"

@@ -1,13 +1,17 @@
-"""A web server on this machine that serves files as asked: whole, in parts, or badly."""
+"""A web server on this machine that serves files whole, in parts or badly, and its client."""
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+
+import pytest
+
+from pipeline.fetch.mirrors import Patience
 
 CHUNK = 1 << 14
 
@@ -145,3 +149,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    """A web server without files."""
+    loopback = Loopback()
+    yield loopback
+    loopback.close()
+
+
+@pytest.fixture
+def patience() -> Patience:
+    """Enough for a test."""
+    return Patience(connect=0.5, timeout=0.5, pause=0.001, longest=0.2, start=0.6, silence=2)

@@ -25,8 +25,7 @@ TABLES = (
     "mixtures/*/mixtures.csv",
     "mixtures/*/metadata/**/*.csv",
     "models/**/history.csv",
-    "estimates/denoised/*/test/estimates.csv",
-    "estimates/separated/*/*/*/estimates.csv",
+    "estimates/*/*/*/*/*/test/estimates.csv",
     "scores/*.csv",
 )
 
@@ -45,8 +44,8 @@ def made(run: Workspace, *patterns: str) -> list[str]:
 
 def fitted(run: Workspace, model: str) -> float:
     """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
-    name = model.removeprefix("models/")
-    log = run / "logs/training" / f"{name.replace('s/', '_', 1).replace('/', '_')}.log"
+    name = model.removeprefix("models/").replace("/", "_")
+    log = run / f"logs/training/{name}.log"
     text = log.read_text(encoding="utf-8") if log.exists() else ""
     return log.stat().st_mtime if text.rfind(FITTED) > text.rfind(RESTORED) else 0
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from report.rendered import rendered
 from report.scored import MATRIX, drawn, ids, write_run
+from systems import path_of
 
 from pipeline.report.parcel import write_single_file
 from pipeline.report.sections import comparisons
 
 MIXTURES = 40
-A, B, OTHER = "net/denoised-d/denoised-d", "net/noisy/noisy", "net/clean/clean"
+A, B, OTHER = map(path_of, ("net/denoised-d/denoised-d", "net/noisy/noisy", "net/clean/clean"))
 LABELS = {
     A: "trained on denoised-d, tested on denoised-d",
     B: "trained on noisy, tested on noisy",
@@ -221,7 +222,9 @@ def test_without_scripts_the_figure_and_the_tables_stay(visit, index):
 
 
 def test_many_systems_are_picked_from_a_list(visit, tmp_path):
-    names = [f"separator_{n}/noisy/denoised-denoiser_{k}" for n in range(3) for k in range(4)]
+    names = [
+        path_of(f"separator_{n}/noisy/denoised-denoiser_{k}") for n in range(3) for k in range(4)
+    ]
     inputs = write_run(tmp_path, {"si_sdri": drawn(names, MIXTURES)}, FACTS)
     rendered(inputs, tmp_path / "report" / "index.html", "breakdown")
     page = visit(tmp_path / "report" / "index.html")

@@ -1,7 +1,6 @@
-"""A web server on this machine with archives of recordings, and a client without patience."""
+"""A web server on this machine with archives of recordings."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,17 +13,8 @@ from pipeline.config import DownloadCorpus
 from pipeline.corpora import held
 from pipeline.corpora.catalogue import Part
 from pipeline.corpora.download import download_part
-from pipeline.fetch.mirrors import Patience
 
 ARCHIVES: dict[str, bytes] = {}  # made once for all tests
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    """A web server without files."""
-    loopback = Loopback()
-    yield loopback
-    loopback.close()
 
 
 @pytest.fixture
@@ -41,12 +31,6 @@ def served(server, corpus) -> Loopback:
         ARCHIVES.update(make.make_git(corpus))
     server.files |= ARCHIVES
     return server
-
-
-@pytest.fixture
-def patience() -> Patience:
-    """Enough for a test."""
-    return Patience(connect=0.5, timeout=0.5, pause=0.001, longest=0.2, start=0.6, silence=2)
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,9 @@ from served import refused
 
 from pipeline import audio
 from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, held, remote
+from pipeline.corpora import download, held
 from pipeline.corpora.listing import list_speech
+from pipeline.fetch import remote
 
 TAR, ZIP = "/test-clean.tar.gz", "/wham_noise.zip"
 

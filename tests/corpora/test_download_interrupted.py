@@ -24,7 +24,8 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pipeline.config import DownloadCorpus
-from pipeline.corpora import download, held, remote
+from pipeline.corpora import download, held
+from pipeline.fetch import remote
 held.SPARE, remote.BLOCK = 0, 1 << 16
 part = download.Part.model_validate_json(Path(sys.argv[1]).read_text())
 settings = DownloadCorpus.model_validate_json(sys.argv[2])

@@ -8,10 +8,11 @@ from served import refused
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_json
-from pipeline.corpora import download, remote
+from pipeline.corpora import download
 from pipeline.corpora.catalogue import load_catalogue
 from pipeline.corpora.held import RECORD
 from pipeline.corpora.scan import fetched_files
+from pipeline.fetch import remote
 
 ZIP = "/wham_noise.zip"
 

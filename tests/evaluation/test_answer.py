@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from systems import with_columns
 
 from pipeline.base.files import write_manifest
 from pipeline.evaluation.aggregate import compare, summarise
@@ -12,10 +13,10 @@ DENOISED, NOISY = "conv/denoised-net/denoised-net", "conv/noisy/noisy"
 COUNT = 200
 
 
-def timed(model, latency_ms, device="CPU Intel Xeon", threads=1, stage="denoise"):
+def timed(system, latency_ms, device="CPU Intel Xeon", threads=1):
     """A row of latency.csv; of 6.1 s of audio."""
     return {
-        **{"stage": stage, "model": model, "tested": "noisy", "mixture_id": "m0"},
+        **{"system": system, "mixture_id": "m0"},
         **{"audio_seconds": 6.1, "latency_ms": latency_ms, "rtf": 0.1},
         **{"read_ms": 1.0, "write_ms": 1.0, "device": device, "threads": threads},
     }
@@ -29,11 +30,11 @@ def answered(path, systems, metric="si_sdri", times=()):
         for i, value in enumerate(values)
     ]
     columns = ["mixture_id", "system", "source", "metric", "value", "undefined"]
-    write_manifest(path / "scores.csv", pd.DataFrame(rows, columns=columns))
+    write_manifest(path / "scores.csv", with_columns(pd.DataFrame(rows, columns=columns)))
     compare(path / "scores.csv", path / "pairs.csv")
     summarise(path / "scores.csv", path / "summary.csv")
-    latency = pd.DataFrame(times, columns=list(timed("net", 1.0)))
-    write_manifest(path / "latency.csv", latency)
+    latency = pd.DataFrame(times, columns=list(timed("denoised-net", 1.0)))
+    write_manifest(path / "latency.csv", with_columns(latency))
     tables = [path / f"{name}.csv" for name in ("pairs", "summary", "latency")]
     answer(*tables, path / "answer.json")
     text = (path / "answer.json").read_text()
@@ -139,8 +140,8 @@ def test_no_value_in_common_is_no_comparison(tmp_path):
 
 
 def test_the_latency_that_it_adds_is_said(tmp_path, noisy, change):
-    others = [timed("other", 5.0), timed("net", 900.0, stage="separate")]
-    times = [timed("net", milliseconds) for milliseconds in (70.0, 73.4, 500.0)]
+    others = [timed("denoised-other", 5.0), timed("net/noisy/noisy", 900.0)]
+    times = [timed("denoised-net", milliseconds) for milliseconds in (70.0, 73.4, 500.0)]
     systems = {DENOISED: noisy + 0.5 + change, NOISY: noisy}
     result = answered(tmp_path, systems, times=others + times)
     (sentence,) = result["sentences"]
@@ -162,15 +163,15 @@ def test_the_latency_that_it_adds_is_said(tmp_path, noisy, change):
 
 def test_latency_on_a_gpu_and_on_several_machines(tmp_path, noisy):
     systems = {DENOISED: noisy, NOISY: noisy}
-    gpu = answered(tmp_path, systems, times=[timed("net", 4.25, "NVIDIA H200", 4)])
+    gpu = answered(tmp_path, systems, times=[timed("denoised-net", 4.25, "NVIDIA H200", 4)])
     assert ", at 4.2 ms of added latency a mixture" in gpu["sentences"][0]
     assert gpu["sentences"][0].endswith("NVIDIA H200).")
 
 
 def test_latencies_of_several_settings_are_not_one_figure(tmp_path, noisy):
     systems = {DENOISED: noisy, NOISY: noisy}
-    times = [timed("net", 70.0, "CPU A", 1), timed("net", 72.0, "CPU A", 1)]
-    times += [timed("net", 303.0, "CPU A", 2)]
+    times = [timed("denoised-net", 70.0, "CPU A", 1), timed("denoised-net", 72.0, "CPU A", 1)]
+    times += [timed("denoised-net", 303.0, "CPU A", 2)]
     (sentence,) = answered(tmp_path, systems, times=times)["sentences"]
     assert sentence.endswith(
         ", at an added latency that was timed under several settings: medians 71 ms (2 mixtures,"
@@ -180,6 +181,8 @@ def test_latencies_of_several_settings_are_not_one_figure(tmp_path, noisy):
 
 
 def test_a_denoiser_that_was_not_timed_adds_no_words(tmp_path, noisy):
-    result = answered(tmp_path, {DENOISED: noisy, NOISY: noisy}, times=[timed("other", 5.0)])
+    result = answered(
+        tmp_path, {DENOISED: noisy, NOISY: noisy}, times=[timed("denoised-other", 5.0)]
+    )
     assert "latency" not in result["sentences"][0]
     assert "timings" not in result["facts"][0]

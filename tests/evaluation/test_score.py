@@ -4,6 +4,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from systems import path_of, with_short
 
 from pipeline import audio
 from pipeline.base.errors import PipelineError
@@ -11,9 +12,9 @@ from pipeline.base.files import concatenate, read_manifest, write_manifest
 from pipeline.config import Metric
 from pipeline.evaluation import metrics
 from pipeline.evaluation.measures import open_measure
-from pipeline.evaluation.score import score
+from pipeline.evaluation.score import COLUMNS, score
+from pipeline.tasks.grammar import System
 
-COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 RATE = 8000
 TIME = 6000
 
@@ -53,7 +54,7 @@ def make_run(folder, sources, count=3):
         path = write(folder / "denoised" / f"{name}.wav", clean + 0.1 * noise)
         mixtures.append(row)
         separated.append(estimate)
-        denoised.append({"mixture_id": name, "denoised_path": path})
+        denoised.append({"mixture_id": name, "mix_clean_path": path})
     write_manifest(folder / "mixtures.csv", pd.DataFrame(mixtures))
     write_manifest(folder / "separated.csv", pd.DataFrame(separated[::-1]))
     write_manifest(folder / "denoised.csv", pd.DataFrame(denoised))
@@ -65,8 +66,9 @@ def scored(folder, system, estimates=None, shard="1-of-1", wanted=("si_sdr",), w
     out = folder / f"scores-{shard}.csv"
     measure = open_measure("signal", RATE, metrics=list(wanted))
     estimates = estimates and folder / estimates
-    score(folder / "mixtures.csv", estimates, out, system, shard, RATE, measure, workers)
-    return read_manifest(out)
+    parsed = System.parse(path_of(system))
+    score(folder / "mixtures.csv", estimates, out, parsed, shard, RATE, measure, workers)
+    return with_short(read_manifest(out))
 
 
 def separated(folder, shard="1-of-1", wanted=("si_sdr",)):
@@ -77,7 +79,7 @@ def test_separated_estimates_are_aligned(run):
     table = separated(run, wanted=["si_sdr", "sir"])
     mixtures = read_manifest(run / "mixtures.csv")
     sources = [c[:2] for c in mixtures if c.endswith("_path") and c.startswith("s")]
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "system"]
     assert set(table["system"]) == {"conv/noisy/noisy"}
     assert set(table["metric"]) == ({"si_sdr", "sir"} if len(sources) > 1 else {"si_sdr"})
     table = table[table["metric"] == "si_sdr"]
@@ -101,7 +103,10 @@ def test_denoised_is_scored_against_the_clean_mixture(run):
 
 
 def test_mixture_is_scored_against_sources_and_clean_mixture(run):
-    table = scored(run, "mixture", shard="1-of-3", wanted=["si_sdr", "sir"])
+    table = pd.concat(
+        scored(run, system, shard="1-of-3", wanted=["si_sdr", "sir"])
+        for system in ("mixture", "mixture-mix_clean")
+    )
     row = read_manifest(run / "mixtures.csv").iloc[0]
     noisy = audio.read(row["mix_both_path"])[0]
     for source in sorted(set(table["source"])):
@@ -181,7 +186,7 @@ def test_workers_write_the_same_table(pair):
     write(row["s2_path"], np.zeros(TIME))
     tables = []
     for workers in (1, 2):
-        scored(pair, "a/b/c", "separated.csv", wanted=get_args(Metric), workers=workers)
+        scored(pair, "a/noisy/clean", "separated.csv", wanted=get_args(Metric), workers=workers)
         tables.append((pair / "scores-1-of-1.csv").read_bytes())
     assert tables[0] == tables[1]
 
@@ -190,5 +195,5 @@ def test_an_error_in_a_worker_is_that_of_one_process(pair):
     path = pair / "estimates" / "s1" / "test-000002.wav"
     write(path, np.full(TIME, np.nan))
     with pytest.raises(PipelineError) as error:
-        scored(pair, "a/b/c", "separated.csv", workers=2)
+        scored(pair, "a/noisy/clean", "separated.csv", workers=2)
     assert str(error.value) == f"{path}: holds NaN or infinite samples; mend or remove the file"

@@ -166,4 +166,3 @@ def test_measure_scores_each_speaker_against_their_text(mixtures, tmp_path, monk
     assert len(heard) == 1
     silent = measures.Item("m0", ["s1"], signals, signals, [str(tmp_path / "m1s2.wav")])
     assert [s.value for s in measure(silent)] == [100, 100]  # it is not heard, and says nothing
-    assert list(measure(measures.Item("m0", ["mix_clean"], signals, signals, [file]))) == []

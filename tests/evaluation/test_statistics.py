@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from systems import with_columns, with_short
 
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import COMPARED, compare, summarise
@@ -29,7 +30,8 @@ def write_table(path, rng):
     ids = [f"m{i:02d}" for i in range(MIXTURES)]
     names = ["system", "metric", "mixture_id", "source"]
     index = pd.MultiIndex.from_product([SYSTEMS, COMPARED, ids, ["s1", "s2"]], names=names)
-    write_manifest(path, pd.DataFrame({"value": values.ravel()}, index=index).reset_index())
+    table = pd.DataFrame({"value": values.ravel()}, index=index).reset_index()
+    write_manifest(path, with_columns(table))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def intervals(tmp_path_factory):
         for function, found in ((compare, compared), (summarise, summaries)):
             function(folder / "scores.csv", folder / "out.csv", Bootstrap(1000, CONFIDENCE))
             found.append(read_manifest(folder / "out.csv"))
-    summary = pd.concat(summaries).query("system == @SYSTEMS[1]")
+    summary = with_short(pd.concat(summaries)).query("system == @SYSTEMS[1]")
     return {"compare": pd.concat(compared), "summarise": summary}
 
 

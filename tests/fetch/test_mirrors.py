@@ -10,7 +10,7 @@ import pytest
 from loopback import Manners
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora import mirrors
+from pipeline.fetch import mirrors
 from pipeline.fetch.mirrors import Failed, Mirrors, Patience, Refused
 from pipeline.fetch.remote import fetch
 

@@ -6,7 +6,7 @@ import pytest
 from loopback import Manners
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora import remote
+from pipeline.fetch import remote
 from pipeline.fetch.remote import GrowingFile, RangeFile, check_file, fetch_json, in_words
 from pipeline.fetch.transfer import NoRanges, Source
 

@@ -1,4 +1,4 @@
-"""The scripts that denoise and separate hand each system what its name says."""
+"""The script of inference gives each system the mixtures of its condition."""
 
 from pathlib import Path
 
@@ -21,19 +21,17 @@ OUT = "results/estimates"
 
 @pytest.fixture(scope="module")
 def written(mixtures, weights, tmp_path_factory) -> Path:
-    """What `separate` writes in each condition, and `denoise`; the denoised set is the noise."""
+    """Estimates of a separator in each condition and of a denoiser; the noise is "denoised"."""
     folder, table = tmp_path_factory.mktemp("scripts"), read_manifest(mixtures)
-    denoised = table[["mixture_id"]].assign(denoised_path=table["noise_path"])
+    denoised = table[["mixture_id"]].assign(mix_clean_path=table["noise_path"])
     write_manifest(folder / "denoised.csv", pd.DataFrame(denoised))
     jobs = []
-    for tested in CONDITIONS:
+    for task, tested in [("denoise", "noisy"), *(("separate", tested) for tested in CONDITIONS)]:
         needed = ["denoised.csv"] if tested.startswith("denoised") else []
-        files = {"mixtures": mixtures, "denoised": needed, "weights": weights(2)}
-        names = {"tested": tested, "scatteritem": "2-of-2"}
-        jobs.append(("separate", given(files, {"out": f"{OUT}/{tested}"}, PARAMS, names)))
-    files = {"mixtures": mixtures, "weights": weights(1)}
-    output = {"out": f"{OUT}/denoised"}
-    jobs.append(("denoise", given(files, output, PARAMS, {"scatteritem": "2-of-2"})))
+        model = weights(1 if task == "denoise" else 2)
+        files = {"mixtures": [mixtures], "denoised": needed, "weights": [model]}
+        names = {"task": task, "tested": tested, "scatteritem": "2-of-2"}
+        jobs.append(("apply", given(files, {"out": f"{OUT}/{task}/{tested}"}, PARAMS, names)))
     run_scripts(folder, *jobs)
     return folder / OUT
 
@@ -46,7 +44,7 @@ def run_directly(weights, sources, path):
 
 @pytest.mark.parametrize("tested", CONDITIONS)
 def test_separate_gives_the_network_the_mixture_that_is_tested(mixtures, weights, written, tested):
-    estimates = read_manifest(written / tested / "estimates.csv")
+    estimates = read_manifest(written / "separate" / tested / "estimates.csv")
     inputs = read_manifest(mixtures)[CONDITIONS[tested]][2:]  # the second shard of two
     assert len(estimates) == len(inputs) == 3
     for row, path in zip(estimates.to_dict("records"), inputs, strict=True):
@@ -57,7 +55,7 @@ def test_separate_gives_the_network_the_mixture_that_is_tested(mixtures, weights
 
 
 def test_denoise_gives_the_network_the_noisy_mixture(mixtures, weights, written):
-    estimates = read_manifest(written / "denoised/estimates.csv")["denoised_path"]
+    estimates = read_manifest(written / "denoise/noisy/estimates.csv")["mix_clean_path"]
     for found, path in zip(estimates, read_manifest(mixtures)["mix_both_path"][2:], strict=True):
         [expected] = run_directly(weights(1), 1, path)
         np.testing.assert_allclose(audio.read_at(found, RATE), expected, atol=1e-6)

@@ -4,13 +4,17 @@ import pytest
 
 from pipeline.base.files import write_manifest
 from pipeline.inference.latency import collect_latency, collect_throughput
+from pipeline.tasks.grammar import SYSTEM
 
 
 @pytest.fixture
 def runs(tmp_path):
     """Two runs of known times, as the folders of their only shards."""
     rng, found = np.random.default_rng(0), []
-    for run, files in [("denoised/d/test", 37), ("separated/conv_tasnet/noisy/clean", 4)]:
+    for run, files in [
+        ("denoise/d/noisy/0/noisy/test", 37),
+        ("separate/conv_tasnet/noisy/0/clean/test", 4),
+    ]:
         milliseconds = rng.gamma(3, 20, files)
         table = pd.DataFrame(
             {
@@ -37,9 +41,10 @@ def collected(runs, tmp_path):
 
 def test_every_file_is_kept_under_its_run(collected, runs):
     table = collected[0]
-    assert list(table)[:4] == ["stage", "model", "tested", "mixture_id"]
-    assert table["stage"].tolist() == ["denoise"] * 37 + ["separate"] * 4
-    assert table["model"].tolist() == ["d"] * 37 + ["conv_tasnet/noisy"] * 4
+    assert list(table)[:6] == [*SYSTEM, "mixture_id"]
+    assert table["task"].tolist() == ["denoise"] * 37 + ["separate"] * 4
+    assert table["name"].tolist() == ["d"] * 37 + ["conv_tasnet"] * 4
+    assert (table["trained"] == "noisy").all() and (table["run"] == 0).all()
     expected = np.concatenate([pd.read_csv(run / "latency.csv")["latency_ms"] for run in runs])
     np.testing.assert_allclose(table["latency_ms"], expected)
 
@@ -64,8 +69,8 @@ def test_throughput_adds_up_over_shards(tmp_path):
     facts = {"device": "GPU", "threads": 1, "precision": "bf16", "batch_size": 16}
     shards = []
     for run, rows in {
-        "denoised/d/train": [(3600.0, 10.0, 9.0), (1800.0, 5.0, 3.0)],
-        "separated/s/clean/noisy": [(60.0, 6.0, 3.0)],
+        "denoise/d/noisy/0/noisy/train": [(3600.0, 10.0, 9.0), (1800.0, 5.0, 3.0)],
+        "separate/s/clean/0/noisy/test": [(60.0, 6.0, 3.0)],
     }.items():
         for number, (audio, wall, busy) in enumerate(rows):
             shards.append(tmp_path / run / f"{number}-of-{len(rows)}")
@@ -74,8 +79,10 @@ def test_throughput_adds_up_over_shards(tmp_path):
     collect_throughput(shards, tmp_path / "throughput.csv")
     train, test = pd.read_csv(tmp_path / "throughput.csv").to_dict("records")
     assert train == facts | {
-        "stage": "denoise",
-        "model": "d",
+        "task": "denoise",
+        "name": "d",
+        "trained": "noisy",
+        "run": 0,
         "tested": "noisy",
         "split": "train",
         "audio_seconds": 5400,
@@ -84,6 +91,6 @@ def test_throughput_adds_up_over_shards(tmp_path):
         "busy_share": 0.8,
         "hours_per_hour": 360,
     }
-    names = ("stage", "model", "tested", "split")
-    assert [test[n] for n in names] == ["separate", "s/clean", "noisy", "test"]
+    names = (*SYSTEM, "split")
+    assert [test[n] for n in names] == ["separate", "s", "clean", 0, "noisy", "test"]
     assert test["busy_share"] == 0.5 and test["hours_per_hour"] == 10

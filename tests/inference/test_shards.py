@@ -12,9 +12,10 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.config import Inference, Machine
 from pipeline.inference.chunks import Recording
-from pipeline.inference.run import Setting, denoise_shard, separate_shard
+from pipeline.inference.run import Setting, infer_shard
 from pipeline.inference.run import batches as make_batches
 from pipeline.models.weights import load_network
+from pipeline.tasks import DENOISE, SEPARATE
 
 CPU = torch.device("cpu")
 RATE = 8000
@@ -32,7 +33,7 @@ TIMES = ["latency_ms", "rtf", "read_ms", "write_ms"]
 
 def separate(mixtures, weights, out, shard="1-of-1", condition="noisy", denoised=None, **other):
     setting = other.get("setting", SETTING)
-    separate_shard(mixtures, condition, denoised, weights, out, shard, setting)
+    infer_shard(SEPARATE, mixtures, condition, denoised, weights, out, shard, setting)
     latency = pd.read_csv(out / "latency.csv") if setting.timed else None
     return read_manifest(out / "estimates.csv"), latency
 
@@ -50,13 +51,13 @@ def assert_float_wav_equals(path, expected):
 
 
 def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
-    denoise_shard(mixtures, weights(1), tmp_path, "1-of-1", SETTING)
+    infer_shard(DENOISE, mixtures, "noisy", None, weights(1), tmp_path, "1-of-1", SETTING)
     estimates, table = read_manifest(tmp_path / "estimates.csv"), read_manifest(mixtures)
-    assert list(estimates) == ["mixture_id", "denoised_path", "digest"]
+    assert list(estimates) == ["mixture_id", "mix_clean_path", "digest"]
     assert estimates["mixture_id"].tolist() == table["mixture_id"].tolist()
-    digests = [digest_of(Path(p).read_bytes()) for p in estimates["denoised_path"]]
+    digests = [digest_of(Path(p).read_bytes()) for p in estimates["mix_clean_path"]]
     assert estimates["digest"].tolist() == [digest_of(d.encode()) for d in digests]
-    for path, source in zip(estimates["denoised_path"], table["mix_both_path"], strict=True):
+    for path, source in zip(estimates["mix_clean_path"], table["mix_both_path"], strict=True):
         assert_float_wav_equals(path, run_directly(weights(1), 1, source)[0])
 
 
@@ -64,10 +65,12 @@ def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
 def test_separate_hears_the_mixture_of_its_condition(mixtures, weights, tmp_path, condition):
     inputs, denoised = read_manifest(mixtures), None
     if condition.startswith("denoised"):
-        denoise_shard(mixtures, weights(1), tmp_path / "denoised", "1-of-1", SETTING)
+        infer_shard(
+            DENOISE, mixtures, "noisy", None, weights(1), tmp_path / "denoised", "1-of-1", SETTING
+        )
         denoised = tmp_path / "denoised" / "estimates.csv"
         inputs = read_manifest(denoised)
-    column = {"clean": "mix_clean_path", "noisy": "mix_both_path"}.get(condition, "denoised_path")
+    column = {"clean": "mix_clean_path", "noisy": "mix_both_path"}.get(condition, "mix_clean_path")
     out = tmp_path / "separated"
     estimates, _ = separate(mixtures, weights(2), out, "2-of-2", condition, denoised)
     assert list(estimates) == ["mixture_id", "s1_path", "s2_path", "digest"]
@@ -199,10 +202,10 @@ def test_weights_of_another_speaker_count_or_rate_are_refused(mixtures, weights,
         separate(mixtures, weights(3), tmp_path)
     assert str(weights(3)) in str(error.value)
     with pytest.raises(PipelineError, match="gives 2 signals, asked for 1"):
-        denoise_shard(mixtures, weights(2), tmp_path, "1-of-1", SETTING)
+        infer_shard(DENOISE, mixtures, "noisy", None, weights(2), tmp_path, "1-of-1", SETTING)
     other = Setting(16000, SETTING.machine, SETTING.inference)
     with pytest.raises(PipelineError, match="trained at 8000 Hz, asked for 16000 Hz"):
-        denoise_shard(mixtures, weights(1), tmp_path, "1-of-1", other)
+        infer_shard(DENOISE, mixtures, "noisy", None, weights(1), tmp_path, "1-of-1", other)
 
 
 @pytest.mark.gpu

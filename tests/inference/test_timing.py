@@ -9,9 +9,10 @@ import pytest
 from pipeline import audio
 from pipeline.base.files import read_manifest
 from pipeline.config import Inference, Machine
-from pipeline.inference.run import Setting, separate_shard
+from pipeline.inference.run import Setting, infer_shard
 from pipeline.inference.writer import Writer
 from pipeline.models.conv_tasnet.network import ConvTasNet
+from pipeline.tasks import SEPARATE
 
 RATE, WARMUP = 8000, 3
 READ, RUN, WRITE = 1.0, 20.0, 300.0  # s that each takes
@@ -41,7 +42,7 @@ def done(monkeypatch):
 
 
 def separate(mixtures, weights, folder, setting):
-    separate_shard(mixtures, "noisy", None, weights(2), folder, "1-of-1", setting)
+    infer_shard(SEPARATE, mixtures, "noisy", None, weights(2), folder, "1-of-1", setting)
     return pd.read_csv(folder / "throughput.csv").iloc[0]
 
 

@@ -17,7 +17,8 @@ from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render, render_shard
 from pipeline.mixtures.stretch import read_stretch
-from pipeline.training.dynamic import FreshMixtures, fresh_for_separator
+from pipeline.tasks import SEPARATE
+from pipeline.training.dynamic import FreshMixtures, fresh_mixtures
 
 RATE = 8000
 
@@ -179,7 +180,7 @@ def test_plans_of_older_versions_give_the_same_set(bursts, converted, settings, 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
 def test_fresh_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, settings, seconds):
-    fresh = fresh_for_separator(converted.speech, bursts, settings(), "noisy", None, RATE)
+    fresh = fresh_mixtures(SEPARATE, converted.speech, bursts, settings(), "noisy", None, RATE)
     training = Training(data="dynamic", segment_seconds=seconds, speech_speed=(1, 1))
     items, moved = FreshMixtures(fresh, training, 0), 0
     for key in [(0, item) for item in range(12)]:
@@ -217,8 +218,8 @@ def test_a_very_quiet_noise_is_refused_by_the_users_name(
         if data == "rendered":
             plan = [tmp_path / "plan.csv"]
             return draw_plan(converted.speech, noises, plan, "train", settings(**values), 0, RATE)
-        return fresh_for_separator(
-            converted.speech, noises, settings(**values), "noisy", None, RATE
+        return fresh_mixtures(
+            SEPARATE, converted.speech, noises, settings(**values), "noisy", None, RATE
         )
 
     with pytest.raises(PipelineError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
+from systems import path_of, with_columns
 
 from pipeline import audio
 from pipeline.base.files import write_json, write_manifest
@@ -18,6 +19,7 @@ RATE = 8000
 SEPARATOR, DENOISER = "conv_tasnet", "conv_tasnet"
 CONDITIONS = ("clean", "noisy", f"denoised-{DENOISER}")
 SYSTEMS = [f"{SEPARATOR}/{a}/{b}" for a, b in itertools.product(CONDITIONS, CONDITIONS)]
+DENOISED = f"denoised-{DENOISER}"
 TABLES = ("summary", "comparisons", "latency", "latency_summary", "throughput")
 DIGITS = {"si_sdri": 6.0, "si_sdr": 3.0, "sdr": 4.0, "stoi": 0.6, "pesq": 1.6}
 
@@ -88,18 +90,21 @@ class Builder:
         for system_name, estimates in out.items():
             path = self.root / system_name.replace("/", "-") / "estimates.csv"
             write_manifest(path, pd.DataFrame(estimates))
-        return {n: self.root / n.replace("/", "-") / "estimates.csv" for n in self.systems}
+        folders = {name: self.root / name.replace("/", "-") for name in self.systems}
+        return {path_of(name): folder / "estimates.csv" for name, folder in folders.items()}
 
     def denoised(self) -> dict[str, Path]:
         rows = [
-            {"mixture_id": name, "denoised_path": self.audio("denoised", name)} for name in self.ids
+            {"mixture_id": name, "mix_clean_path": self.audio("denoised", name)}
+            for name in self.ids
         ]
         path = self.root / "denoised" / "estimates.csv"
         write_manifest(path, pd.DataFrame(rows))
-        return {DENOISER: path}
+        return {path_of(DENOISED): path}
 
     def scores(self) -> pd.DataFrame:
-        names = {"mixture": [*self.sources, "mix_clean"], f"denoised-{DENOISER}": ["mix_clean"]}
+        names = {"mixture": self.sources, "mixture-mix_clean": ["mix_clean"]}
+        names |= {DENOISED: ["mix_clean"]}
         names |= {name: self.sources for name in self.systems}
         rows = []
         for system_name, metric, (place, mixture_id) in itertools.product(
@@ -113,9 +118,6 @@ class Builder:
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self, scores: pd.DataFrame) -> pd.DataFrame:
-        scores = scores.copy()
-        as_denoised = (scores["system"] == "mixture") & (scores["source"] == "mix_clean")
-        scores.loc[as_denoised, "system"] = "mixture-mix_clean"
         grouped = scores.groupby(["system", "metric"], sort=False)["value"]
         table = grouped.agg(["mean", "median"]).reset_index()
         return table.assign(
@@ -168,11 +170,9 @@ class Builder:
         return path
 
     def latency(self) -> pd.DataFrame:
-        separations = [("separate", *name.rsplit("/", 1)) for name in self.systems]
-        timed = [("denoise", DENOISER, "noisy"), *separations]
         rows = [
             (
-                *key,
+                system,
                 name,
                 1.0,
                 ms := float(self.random.gamma(60, 2.5)),
@@ -182,13 +182,13 @@ class Builder:
                 "cpu",
                 1,
             )
-            for key, name in itertools.product(timed, self.ids)
+            for system, name in itertools.product([DENOISED, *self.systems], self.ids)
         ]
-        columns = "stage model tested mixture_id audio_seconds latency_ms rtf read_ms write_ms"
+        columns = "system mixture_id audio_seconds latency_ms rtf read_ms write_ms"
         return pd.DataFrame(rows, columns=[*columns.split(), "device", "threads"])
 
     def latency_summary(self, latency: pd.DataFrame) -> pd.DataFrame:
-        groups = latency.groupby(["stage", "model", "tested"], sort=False)
+        groups = latency.groupby("system", sort=False)
         table = groups["latency_ms"].quantile([0.5, 0.95, 0.99]).unstack()
         table.columns = ["p50_ms", "p95_ms", "p99_ms"]
         table["files"] = groups.size()
@@ -197,9 +197,9 @@ class Builder:
         return table.reset_index()
 
     def throughput(self) -> pd.DataFrame:
-        runs = [("denoise", DENOISER, "noisy", "train", 16, 0.975)]
-        runs += [("separate", *name.rsplit("/", 1), "test", 1, 0.8) for name in self.systems]
-        columns = ["stage", "model", "tested", "split", "batch_size", "busy_share"]
+        runs = [(DENOISED, "train", 16, 0.975)]
+        runs += [(name, "test", 1, 0.8) for name in self.systems]
+        columns = ["system", "split", "batch_size", "busy_share"]
         return pd.DataFrame(runs, columns=columns).assign(
             device="cpu",
             threads=1,
@@ -211,16 +211,15 @@ class Builder:
 
     def build(self, *, timed=True, trained=True, config=None) -> Tree:
         at = self.root.joinpath
-        separated, denoised, scores = self.signals(), self.denoised(), self.scores()
-        write_manifest(at("scores.csv"), scores)
-        write_manifest(at("summary.csv"), self.summary(scores))
-        write_manifest(at("comparisons.csv"), self.comparisons())
-        latency = self.latency()[: None if timed else 0]
-        write_manifest(at("latency.csv"), latency)
-        write_manifest(
-            at("latency_summary.csv"), self.latency_summary(self.latency()).iloc[: len(latency)]
-        )
-        write_manifest(at("throughput.csv"), self.throughput()[: None if timed else 0])
+        estimates, scores = self.signals() | self.denoised(), self.scores()
+        pairs = with_columns(with_columns(self.comparisons(), "_a"), "_b")
+        write_manifest(at("scores.csv"), with_columns(scores))
+        write_manifest(at("summary.csv"), with_columns(self.summary(scores)))
+        write_manifest(at("comparisons.csv"), pairs)
+        latency, rows = self.latency(), None if timed else 0
+        times = {"latency": latency, "latency_summary": self.latency_summary(latency)}
+        for name, table in (times | {"throughput": self.throughput()}).items():
+            write_manifest(at(f"{name}.csv"), with_columns(table)[:rows])
         write_json(at("answer.json"), ANSWER)
         names = ["denoiser conv_tasnet"] + [f"separator conv_tasnet, {c}" for c in CONDITIONS]
         names = names if trained else []
@@ -230,8 +229,7 @@ class Builder:
             answer=at("answer.json"),
             histories={name: self.history(name) for name in names},
             weights={name: self.weights(name) for name in names},
-            denoised=denoised,
-            separated=separated,
+            estimates=estimates,
             config=CONFIG if config is None else config,
             benchmarks=at("benchmarks"),
             run=at("run.json"),

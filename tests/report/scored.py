@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from systems import path_of, with_columns
 
 from pipeline.base.files import write_json, write_manifest
 from pipeline.report.inputs import ReportInputs
@@ -13,7 +14,7 @@ SCORES = ["mixture_id", "system", "source", "metric", "value"]
 COMPARISONS = ["system_a", "system_b", "metric", "difference", "low", "high"]
 COMPARISONS += ["win_rate", "mixtures"]
 CONDITIONS = ("clean", "noisy", "denoised-d")
-MATRIX = [f"net/{a}/{b}" for a, b in itertools.product(CONDITIONS, CONDITIONS)]
+MATRIX = [path_of(f"net/{a}/{b}") for a, b in itertools.product(CONDITIONS, CONDITIONS)]
 
 
 def drawn(systems, mixtures=12, sources=2, seed=0):
@@ -40,9 +41,10 @@ def write_run(root: Path, scores, facts=None, answer_facts=(), **config) -> Repo
     mixtures = ids(len(next(iter(next(iter(scores.values())).values()))))
     table = pd.DataFrame({"mixture_id": mixtures, "length": 16000, **(facts or {})})
     write_manifest(root / "mixtures.csv", table)
-    write_manifest(root / "scores.csv", long)
-    write_manifest(root / "summary.csv", _summary(long))
-    write_manifest(root / "comparisons.csv", _comparisons(scores))
+    write_manifest(root / "scores.csv", with_columns(long))
+    write_manifest(root / "summary.csv", with_columns(_summary(long)))
+    pairs = with_columns(with_columns(_comparisons(scores), "_a"), "_b")
+    write_manifest(root / "comparisons.csv", pairs)
     answer = {"question": "Does it help?", "sentences": ["Yes."], "facts": list(answer_facts)}
     write_json(root / "answer.json", answer)
     tables = ("mixtures", "scores", "summary", "comparisons")
@@ -52,8 +54,7 @@ def write_run(root: Path, scores, facts=None, answer_facts=(), **config) -> Repo
         answer=root / "answer.json",
         histories={},
         weights={},
-        denoised={},
-        separated={},
+        estimates={},
         config={"evaluation": {"bootstrap_samples": 200, "confidence": 0.9}, **config},
         benchmarks=root / "benchmarks",
         run=root / "run.json",

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from report.rendered import rendered
 from report.scored import MATRIX, drawn, write_run
+from systems import path_of
 
 from pipeline.report.groups import MOST_BUCKETS, buckets, groupings
 from pipeline.report.mixture_facts import input_snr, mixture_facts, noise_kind
@@ -12,7 +13,7 @@ from pipeline.report.run import Run
 from pipeline.report.sections import breakdown
 from pipeline.report.site import Site
 
-DIRECT, HELPED = "net/noisy/noisy", "net/denoised-d/denoised-d"
+DIRECT, HELPED = path_of("net/noisy/noisy"), path_of("net/denoised-d/denoised-d")
 
 
 def parted(inputs, systems):
@@ -129,9 +130,9 @@ def test_noises_without_a_word_are_a_group_of_their_own(tmp_path):
 
 
 def test_six_best_systems_and_the_direct_one_are_shown(tmp_path):
-    names = [f"net/{c}/denoised-{k}" for c in ("clean", "noisy") for k in range(4)]
+    names = [path_of(f"net/{c}/denoised-{k}") for c in ("clean", "noisy") for k in range(4)]
     scores = {name: np.full((4, 1), 9.0 - place) for place, name in enumerate([*names, DIRECT])}
-    scores["net/clean/clean"] = np.full((4, 1), 20.0)
+    scores[path_of("net/clean/clean")] = np.full((4, 1), 20.0)
     facts = {"noise_snr": [0, 0, 9, 9]}
     run = Run(write_run(tmp_path, {"si_sdri": scores}, facts))
     assert breakdown.tabled_systems(run) == [*names[:6], DIRECT]

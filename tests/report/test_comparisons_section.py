@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from report.rendered import rendered
 from report.scored import MATRIX, drawn, ids, write_run
+from systems import path_of
 
 from pipeline.base.files import read_manifest
 from pipeline.report.run import Run
 from pipeline.report.sections import comparisons
 from pipeline.report.site import Site
 
-PAIR = ["net/denoised-d/denoised-d", "net/noisy/noisy"]
+PAIR = [path_of("net/denoised-d/denoised-d"), path_of("net/noisy/noisy")]
 
 
 def page_of(inputs, folder) -> str:
@@ -30,7 +31,8 @@ def embedded(text):
 def test_those_on_the_question_come_first(tmp_path):
     run = Run(write_run(tmp_path, {"si_sdri": drawn(MATRIX), "stoi": drawn(MATRIX)}))
     bearing, others = comparisons.split(run.comparisons)
-    pairs = {(f"net/{c}/denoised-d", f"net/{c}/noisy") for c in ("clean", "noisy", "denoised-d")}
+    tested = ("denoised-d", "noisy")
+    pairs = {tuple(path_of(f"net/{c}/{t}") for t in tested) for c in ("clean", *tested)}
     assert set(zip(bearing["system_a"], bearing["system_b"], strict=True)) == pairs | {tuple(PAIR)}
     assert set(bearing["metric"]) == {"si_sdri"}
     assert len(bearing) + len(others) == len(run.comparisons) == 2 * 36
@@ -65,7 +67,7 @@ def test_where_lower_is_better_the_table_says_so(tmp_path):
 
 def test_plots_get_every_score_and_interval(tmp_path):
     scores = {"si_sdri": drawn(MATRIX), "stoi": drawn(MATRIX, seed=1)}
-    scores["si_sdri"]["net/noisy/noisy"][3] = np.nan
+    scores["si_sdri"][PAIR[1]][3] = np.nan
     run = Run(write_run(tmp_path, scores))
     data = comparisons.explorer(run)
     assert data["mixtures"] == ids(12) and len(data["systems"]) == 9
@@ -78,7 +80,7 @@ def test_plots_get_every_score_and_interval(tmp_path):
             rows = run.comparisons.set_index(["system_a", "system_b", "metric"])
             row = rows.loc[(run.systems[a], run.systems[b], name)]
             assert numbers == row[["difference", "low", "high"]].tolist()
-    assert data["metrics"][0]["values"][run.systems.index("net/noisy/noisy")][3] is None
+    assert data["metrics"][0]["values"][run.systems.index(PAIR[1])][3] is None
     assert [len(metric["pairs"]) for metric in data["metrics"]] == [36, 36]
 
 
@@ -87,8 +89,8 @@ def test_plots_get_every_score_and_interval(tmp_path):
     [
         (MATRIX, PAIR),
         # Without a separator that was trained on denoised mixtures, in another metric.
-        (MATRIX[:3], ["net/clean/denoised-d", "net/clean/noisy"]),
-        (MATRIX[:2], ["net/clean/clean", "net/clean/noisy"]),
+        (MATRIX[:3], [MATRIX[2], MATRIX[1]]),
+        (MATRIX[:2], MATRIX[:2]),
     ],
 )
 def test_plots_begin_with_a_pair_on_the_question(tmp_path, systems, pair):
@@ -148,7 +150,7 @@ def test_the_figure_is_always_there(tmp_path, scores):
 
 
 def test_of_many_pairs_those_trained_on_what_they_hear_are_drawn_first(tmp_path):
-    systems = [name.replace("net", f"net{k}", 1) for k in range(3) for name in MATRIX]
+    systems = [name.replace("/net/", f"/net{k}/") for k in range(3) for name in MATRIX]
     run = Run(write_run(tmp_path, {"si_sdri": drawn(systems)}))
     pairs = comparisons.differences(run, comparisons.split(run.comparisons)[0])
     assert len(pairs) == comparisons.DRAWN
@@ -156,7 +158,8 @@ def test_of_many_pairs_those_trained_on_what_they_hear_are_drawn_first(tmp_path)
     assert [pair.a for pair in pairs[:3]] == [f"net{k}: {label}" for k in range(3)]
     assert pairs[0].b == "net0: trained on noisy, tested on noisy"
     values = run.values("si_sdri")
-    expected = values["net0/denoised-d/denoised-d"] - values["net0/noisy/noisy"]
+    a, b = (path.replace("/net/", "/net0/") for path in PAIR)
+    expected = values[a] - values[b]
     assert (pairs[0].values == expected).all() and pairs[0].mean == pytest.approx(expected.mean())
 
 

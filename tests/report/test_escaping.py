@@ -65,7 +65,7 @@ def tree(tmp_path_factory):
     spoil(inputs.latency, device=EVIL)
     spoil(inputs.latency_summary, device=EVIL)
     spoil(inputs.throughput, device=EVIL)
-    for manifest in (*inputs.denoised.values(), *inputs.separated.values()):
+    for manifest in inputs.estimates.values():
         spoil(manifest)
     answer = {"question": EVIL, "sentences": [EVIL], "facts": []}
     write_json(inputs.answer, answer)

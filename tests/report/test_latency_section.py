@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from report.rendered import rendered
 from safetensors.numpy import save_file
+from systems import path_of
 
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.models.card import FORMAT, read_card
@@ -72,7 +73,7 @@ def test_end_to_end_is_both_stages_of_the_same_mixture(run):
 def test_oracles_and_what_was_not_timed_have_no_end_to_end(tree, run):
     assert set(latency.end_to_end(run)) == set(run.realistic)
     table = read_manifest(tree.inputs.latency)
-    lost = (table["stage"] == "denoise") & (table["mixture_id"] == "test-0001")
+    lost = (table["task"] == "denoise") & (table["mixture_id"] == "test-0001")
     table[~lost].to_csv(tree.inputs.latency, index=False)
     left = latency.end_to_end(Run(tree.inputs))
     assert set(left) == {name for name in run.realistic if name.endswith("/noisy")}
@@ -104,7 +105,7 @@ def test_cost_of_denoising_stands_beside_its_gain(run):
     matched = rows[
         f"trained on {DENOISED}, tested on {DENOISED}", "trained on noisy, tested on noisy"
     ]
-    a, b = f"{NET}/{DENOISED}/{DENOISED}", f"{NET}/noisy/noisy"
+    a, b = path_of(f"{NET}/{DENOISED}/{DENOISED}"), path_of(f"{NET}/noisy/noisy")
     pairs = run.comparisons.set_index(["metric", "system_a", "system_b"])
     row = pairs.loc["si_sdri", b, a]  # the other way round
     assert matched[1].value == pytest.approx(-row["difference"])

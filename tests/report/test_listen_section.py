@@ -137,14 +137,15 @@ def test_nothing_without_a_system_that_needs_no_oracle(builder):
 
 
 def test_no_denoiser(tree, tmp_path):
-    inputs = replace(tree.inputs, denoised={})
+    estimates = {n: p for n, p in tree.inputs.estimates.items() if not n.startswith("denoise/")}
+    inputs = replace(tree.inputs, estimates=estimates)
     text = rendered(inputs, tmp_path / "index.html", "listen")
     assert "denoised by" not in text and "removed by" not in text
 
 
 def test_missing_estimates_leave_their_tracks_out(builder):
     tree = builder(mixtures=1, speakers=2).build()
-    for manifest in (*tree.inputs.separated.values(), *tree.inputs.denoised.values()):
+    for manifest in tree.inputs.estimates.values():
         write_manifest(manifest, read_manifest(manifest).iloc[:0])
     assert written(tree).count("<audio") == 1 + 2
 

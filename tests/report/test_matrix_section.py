@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from systems import path_of, with_columns
 
 from pipeline.base.files import read_manifest
 from pipeline.report.figures.matrix import colour_scale, draw_matrix
@@ -26,7 +27,7 @@ def test_matrix_holds_the_summary(run):
         assert separator == NET and len(table.rows) == 3
         for row, trained in zip(table.rows, ("clean", "noisy", DENOISED), strict=True):
             for cell, tested in zip(row.cells, ("clean", "noisy", DENOISED), strict=True):
-                expected = summary.loc[(f"{NET}/{trained}/{tested}", metric)]
+                expected = summary.loc[path_of(f"{NET}/{trained}/{tested}"), metric]
                 assert (cell.value, cell.low, cell.high) == tuple(expected[["mean", "low", "high"]])
                 digits = metric_of(metric).digits
                 assert cell.text == f"{expected['mean']:.{digits}f}".replace("-", "−")
@@ -44,10 +45,10 @@ def test_best_system_is_marked(run):
 
 def gap_run(builder, scores: pd.DataFrame) -> Run:
     tree = builder(mixtures=3, speakers=1, metrics=["si_sdr"]).build(timed=False, trained=False)
-    scores.to_csv(tree.inputs.scores, index=False)
+    with_columns(scores).to_csv(tree.inputs.scores, index=False)
     means = scores.groupby(["system", "metric"], sort=False)["value"].mean().reset_index()
     summary = means.rename(columns={"value": "mean"}).assign(low=np.nan, high=np.nan, missing=0)
-    summary.to_csv(tree.inputs.summary, index=False)
+    with_columns(summary).to_csv(tree.inputs.summary, index=False)
     return Run(tree.inputs)
 
 
@@ -117,15 +118,15 @@ def test_improvements_start_at_zero(run):
     table = gap_table(run, "si_sdri")
     assert table.rows[-1].heading == "unprocessed mixture" and table.rows[-1].cells[0].text == "0"
     values = run.values("si_sdri")
-    share = (values[f"{NET}/noisy/noisy"].mean()) / values[f"{NET}/clean/clean"].mean()
+    reached, whole = (values[path_of(f"{NET}/{c}/{c}")].mean() for c in ("noisy", "clean"))
     cells = {row.heading: row.cells[1].value for row in table.rows}
-    assert cells["trained on noisy, tested on noisy"] == pytest.approx(100 * share)
+    assert cells["trained on noisy, tested on noisy"] == pytest.approx(100 * reached / whole)
 
 
 def test_values_are_written_as_csv(run, tmp_path):
     made = content(run, Site(tmp_path))
     table = read_manifest(tmp_path / made["views"][0].tables[0].csv)
-    cell = run.summary.set_index(["system", "metric"]).loc[(f"{NET}/noisy/clean", "si_sdri")]
+    cell = run.summary.set_index(["system", "metric"]).loc[path_of(f"{NET}/noisy/clean"), "si_sdri"]
     row = table[table["trained on ↓ tested on →"] == "noisy"].iloc[0]
     assert row["clean (oracle)"] == cell["mean"] and row["clean (oracle) low"] == cell["low"]
     everything = read_manifest(tmp_path / made["metrics"].csv)
@@ -136,8 +137,8 @@ def test_denoisers_are_shown_before_and_after(run):
     table = denoiser_table(run.summary)
     means = run.scores[run.scores["metric"] == "si_sdr"].groupby("system")["value"].mean()
     assert [row.cells[1].value for row in table.rows] == [
-        pytest.approx(means["mixture-mix_clean"]),
-        pytest.approx(means[DENOISED]),
+        pytest.approx(means[path_of("mixture-mix_clean")]),
+        pytest.approx(means[path_of(DENOISED)]),
     ]
 
 
@@ -148,7 +149,8 @@ def test_missing_items_are_counted(run, tmp_path):
 
 
 def test_figure_holds_its_numbers_and_marks_the_oracle(tmp_path):
-    rows = [("n/noisy/noisy", "si_sdri", -1.234, -2.0, 0.5), ("n/noisy/clean", "si_sdri", 8, 7, 9)]
+    names = path_of("n/noisy/noisy"), path_of("n/noisy/clean")
+    rows = [(names[0], "si_sdri", -1.234, -2.0, 0.5), (names[1], "si_sdri", 8, 7, 9)]
     draw_matrix(pd.DataFrame(rows, columns=COLUMNS), tmp_path / "m.svg")
     text = (tmp_path / "m.svg").read_text()
     for words in ("−1.23", "−2.00 to 0.50", "8.00", "clean (oracle)", "tested on"):
@@ -157,7 +159,7 @@ def test_figure_holds_its_numbers_and_marks_the_oracle(tmp_path):
 
 
 def test_names_are_not_markup(tmp_path):
-    rows = [("$x$<b>/noisy/noisy", "si_sdri", 1.0, 0.5, 1.5)]
+    rows = [(path_of("$x$<b>/noisy/noisy"), "si_sdri", 1.0, 0.5, 1.5)]
     draw_matrix(pd.DataFrame(rows, columns=COLUMNS), tmp_path / "m.svg")
     assert "$x$&lt;b&gt;: SI-SDRi" in inline_svg(tmp_path / "m.svg", "matrix")
 

@@ -74,5 +74,5 @@ def test_nothing_to_hear_without_a_system(builder):
 
 
 def test_systems_without_estimates_are_not_shown(tree):
-    run = Run(replace(tree.inputs, separated={}))
+    run = Run(replace(tree.inputs, estimates={}))
     assert shown_systems(run) == []

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 from report.rendered import rendered
+from systems import path_of
 
 from pipeline.base.files import write_json
 from pipeline.report.figures.dag import draw_dag, reduced
@@ -104,6 +105,7 @@ def test_values_that_could_not_be_computed_are_counted():
         ("mixture-mix_clean", "stoi", None, None),
     ]
     scores = pd.DataFrame(rows, columns=["system", "metric", "value", "undefined"])
+    scores["system"] = scores["system"].map(path_of)
     table = provenance.undefined_table(scores)
     found = {
         (row.heading, row.cells[0].text, row.cells[1].text): [cell.value for cell in row.cells[2:]]

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from report.scored import write_run
+from systems import path_of
 
 from pipeline.report.run import Run
 
-DIRECT, HELPED, OTHER = "net/noisy/noisy", "net/denoised-d/denoised-d", "net/clean/denoised-d"
+SYSTEMS = ("net/noisy/noisy", "net/denoised-d/denoised-d", "net/clean/denoised-d")
+DIRECT, HELPED, OTHER = map(path_of, SYSTEMS)
 
 
 def run_of(folder, means, metric="si_sdri") -> Run:
@@ -21,7 +23,7 @@ def test_the_main_system_is_the_best_that_is_no_oracle(tmp_path, metric, best):
     means = {"n/noisy/noisy": 30.0, "n/clean/noisy": 20.0, "n/clean/clean": 99.0}
     means |= {"m/clean/clean": 1.0, "mixture": 0.0}
     run = run_of(tmp_path, means, metric)
-    assert run.main == best and len(run.ranked) == 2
+    assert run.main == path_of(best) and len(run.ranked) == 2
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_the_main_system_is_the_best_that_is_no_oracle(tmp_path, metric, best):
     [
         ({DIRECT: 5.0, HELPED: 7.0, OTHER: 6.0}, (HELPED, DIRECT)),
         ({DIRECT: 8.0, HELPED: 6.0, OTHER: 7.0}, (DIRECT, OTHER)),
-        ({DIRECT: 8.0, "other/noisy/denoised-d": 7.0}, (DIRECT, None)),
+        ({DIRECT: 8.0, path_of("other/noisy/denoised-d"): 7.0}, (DIRECT, None)),
         ({HELPED: 8.0}, (HELPED, None)),
         ({"net/clean/clean": 8.0}, (None, None)),
     ],

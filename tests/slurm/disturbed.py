@@ -9,7 +9,7 @@ from on_cluster import FEWER, ClusterRun
 from safetensors.torch import load_file
 from workspace import SMOKE, Workspace
 
-TRAINING = "models/separators/small/clean"
+TRAINING = "models/separate/small/clean/0"
 SCORES = "scores/scores.csv"
 DEVICE = ("--config", "machine={device: cpu, save_seconds: 1}")
 ON_CPU_NODES = {'gpu_partition = "gpu"': 'gpu_partition = "cpu"'}
@@ -66,5 +66,5 @@ class Disturbed(ClusterRun):
 
     @property
     def log(self):
-        path = self / "logs/training/separator_small_clean.log"
+        path = self / "logs/training/separate_small_clean_0.log"
         return path.read_text(encoding="utf-8")

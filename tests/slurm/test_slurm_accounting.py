@@ -9,7 +9,7 @@ from workspace import SMOKE
 pytestmark = pytest.mark.slurm
 
 ACCOUNTING = True
-TARGET = "results/models/separators/small/clean/model.safetensors"
+TARGET = "results/models/separate/small/clean/0/model.safetensors"
 FIELDS = "Comment,State,Account,Partition,ReqTRES,NodeList"
 
 
@@ -26,7 +26,7 @@ def test_the_database_knows_what_ran_where(finished):
     jobs = {row.split("|")[0].split("_wildcards_")[0]: row.split("|")[1:] for row in rows}
     assert {state for state, *_ in jobs.values()} == {"COMPLETED"}
     assert {account for _, account, *_ in jobs.values()} == {ACCOUNT}
-    _, _, partition, asked, node = jobs["rule_train_separator"]
+    _, _, partition, asked, node = jobs["rule_train"]
     assert (partition, node) == ("gpu", "g1") and "gres/gpu=1" in asked and "mem=16000M" in asked
     _, _, partition, asked, node = jobs["rule_render"]
     assert partition == "cpu" and node != "g1" and "gpu" not in asked

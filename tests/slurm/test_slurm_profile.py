@@ -59,7 +59,7 @@ def test_without_gpus_none_is_asked_for(dry):
 
 def test_a_training_on_two_devices_asks_for_two_gpus(dry):
     resources = dry({}, "--config", "training={devices: 2}")
-    assert "gpu=2" in resources["train_separator"] and "gpu=1" in resources["separate"]
+    assert "gpu=2" in resources["train"] and "gpu=1" in resources["apply"]
 
 
 def test_no_rule_has_retries_of_its_own():

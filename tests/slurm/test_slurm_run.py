@@ -8,8 +8,8 @@ from cluster import ACCOUNT
 from on_cluster import FEWER, ClusterRun
 from workspace import SMOKE
 
-GPU_RULES = {"train_denoiser", "train_separator", "denoise", "separate"}
-LOCAL = {"gather_corpus", "gather_mixtures", "gather_denoised", "gather_separated"}
+GPU_RULES = {"train_denoiser", "train", "apply"}
+LOCAL = {"gather_corpus", "gather_mixtures", "gather_estimates"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_it_ends_in_a_report_and_does_nothing_again(run, jobs):
 
 
 def test_tiny_rules_are_no_jobs_of_the_cluster(run, jobs):
-    assert GPU_RULES | {"demo_corpus", "render", "score_separated", "aggregate"} <= jobs.keys()
+    assert GPU_RULES | {"demo_corpus", "render", "score", "aggregate"} <= jobs.keys()
     assert not jobs.keys() & (LOCAL | {"all", "collect_latency"})
     assert (run / "benchmarks/gather_corpus/speech.tsv").exists()
 
@@ -71,8 +71,8 @@ def test_cpus_memory_and_time_are_the_profiles(jobs):
 
     assert asked("demo_corpus") == ("4", "4000M", "01:00:00")
     assert asked("render") == ("1", "4000M", "01:00:00")
-    assert asked("train_separator") == ("1", "16000M", "1-00:00:00")
-    assert asked("separate") == ("1", "8000M", "04:00:00")
+    assert asked("train") == ("1", "16000M", "1-00:00:00")
+    assert asked("apply") == ("1", "8000M", "04:00:00")
 
 
 def test_one_task_sees_both_gpus_of_a_job(cluster, tmp_path):
@@ -93,14 +93,14 @@ def test_one_task_sees_both_gpus_of_a_job(cluster, tmp_path):
 
 
 def test_lightning_does_not_take_slurm_into_its_own_hands(run):
-    log = (run / "logs/training/separator_small_clean.log").read_text(encoding="utf-8")
+    log = (run / "logs/training/separate_small_clean_0.log").read_text(encoding="utf-8")
     assert "best epoch" in log and "auto-requeueing" not in log
 
 
 def test_without_gpus_none_is_asked_for(cluster, run):
-    earlier = len(cluster.jobs("denoise_"))
-    again = ("--forcerun", "denoise", "--allowed-rules", "denoise")
-    target = "results/estimates/denoised/conv_tasnet/test/1-of-1"
+    earlier = len(cluster.jobs("apply_"))
+    again = ("--forcerun", "apply", "--allowed-rules", "apply")
+    target = "results/estimates/denoise/conv_tasnet/noisy/0/noisy/test/1-of-1"
     run.succeed(target, *again, "--config", "machine={device: cpu}", config=run.config)
-    [job] = cluster.jobs("denoise_")[earlier:]
+    [job] = cluster.jobs("apply_")[earlier:]
     assert "TresPerJob" not in job

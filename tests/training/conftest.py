@@ -10,8 +10,9 @@ from scipy.signal import lfilter
 from pipeline import audio
 from pipeline.base.files import write_manifest
 from pipeline.config import Machine, Mixtures, Training
-from pipeline.training.data import denoiser_examples, separator_examples
-from pipeline.training.dynamic import fresh_for_separator
+from pipeline.tasks import SEPARATE
+from pipeline.training.data import examples
+from pipeline.training.dynamic import fresh_mixtures
 from pipeline.training.train import Job, train
 
 RATE = 8000
@@ -52,7 +53,7 @@ class Attempt:
         folder: Path,
         sets: tuple[Path, Path],
         corpora,
-        role="separator",
+        task=SEPARATE,
         front=None,
         condition="noisy",
         **settings,
@@ -61,15 +62,12 @@ class Attempt:
         training = Training(**(chosen | settings))
         mixtures = FRESH.model_dump(mode="json") if training.data == "dynamic" else None
         chosen = training.model_dump(mode="json")
-        self.job = Job(role, condition, "conv_tasnet", TINY, None, chosen, 7, mixtures)
+        self.job = Job(task.name, condition, "conv_tasnet", TINY, None, chosen, 7, mixtures)
         self.folder, self.state = folder, folder / "state"
         self.weights, self.curve = folder / "weights.safetensors", folder / "history.csv"
-        if role == "denoiser":
-            self.examples = [denoiser_examples(path, RATE) for path in sets]
-        else:
-            self.examples = [separator_examples(path, condition, None, RATE) for path in sets]
+        self.examples = [examples(task, path, condition, None, RATE) for path in sets]
         if mixtures:
-            self.examples[0] = fresh_for_separator(*corpora, FRESH, "noisy", front, RATE)
+            self.examples[0] = fresh_mixtures(task, *corpora, FRESH, "noisy", front, RATE)
 
     def arguments(self, devices=1, **machine) -> tuple:
         """What `train` is called with."""

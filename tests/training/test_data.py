@@ -8,13 +8,13 @@ import torch
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
+from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.training.data import (
     EpochSampler,
     Recordings,
     Segments,
-    denoiser_examples,
+    examples,
     segment_starts,
-    separator_examples,
 )
 from pipeline.training.train import fingerprint
 
@@ -42,7 +42,7 @@ def test_segments_cover_every_sample(length):
 
 
 def test_segments_hold_the_samples_of_the_files(mixtures):
-    segments = Segments(separator_examples(mixtures, "noisy", None, RATE), 0.5)
+    segments = Segments(examples(SEPARATE, mixtures, "noisy", None, RATE), 0.5)
     assert segments.pieces == [(0, 0), (0, 4000), (1, 0), (1, 4000), (1, 5001), (2, 0)]
     inputs, targets = segments[4]
     assert targets.shape == (2, 4000)
@@ -51,7 +51,7 @@ def test_segments_hold_the_samples_of_the_files(mixtures):
 
 
 def test_short_recording_is_padded_with_zeros(mixtures):
-    inputs, targets = Segments(denoiser_examples(mixtures, RATE), 0.5)[5]
+    inputs, targets = Segments(examples(DENOISE, mixtures, "noisy", None, RATE), 0.5)[5]
     assert inputs.shape == (4000,) and targets.shape == (1, 4000)
     np.testing.assert_array_equal(inputs[:3000], direct(mixtures, 2, "mix_both"))
     np.testing.assert_array_equal(targets[0, :3000], direct(mixtures, 2, "mix_clean"))
@@ -59,7 +59,7 @@ def test_short_recording_is_padded_with_zeros(mixtures):
 
 
 def test_recordings_are_whole(mixtures):
-    recordings = Recordings(separator_examples(mixtures, "clean", None, RATE))
+    recordings = Recordings(examples(SEPARATE, mixtures, "clean", None, RATE))
     assert len(recordings) == 3
     inputs, targets, noisy = recordings[1]
     np.testing.assert_array_equal(inputs, direct(mixtures, 1, "mix_clean"))
@@ -70,7 +70,7 @@ def test_recordings_are_whole(mixtures):
 
 def denoised_set(folder, ids):
     rows = [
-        {"mixture_id": i, "denoised_path": folder / f"denoised-{i}.wav", "digest": f"d{i}"}
+        {"mixture_id": i, "mix_clean_path": folder / f"denoised-{i}.wav", "digest": f"d{i}"}
         for i in ids
     ]
     write_manifest(folder / "estimates.csv", pd.DataFrame(rows))
@@ -82,7 +82,7 @@ def test_condition_chooses_the_input(mixtures, tmp_path):
     ids = table["mixture_id"]
     denoised = denoised_set(tmp_path, ids[::-1])  # matched by id, not by place
     chosen = {
-        condition: separator_examples(mixtures, condition, path, RATE).table["input_path"].tolist()
+        condition: examples(SEPARATE, mixtures, condition, path, RATE).table["input_path"].tolist()
         for condition, path in [("clean", None), ("noisy", None), ("denoised-x", denoised)]
     }
     assert chosen["clean"] == table["mix_clean_path"].tolist()
@@ -94,27 +94,27 @@ def test_missing_denoised_mixture_is_named(mixtures, tmp_path):
     ids = read_manifest(mixtures)["mixture_id"]
     denoised = denoised_set(tmp_path, ids[:1])
     with pytest.raises(PipelineError) as error:
-        separator_examples(mixtures, "denoised-x", denoised, RATE)
+        examples(SEPARATE, mixtures, "denoised-x", denoised, RATE)
     assert str(error.value) == (
         f"{denoised}: lacks mixture {ids[1]} and 1 more; delete it and run again"
     )
     denoised.unlink()
     denoised_set(tmp_path, ids)  # the job that makes it
-    assert len(separator_examples(mixtures, "denoised-x", denoised, RATE).table) == 3
+    assert len(examples(SEPARATE, mixtures, "denoised-x", denoised, RATE).table) == 3
 
 
 def test_every_file_counts_in_the_fingerprint(mixtures, tmp_path):
     table = read_manifest(mixtures)
     denoised = denoised_set(tmp_path, table["mixture_id"])
-    first = fingerprint(separator_examples(mixtures, "denoised-x", denoised, RATE))
-    assert fingerprint(separator_examples(mixtures, "denoised-x", denoised, RATE)) == first
+    first = fingerprint(examples(SEPARATE, mixtures, "denoised-x", denoised, RATE))
+    assert fingerprint(examples(SEPARATE, mixtures, "denoised-x", denoised, RATE)) == first
     changes = [(mixtures, "mixtures.csv"), (denoised, "denoised.csv")]
     for manifest, name in changes:
         changed = read_manifest(manifest)
         changed.loc[2, "digest"] = "0123456789abcdef"  # neither the first file nor its length
         write_manifest(tmp_path / "changed" / name, changed)
         given = [tmp_path / "changed" / name if path == manifest else path for path, _ in changes]
-        other = separator_examples(given[0], "denoised-x", given[1], RATE)
+        other = examples(SEPARATE, given[0], "denoised-x", given[1], RATE)
         assert fingerprint(other) != first
 
 
@@ -124,15 +124,15 @@ def test_manifests_of_earlier_versions_are_refused(mixtures, tmp_path, write_set
     with pytest.raises(
         PipelineError, match=f"lacks the column digest; delete the folder {old.parent}"
     ):
-        denoiser_examples(old, RATE)
+        examples(DENOISE, old, "noisy", None, RATE)
     shutil.rmtree(old.parent)
     write_set(old.parent, 3, LENGTHS)  # the job that makes it
-    assert len(denoiser_examples(old, RATE).table) == 3
+    assert len(examples(DENOISE, old, "noisy", None, RATE).table) == 3
 
 
 def test_other_rate_is_refused(mixtures):
     with pytest.raises(PipelineError, match="8000 Hz where 16000 Hz"):
-        Recordings(denoiser_examples(mixtures, 16000))[0]
+        Recordings(examples(DENOISE, mixtures, "noisy", None, 16000))[0]
 
 
 def test_sampler_draws_a_permutation_for_each_epoch():
@@ -155,7 +155,7 @@ def test_resumed_sampler_goes_on_and_then_is_whole():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resumed_loader_gives_the_batches_left(mixtures, workers):
-    segments = Segments(denoiser_examples(mixtures, RATE), 0.5)
+    segments = Segments(examples(DENOISE, mixtures, "noisy", None, RATE), 0.5)
 
     def batches(first):
         sampler = EpochSampler(len(segments), 1, 1, first)

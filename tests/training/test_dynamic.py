@@ -17,13 +17,13 @@ from pipeline.mixtures.render import render
 from pipeline.models import build
 from pipeline.models.card import Card, read_card
 from pipeline.models.weights import save_weights
+from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.training.data import Recordings
 from pipeline.training.dynamic import (
     DRAWS,
     FreshMixtures,
     FreshSampler,
-    fresh_for_denoiser,
-    fresh_for_separator,
+    fresh_mixtures,
 )
 from pipeline.training.module import Trainee, TrainingData
 from pipeline.training.train import fingerprint
@@ -40,8 +40,8 @@ def fresh(converted, settings):
     def make(condition=None, front=None, **values):
         corpora, mixtures = (converted.speech, converted.noise), settings(**values)
         if condition is None:
-            return fresh_for_denoiser(*corpora, mixtures, RATE)
-        return fresh_for_separator(*corpora, mixtures, condition, front, RATE)
+            return fresh_mixtures(DENOISE, *corpora, mixtures, "noisy", None, RATE)
+        return fresh_mixtures(SEPARATE, *corpora, mixtures, condition, front, RATE)
 
     return make
 
@@ -194,7 +194,9 @@ def test_the_fingerprint_is_that_of_the_corpora_and_the_front(fresh, front, conv
         paths = {"speech": converted.speech, "noise": converted.noise}
         mixtures = fresh("noisy").settings
         again, other = (
-            fresh_for_separator(*(paths | {kind: path}).values(), mixtures, "noisy", None, RATE)
+            fresh_mixtures(
+                SEPARATE, *(paths | {kind: path}).values(), mixtures, "noisy", None, RATE
+            )
             for path in (moved, changed)
         )
         assert fingerprint(again) == first != fingerprint(other)
@@ -208,8 +210,8 @@ def test_weights_of_another_front_are_other_data(fresh, front):
 
 def test_the_front_is_no_part_of_the_trainee():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
-    trainee = Trainee(network, "separator", SECTION, front)
-    assert trainee.state_dict().keys() == Trainee(network, "separator", SECTION).state_dict().keys()
+    trainee = Trainee(network, "si_sdr", SECTION, front)
+    assert trainee.state_dict().keys() == Trainee(network, "si_sdr", SECTION).state_dict().keys()
     assert {id(p) for p in trainee.parameters()} == {id(p) for p in network.parameters()}
     trainee.train()
     assert network.training and not front.training
@@ -218,8 +220,8 @@ def test_the_front_is_no_part_of_the_trainee():
 
 def test_the_network_hears_what_the_front_returns():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
-    trainee = Trainee(network, "separator", SECTION, front)
-    plain = Trainee(network, "separator", SECTION)
+    trainee = Trainee(network, "si_sdr", SECTION, front)
+    plain = Trainee(network, "si_sdr", SECTION)
     for one in (trainee, plain):
         one.log = lambda *_, **__: None
     inputs, targets = torch.randn(3, 4000), torch.randn(3, 2, 4000)

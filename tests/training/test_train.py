@@ -11,6 +11,7 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
 from pipeline.models.weights import load_network
+from pipeline.tasks import TASKS
 from pipeline.training.data import Recordings
 from pipeline.training.losses import LOSSES, aligned, best_neg_si_sdr
 from pipeline.training.module import DEV_SCORE, Trainee
@@ -43,15 +44,16 @@ def dev_scores(attempt):
     for item in Recordings(dev):
         inputs, targets, noisy = (signal[None] for signal in item)
         estimates = network(inputs)
-        losses.append(LOSSES[attempt.job.role](estimates, targets).item())
+        losses.append(LOSSES[TASKS[attempt.job.task].loss](estimates, targets).item())
         before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         gains.append((before - best_neg_si_sdr(estimates, targets)).item())
     return np.mean(losses), np.mean(gains)
 
 
-@pytest.fixture(scope="module", params=["denoiser", "separator"])
+@pytest.fixture(scope="module", params=["denoise", "separate"])
 def trained(request, attempt, tmp_path_factory):
-    return attempt(tmp_path_factory.mktemp(request.param), role=request.param, epochs=8).run()
+    folder = tmp_path_factory.mktemp(request.param)
+    return attempt(folder, task=TASKS[request.param], epochs=8).run()
 
 
 def test_history_has_a_row_an_epoch(trained):
@@ -67,7 +69,7 @@ def test_loss_falls_and_the_score_rises(trained):
     history = trained.history
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 3
     assert history["dev_loss"].iloc[-1] < history["dev_loss"].iloc[0] - 1
-    assert history["dev_si_sdri"].max() > {"denoiser": 0.5, "separator": 4.0}[trained.job.role]
+    assert history["dev_si_sdri"].max() > {"denoise": 0.5, "separate": 4.0}[trained.job.task]
 
 
 def test_card_tells_the_training(trained):
@@ -75,7 +77,7 @@ def test_card_tells_the_training(trained):
     assert card.training["licences"] == ["Corpus: CC BY 4.0"]
     best = history.loc[history["dev_si_sdri"].idxmax()]
     assert card.training["best"] == pytest.approx(dict(best))
-    assert card.num_sources == {"denoiser": 1, "separator": 2}[trained.job.role]
+    assert card.num_sources == {"denoise": 1, "separate": 2}[trained.job.task]
     assert card.training["steps"] == 8 * STEPS
     assert card.training["resumed_at"] == []
     assert card.training["settings"] == trained.job.training
@@ -140,7 +142,7 @@ def test_tensorboard_has_curves_sounds_and_pictures(trained):
     tags = events.Tags()
     assert {"train_loss", "dev_loss", "dev_si_sdri"} <= set(tags["scalars"])
     kinds = ["mixture", "estimate_1", "reference_1"]
-    if trained.job.role == "separator":
+    if trained.job.task == "separate":
         kinds += ["estimate_2", "reference_2"]
     sounds = {f"dev_{index}/{kind}" for index in range(2) for kind in kinds}
     assert set(tags["audio"]) == sounds
@@ -239,7 +241,7 @@ def test_standing_still_halves_the_rate_and_stops(attempt, tmp_path):
 
 
 def test_training_goes_on_from_given_weights(trained, attempt, tmp_path):
-    tuned = attempt(tmp_path, role=trained.job.role, epochs=1, **FROZEN)
+    tuned = attempt(tmp_path, task=TASKS[trained.job.task], epochs=1, **FROZEN)
     tuned.job = replace(tuned.job, init_from=str(trained.weights))
     assert equal(tuned.run(), trained)
 

@@ -1,4 +1,4 @@
-"""The script that trains: what each model hears, in training and on dev, is what its job says."""
+"""The script that trains: the input of each model, in training and on dev, is that of its job."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,30 +12,31 @@ from scripted import given, run_scripts
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Machine, Training
 from pipeline.models.card import read_card
-from pipeline.training.data import denoiser_examples, separator_examples
+from pipeline.tasks import TASKS
+from pipeline.training.data import examples
 from pipeline.training.train import Job, train
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 1, "R": 1}
 SETTINGS = Training(segment_seconds=0.5, batch_size=4, epochs=1).model_dump(mode="json")
-KINDS = {  # name of a model: role, condition, whether it hears a denoised set
-    "denoiser": ("denoiser", "noisy", False),
-    "clean": ("separator", "clean", False),
-    "noisy": ("separator", "noisy", False),
-    "denoised": ("separator", "denoised-x", True),
+KINDS = {  # name of a model: task, condition, whether its input is a denoised set
+    "denoiser": ("denoise", "noisy", False),
+    "clean": ("separate", "clean", False),
+    "noisy": ("separate", "noisy", False),
+    "denoised": ("separate", "denoised-x", True),
 }
 
 
 def job_of(name) -> Job:
-    role, condition, _ = KINDS[name]
-    return Job(role, condition, "conv_tasnet", TINY, None, SETTINGS, 7)
+    task, condition, _ = KINDS[name]
+    return Job(task, condition, "conv_tasnet", TINY, None, SETTINGS, 7)
 
 
 def denoised(folder: Path, name: str, mixtures: Path) -> Path:
     """A denoised set of other audio than any mixture: the noise."""
     table = read_manifest(mixtures)
     path = folder / f"denoised_{name}.csv"
-    rows = table[["mixture_id"]].assign(denoised_path=table["noise_path"], digest=table["digest"])
+    rows = table[["mixture_id"]].assign(mix_clean_path=table["noise_path"], digest=table["digest"])
     write_manifest(path, pd.DataFrame(rows))
     return path
 
@@ -52,16 +53,16 @@ def scripted(sets_and_denoised, tmp_path_factory) -> Path:
     """The folder in which the script has trained all of `KINDS`."""
     (train_set, dev_set), sets = sets_and_denoised
     folder, jobs = tmp_path_factory.mktemp("scripted"), []
-    for name, (role, _, hears_denoised) in KINDS.items():
-        files = {"train": [train_set], "dev": dev_set}
+    for name, (_, _, denoised_input) in KINDS.items():
+        files = {"train": [train_set], "dev": [dev_set], "front": []}
         for split, path in zip(("train", "dev"), sets, strict=True):
-            files[f"denoised_{split}"] = [path] if hears_denoised else []
+            files[f"denoised_{split}"] = [path] if denoised_input else []
         results = Path("results/models", name)
         output = {"weights": results / "model.safetensors", "history": results / "history.csv"}
         params = {"job": asdict(job_of(name)), "sample_rate": RATE}
         machine = {"device": "cpu", "save_seconds": 1e6}
         # The model is named as one of the default configuration.
-        names = {role: "conv_tasnet"}
+        names = {"name": "conv_tasnet"}
         jobs.append(("train", given(files, output, params, names, machine=machine)))
     run_scripts(folder, *jobs)
     return folder / "results/models"
@@ -72,16 +73,13 @@ def test_a_model_is_trained_and_scored_on_what_its_job_says(
     name, sets_and_denoised, scripted, tmp_path
 ):
     sets, denoised_sets = sets_and_denoised
-    role, condition, hears_denoised = KINDS[name]
-    if role == "denoiser":
-        examples = [denoiser_examples(path, RATE) for path in sets]
-    else:
-        fronts = denoised_sets if hears_denoised else [None, None]
-        pairs = zip(sets, fronts, strict=True)
-        examples = [separator_examples(path, condition, front, RATE) for path, front in pairs]
+    task, condition, denoised_input = KINDS[name]
+    fronts = denoised_sets if denoised_input else [None, None]
+    pairs = zip(sets, fronts, strict=True)
+    data = [examples(TASKS[task], path, condition, front, RATE) for path, front in pairs]
     weights, history = tmp_path / "model.safetensors", tmp_path / "history.csv"
     machine = Machine(device="cpu", save_seconds=1e6)
-    train(job_of(name), machine, *examples, weights, history, tmp_path / "state")
+    train(job_of(name), machine, *data, weights, history, tmp_path / "state")
     expected, found = load_file(weights), load_file(scripted / name / "model.safetensors")
     assert expected.keys() == found.keys()
     for tensor in expected:

@@ -68,7 +68,7 @@ def test_two_denoisers_of_the_docs_are_two(workspace, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(block, encoding="utf-8")
     jobs = workspace.jobs(config=(mine,))
-    assert (jobs["train_denoiser"], jobs["train_separator"]) == (2, 3)
+    assert (jobs["train_denoiser"], jobs["train"]) == (2, 3)
 
 
 def test_null_takes_a_model_out_on_the_command_line_too(asked):

@@ -285,7 +285,7 @@ def test_a_bad_transcript_stops_what_asks_for_it(attempt):
 
 
 def test_weights_for_another_number_of_speakers(attempt, finished, tmp_path):
-    weights = finished / "models/denoisers/conv_tasnet/model.safetensors"
+    weights = finished / "models/denoise/conv_tasnet/noisy/0/model.safetensors"
     broken = tmp_path / "cut.safetensors"
     broken.write_bytes(weights.read_bytes()[:1000])
     network = {"conv_tasnet": {"init_from": str(broken)}}

@@ -9,8 +9,9 @@ from workspace import SMOKE
 
 from pipeline.models.card import read_card
 
-DENOISED = "models/separators/conv_tasnet/denoised-conv_tasnet/model.safetensors"
-DENOISER = "models/denoisers/conv_tasnet/model.safetensors"
+DENOISED = "models/separate/conv_tasnet/denoised-conv_tasnet/0/model.safetensors"
+DENOISER = "models/denoise/conv_tasnet/noisy/0/model.safetensors"
+ESTIMATES = "estimates/denoise/conv_tasnet/noisy/0/noisy"
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def outputs(workspace, config):
 
 def test_no_training_set_is_made(workspace, dynamic):
     jobs = workspace.jobs(config=dynamic)
-    assert jobs["train_denoiser"] == 1 and jobs["train_separator"] == 3
+    assert jobs["train_denoiser"] == 1 and jobs["train"] == 3
     made = outputs(workspace, dynamic)
-    for stage in ("mixtures/plan", "mixtures", "estimates/denoised/conv_tasnet"):
+    for stage in ("mixtures/plan", "mixtures", ESTIMATES):
         assert f"results/{stage}/dev" in made and f"results/{stage}/test" in made
         assert f"results/{stage}/train" not in made
 
@@ -41,7 +42,7 @@ def test_one_model_may_draw_and_another_not(workspace, tmp_path):
     config.write_text("separators: {conv_tasnet: {training: {data: dynamic}}}\n", encoding="utf-8")
     made = outputs(workspace, (SMOKE, config))
     assert "results/mixtures/train" in made  # the denoiser's
-    assert "results/estimates/denoised/conv_tasnet/train" not in made
+    assert f"results/{ESTIMATES}/train" not in made
 
 
 def test_a_denoiser_and_a_separator_behind_it(finished, dynamic, tmp_path):
@@ -52,20 +53,20 @@ def test_a_denoiser_and_a_separator_behind_it(finished, dynamic, tmp_path):
     output = run.succeed(target, config=dynamic)
     assert f"results/{DENOISER} denoises what is heard" in output
     assert not (run / "mixtures/train").exists()
-    assert [p.name for p in (run / "estimates/denoised/conv_tasnet").iterdir()] == ["dev"]
+    assert [p.name for p in (run / ESTIMATES).iterdir()] == ["dev"]
 
     card = read_card(run / DENOISED)
     assert card.training["settings"]["data"] == "dynamic"
     assert card.training["mixtures"]["counts"] == {"train": 12, "dev": 12, "test": 12}
     history = pd.read_csv((run / DENOISED).with_name("history.csv"))
     assert history["step"].tolist() == [3, 6]  # an epoch is 12 mixtures, in batches of 4
-    noisy = finished / "models/separators/conv_tasnet/noisy/model.safetensors"
+    noisy = finished / "models/separate/conv_tasnet/noisy/0/model.safetensors"
     assert load_file(run / DENOISED).keys() == load_file(noisy).keys()
 
     assert run.jobs(target, config=dynamic) == {}
     for change in ("training={speech_speed: [1, 1]}", "mixtures={speech_lufs: [-30, -25]}"):
         again = run.jobs(target, "--config", change, config=dynamic)
-        assert again["train_denoiser"] == again["train_separator"] == 1
+        assert again["train_denoiser"] == again["train"] == 1
     assert "train_denoiser" not in run.jobs(
         target, "--config", "mixtures={counts: {test: 5}}", config=dynamic
     )

@@ -8,10 +8,10 @@ from workspace import SMOKE, Workspace
 
 JOB = re.compile(r"^(?:local)?rule (\w+):\n    input: (.*)\n    output: (.*)\n", re.MULTILINE)
 MIXTURES = "results/mixtures/{}/mixtures.csv"
-DENOISED = "results/estimates/denoised/conv_tasnet/{}/estimates.csv"
+DENOISED = "results/estimates/denoise/conv_tasnet/noisy/0/noisy/{}/estimates.csv"
 WEIGHTS = "results/models/{}/model.safetensors"
-DENOISER, CONDITION = WEIGHTS.format("denoisers/conv_tasnet"), "denoised-conv_tasnet"
-TRAINED = ["conv_tasnet/noisy", f"conv_tasnet/{CONDITION}", "small/clean"]
+DENOISER, CONDITION = WEIGHTS.format("denoise/conv_tasnet/noisy/0"), "denoised-conv_tasnet"
+TRAINED = ["conv_tasnet/noisy/0", f"conv_tasnet/{CONDITION}/0", "small/clean/0"]
 CORPORA = ["results/corpora/noise.csv", "results/corpora/speech.csv"]
 
 
@@ -41,7 +41,7 @@ def test_a_model_is_trained_on_train_and_scored_on_dev(rendered):
     for name in TRAINED:
         denoised = [DENOISED.format(split) for split in ("dev", "train")]
         expected = [*denoised, *mixtures] if CONDITION in name else mixtures
-        assert rendered[WEIGHTS.format(f"separators/{name}")] == expected
+        assert rendered[WEIGHTS.format(f"separate/{name}")] == expected
 
 
 def test_every_separator_is_tested_on_every_condition(rendered):
@@ -50,18 +50,18 @@ def test_every_separator_is_tested_on_every_condition(rendered):
         for name in TRAINED
         for tested in ("clean", "noisy", CONDITION)
     }
-    folder = "results/estimates/separated"
+    folder = "results/estimates/separate"
     made = [out for out in rendered if out.startswith(folder) and out.endswith("1-of-1")]
-    assert sorted(made) == sorted(f"{folder}/{system}/1-of-1" for system in systems)
+    assert sorted(made) == sorted(f"{folder}/{system}/test/1-of-1" for system in systems)
     for system, (name, tested) in systems.items():
-        expected = [MIXTURES.format("test"), WEIGHTS.format(f"separators/{name}")]
+        expected = [MIXTURES.format("test"), WEIGHTS.format(f"separate/{name}")]
         expected += [DENOISED.format("test")] if tested == CONDITION else []
-        assert rendered[f"{folder}/{system}/1-of-1"] == sorted(expected)
+        assert rendered[f"{folder}/{system}/test/1-of-1"] == sorted(expected)
 
 
 def test_the_denoiser_denoises_the_split_that_is_asked_for(rendered):
     for split in ("train", "dev", "test"):
-        out = f"results/estimates/denoised/conv_tasnet/{split}/1-of-1"
+        out = f"results/estimates/denoise/conv_tasnet/noisy/0/noisy/{split}/1-of-1"
         assert rendered[out] == sorted([MIXTURES.format(split), DENOISER])
 
 
@@ -75,7 +75,7 @@ def test_fresh_mixtures_are_drawn_from_the_corpora_and_go_through_the_denoiser(d
     dev = MIXTURES.format("dev")
     assert dynamic[DENOISER] == sorted([*CORPORA, dev])
     for name in TRAINED:
-        heard = [DENOISED.format("dev"), DENOISER] if CONDITION in name else []
-        expected = sorted([*CORPORA, dev, *heard])
-        assert dynamic[WEIGHTS.format(f"separators/{name}")] == expected
+        denoised = [DENOISED.format("dev"), DENOISER] if CONDITION in name else []
+        expected = sorted([*CORPORA, dev, *denoised])
+        assert dynamic[WEIGHTS.format(f"separate/{name}")] == expected
     assert not [out for out in dynamic if "/train/" in out and "corpora" not in out]

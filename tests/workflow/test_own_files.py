@@ -4,11 +4,12 @@ import shutil
 
 import torch
 from safetensors.torch import load
+from systems import path_of
 from workspace import Workspace
 
 SCORES = "results/scores/scores.csv"
-MODEL = "results/models/separators/small/clean"
-ESTIMATES = "results/estimates/separated/small/clean/clean"
+MODEL = "results/models/separate/small/clean/0"
+ESTIMATES = "results/estimates/separate/small/clean/0/clean/test"
 
 
 def line_of(workspace: Workspace, target: str) -> str:
@@ -20,7 +21,7 @@ def line_of(workspace: Workspace, target: str) -> str:
 
 def test_scores_that_stand_twice_are_made_again(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
-    shard = workspace / "scores/signal/mixture/1-of-1.csv"
+    shard = workspace / f"scores/signal/{path_of('mixture')}/1-of-1.csv"
     text = shard.read_text(encoding="utf-8")
     shard.write_text(text + text.splitlines()[1] + "\n", encoding="utf-8")
     whole = (workspace.folder / SCORES).read_bytes()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from pipeline.models.card import read_card
 
-WEIGHTS = "models/denoisers/conv_tasnet/model.safetensors"
+WEIGHTS = "models/denoise/conv_tasnet/noisy/0/model.safetensors"
 SCORES = "scores/scores.csv"
 LONGER = (
     "--config",
@@ -39,7 +39,7 @@ def kill_once(workspace, ready, *arguments) -> None:
 
 def kill_once_saved(workspace) -> None:
     """Kill a training that has saved a state."""
-    state = workspace / "models/denoisers/conv_tasnet/state/last.ckpt"
+    state = workspace / "models/denoise/conv_tasnet/noisy/0/state/last.ckpt"
     kill_once(workspace, state.exists, TARGET, *LONGER)
 
 
@@ -71,7 +71,7 @@ def test_killed_and_run_again_ends_at_the_same_weights(finished, tmp_path):
     assert expected.keys() == resumed.keys()
     for name in expected:
         torch.testing.assert_close(resumed[name], expected[name], rtol=0, atol=1e-6)
-    history = "models/denoisers/conv_tasnet/history.csv"
+    history = "models/denoise/conv_tasnet/noisy/0/history.csv"
     curves = [pd.read_csv(w / history).drop(columns="seconds") for w in (whole, killed)]
     pd.testing.assert_frame_equal(*curves, atol=1e-6)
 
@@ -92,7 +92,7 @@ def test_an_unfinished_training_of_another_configuration_is_refused(finished, tm
 def test_a_model_is_trained_by_two_processes(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
     (workspace / WEIGHTS).unlink()
-    shutil.rmtree(workspace / "models/denoisers/conv_tasnet/state")
+    shutil.rmtree(workspace / "models/denoise/conv_tasnet/noisy/0/state")
     workspace.succeed(TARGET, "--config", "training={devices: 2}", "machine={device: cpu}")
     assert read_card(workspace / WEIGHTS).training["devices"] == 2
     found, expected = load_file(workspace / WEIGHTS), load_file(finished / WEIGHTS)

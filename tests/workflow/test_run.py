@@ -9,6 +9,8 @@ import yaml
 from safetensors import safe_open
 from workspace import ROOT, SMOKE, Workspace
 
+from pipeline.tasks.grammar import SYSTEM
+
 SYSTEMS = 9  # 3 trained separators, each on clean, noisy and denoised mixtures
 
 
@@ -17,9 +19,9 @@ def test_a_whole_run_ends_in_a_report(finished):
     answer = json.loads((finished / "scores/answer.json").read_text(encoding="utf-8"))
     assert answer["sentences"]
     scores = pd.read_csv(finished / "scores/scores.csv")
-    separated = scores[scores["system"].str.count("/") == 2]
-    assert separated["system"].nunique() == SYSTEMS
-    assert separated.groupby("system")["mixture_id"].nunique().eq(4).all()
+    separated = scores[(scores["task"] == "separate") & (scores["name"] != "mixture")]
+    systems = separated.groupby(SYSTEM)["mixture_id"]
+    assert systems.ngroups == SYSTEMS and systems.nunique().eq(4).all()
     assert "SI-SDRi" in page
     assert all(
         (finished / f"report.{suffix}").stat().st_size > 10_000 for suffix in ("zip", "html")
@@ -73,7 +75,7 @@ def test_a_changed_template_makes_the_report_again_and_nothing_else(finished, tm
 def test_more_test_mixtures_train_nothing_again(finished):
     jobs = finished.jobs("--config", "mixtures={counts: {train: 12, dev: 2, test: 6}}")
     assert jobs["draw_plan"] == 1 and jobs["render"] == 1
-    assert not any(name.startswith("train_") for name in jobs)
+    assert not {"train", "train_denoiser"} & jobs.keys()
 
 
 def test_another_number_of_speakers_converts_nothing_again(finished):
@@ -85,10 +87,10 @@ def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"separators": {"small": {"arguments": {"X": 3}}}}))
     assert finished.jobs(config=(SMOKE, change)) == {
-        "train_separator": 1,
-        "separate": 3,
-        "gather_separated": 3,
-        "score_separated": 3,
+        "train": 1,
+        "apply": 3,
+        "gather_estimates": 3,
+        "score": 3,
         "collect_latency": 1,
         "aggregate": 1,
         "report": 1,
@@ -100,9 +102,10 @@ def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
     change.write_text(yaml.safe_dump({"denoisers": {"second": {"model": "conv_tasnet"}}}))
     jobs = finished.jobs(config=(SMOKE, change))
     assert jobs["train_denoiser"] == 1
-    assert "train_separator" not in jobs
-    assert jobs["denoise"] == 1  # the test split: nothing is trained on its output
-    assert jobs["separate"] == 3  # three separators hear one more condition
+    assert "train" not in jobs
+    # It denoises the test split alone, since no model is trained on its output; and the three
+    # separators are tested on one more condition.
+    assert jobs["apply"] == 1 + 3
     assert "render" not in jobs
     assert "demo_corpus" not in jobs
 
@@ -114,8 +117,8 @@ def test_how_it_runs_is_no_reason_to_train_again(finished):
 
 def test_what_is_timed_does_not_depend_on_the_batch_size(finished):
     jobs = finished.jobs("--config", "inference={batch_size: 2}")
-    assert jobs["denoise"] == 2  # train and dev
-    assert jobs["train_separator"] == 1 and jobs["separate"] == SYSTEMS // 3
+    assert jobs["train"] == 1
+    assert jobs["apply"] == 2 + SYSTEMS // 3  # train and dev are denoised; one separator's systems
 
 
 def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
@@ -152,7 +155,7 @@ def test_librimix_instead_of_drawn_makes_mixtures_and_models_again(finished, tmp
     change.write_text(yaml.safe_dump({"mixtures": {"kind": "librimix", "librimix": librimix}}))
     jobs = finished.jobs(config=(SMOKE, change))
     assert jobs["read_plan"] == jobs["render"] == jobs["gather_mixtures"] == 3
-    assert jobs["train_denoiser"] == 1 and jobs["train_separator"] == 3
+    assert jobs["train_denoiser"] == 1 and jobs["train"] == 3
     assert not {"convert", "scan_corpora", "draw_plan"} & set(jobs)
 
 
@@ -174,7 +177,7 @@ def test_profiles_dry_run(workspace, profile):
 
 
 def test_weights_say_what_they_are(finished):
-    path = finished / "models/separators/conv_tasnet/noisy/model.safetensors"
+    path = finished / "models/separate/conv_tasnet/noisy/0/model.safetensors"
     with safe_open(str(path), "pt") as file:
         card = json.loads(file.metadata()["card"])
     assert card["model"] == "conv_tasnet"

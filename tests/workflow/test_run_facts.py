@@ -6,8 +6,8 @@ import json
 def test_a_run_says_what_it_was(finished):
     facts = json.loads((finished / "logs/run.json").read_text(encoding="utf-8"))
     assert facts["command"].startswith("snakemake ") and "--cores 2" in facts["command"]
-    assert facts["jobs"]["separate"] == 9 and facts["pending"] == sum(facts["jobs"].values())
-    assert ["train_denoiser", "denoise"] in facts["edges"]
+    assert facts["jobs"]["apply"] == 9 + 3 and facts["pending"] == sum(facts["jobs"].values())
+    assert ["train_denoiser", "apply"] in facts["edges"]
     page = (finished / "report/index.html").read_text(encoding="utf-8")
     assert facts["machine"]["cpu"] in page
 
@@ -19,7 +19,7 @@ def test_every_rule_has_a_folder_of_benchmarks(finished):
 
 
 def test_trainings_keep_early_and_late_audio(finished):
-    kept = {path.name for path in (finished / "models/separators/small/clean/samples").iterdir()}
+    kept = {path.name for path in (finished / "models/separate/small/clean/0/samples").iterdir()}
     kinds = [f"{kind}_{k}.flac" for kind in ("reference", "first", "best") for k in (1, 2, 3)]
     assert kept == {"mixture.flac", *kinds}
     assert "speaker 3, best epoch" in (finished / "report/index.html").read_text(encoding="utf-8")

@@ -28,10 +28,10 @@ rule train:
 
 
 # The same for denoisers, whose output other models train on.
-use rule train as train_first with:
+use rule train as train_denoiser with:
     wildcard_constraints:
         task="denoise",
     priority: 10
 
 
-ruleorder: train_first > train
+ruleorder: train_denoiser > train

@@ -1,0 +1,87 @@
+"""Names are spelled as they are parsed, and what is no name is refused."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.base.errors import PipelineError
+from pipeline.tasks.grammar import (
+    CLEAN,
+    CONDITION,
+    NAME,
+    NOISY,
+    TESTED,
+    UNTRAINED,
+    Condition,
+    ModelKey,
+    Reference,
+    System,
+)
+
+names = st.from_regex(f"^{NAME}$", fullmatch=True)
+denoised = st.builds(Condition, st.just("denoised"), names, st.integers(0, 99))
+conditions = st.one_of(st.sampled_from([CLEAN, NOISY, UNTRAINED]), denoised)
+models = st.builds(ModelKey, names, names, conditions, st.integers(0, 1000))
+steps = st.one_of(st.just(""), st.just("chosen"), names.map(lambda name: f"denoised-{name}"))
+systems = st.builds(System, models, conditions, st.one_of(st.none(), conditions), steps)
+
+
+@given(conditions)
+def test_a_condition_is_parsed_as_it_is_spelled(condition):
+    assert Condition.parse(str(condition)) == condition
+    assert re.fullmatch(CONDITION, str(condition))
+
+
+@given(systems)
+def test_a_system_is_parsed_as_it_is_spelled(system):
+    assert System.parse(system.path) == system
+    assert ModelKey.parse(system.model.path) == system.model
+    assert re.fullmatch(TESTED, system.heading)
+
+
+@given(systems)
+def test_the_columns_of_a_system_are_the_parts_of_its_path(system):
+    assert "/".join(map(str, system.columns.values())) == system.path
+
+
+def test_what_a_run_has_to_spell():
+    parsed = System.parse("extract/spex_plus/denoised-dfn-dry20/2/noisy+clean--denoised-dfn")
+    model = ModelKey("extract", "spex_plus", Condition("denoised", "dfn", 20), 2)
+    assert parsed == System(model, NOISY, CLEAN, "denoised-dfn")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("denoisers.conv_tasnet", ("denoisers", "conv_tasnet", None)),
+        ("separators.direct/noisy", ("separators", "direct", NOISY)),
+        ("separators.direct/denoised-x", ("separators", "direct", Condition("denoised", "x"))),
+    ],
+)
+def test_a_model_is_referred_to_in_one_way(text, parts):
+    assert Reference.parse(text) == Reference(*parts)
+    assert str(Reference(*parts)) == text
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (Condition.parse, "denoised"),
+        (Condition.parse, "denoised-"),
+        (Condition.parse, "denoised-x-dry0"),
+        (Condition.parse, "denoised-x-dry100"),
+        (Condition.parse, "Noisy"),
+        (Condition.parse, "noisy\n"),
+        (ModelKey.parse, "separate/direct/noisy"),
+        (ModelKey.parse, "separate/direct/noisy/first"),
+        (System.parse, "separate/direct/noisy/0/noisy/clean"),
+        (System.parse, "separate/direct/noisy/0/noisy--twice"),
+        (Reference.parse, "direct/noisy"),
+        (Reference.parse, "separators.direct/loud"),
+    ],
+)
+def test_what_is_no_name_is_refused_with_the_right_form(parse, text):
+    with pytest.raises(PipelineError, match=r"is no|refers to no"):
+        parse(text)

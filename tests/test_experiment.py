@@ -1,0 +1,145 @@
+"""From a configuration to its models, systems, inputs and parameters, without Snakemake."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from workspace import ROOT, SMOKE, merge
+
+from pipeline.config import SPLITS, load_config
+from pipeline.experiment import Experiment
+from pipeline.tasks.grammar import NOISY, ModelKey, System
+
+SNAPSHOTS = ROOT / "tests/experiments.json"
+PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
+CONDITION = "denoised-conv_tasnet"
+DENOISER = "results/models/denoise/conv_tasnet/noisy/0/model.safetensors"
+DENOISED = "results/estimates/denoise/conv_tasnet/noisy/0/noisy/{}/estimates.csv"
+MIXTURES = "results/mixtures/{}/mixtures.csv"
+
+
+def read(*paths):
+    values = {}
+    for path in (ROOT / "config.yaml", *paths):
+        values = merge(values, yaml.safe_load(path.read_text(encoding="utf-8")))
+    return values
+
+
+def experiment(*paths, **changes) -> Experiment:
+    return Experiment(load_config(merge(read(*paths), changes)))
+
+
+def wildcards(target: ModelKey | System, **others) -> SimpleNamespace:
+    """What Snakemake takes from the path of a model, or of a system."""
+    columns = System(target, NOISY).columns if isinstance(target, ModelKey) else target.columns
+    texts = {name: str(value) for name, value in columns.items()}
+    return SimpleNamespace(**texts, **others)
+
+
+def jobs(of: Experiment) -> dict:
+    """Inputs and parameters of every job of training, inference and scoring, and of mixing."""
+    found: dict = {"mixtures": {split: of.drawing(split) for split in of.rendered}}
+    found |= {"rendering": of.rendering(), "converted": of.converted, "rendered": of.rendered}
+    for model in of.models:
+        given = wildcards(model)
+        found[f"train {model.path}"] = of.training_inputs(given) | {"job": of.training_job(given)}
+    for system in of.systems:
+        given = wildcards(system, split="test")
+        found[f"apply {system.path}"] = of.inference_inputs(given) | of.inference(given)
+    for folder in of.scored:
+        measure, path = folder.split("/", 1)
+        given = wildcards(System.parse(path), measure=measure, scatteritem="1-of-1")
+        found[f"score {folder}"] = of.scoring_inputs(given) | {"settings": of.measured(given)}
+    return found | {"timed": of.timed, "batched": of.batched}
+
+
+@pytest.mark.parametrize("path", [None, *PRESETS], ids=lambda path: path.stem if path else "demo")
+def test_jobs_are_as_they_were(path):
+    """To take over a change that is wanted: python tests/test_experiment.py."""
+    known = json.loads(SNAPSHOTS.read_text(encoding="utf-8"))
+    found = json.loads(json.dumps(jobs(experiment(*filter(None, [path])))))
+    assert found == known[path.stem if path else "demo"]
+
+
+def test_every_separator_is_tested_on_every_condition():
+    found = experiment(SMOKE).systems
+    trained = [("conv_tasnet", "noisy"), ("conv_tasnet", CONDITION), ("small", "clean")]
+    tested = ("clean", "noisy", CONDITION)
+    expected = {"denoise/conv_tasnet/noisy/0/noisy"}
+    expected |= {f"separate/{name}/{c}/0/{t}" for name, c in trained for t in tested}
+    assert {system.path for system in found} == expected
+
+
+def test_a_model_is_trained_on_train_and_chosen_on_dev():
+    of = experiment(SMOKE)
+    for model in of.models:
+        given, denoised = of.training_inputs(wildcards(model)), str(model.trained) == CONDITION
+        assert (given["train"], given["dev"]) == (
+            [MIXTURES.format("train")],
+            [MIXTURES.format("dev")],
+        )
+        for split in ("train", "dev"):
+            assert given[f"denoised_{split}"] == ([DENOISED.format(split)] if denoised else [])
+        assert given["front"] == []
+
+
+def test_fresh_mixtures_are_drawn_from_the_corpora_and_go_through_the_denoiser():
+    of = experiment(SMOKE, training={"data": "dynamic"})
+    for model in of.models:
+        given, denoised = of.training_inputs(wildcards(model)), str(model.trained) == CONDITION
+        assert given["train"] == ["results/corpora/speech.csv", "results/corpora/noise.csv"]
+        assert given["denoised_train"] == []
+        assert given["denoised_dev"] == ([DENOISED.format("dev")] if denoised else [])
+        assert given["front"] == ([DENOISER] if denoised else [])
+        assert of.training_job(wildcards(model))["mixtures"]["counts"]["train"] == 12
+    assert "train" not in of.rendered
+    assert of.batched == ["denoise/conv_tasnet/noisy/0/noisy/dev"]
+
+
+def test_a_system_is_given_the_mixtures_of_its_condition():
+    of = experiment(SMOKE)
+    for system in of.systems:
+        for split in SPLITS:
+            given = of.inference_inputs(wildcards(system, split=split))
+            assert given["mixtures"] == [MIXTURES.format(split)]
+            assert given["weights"] == [f"results/models/{system.model.path}/model.safetensors"]
+            denoised = str(system.tested) == CONDITION
+            assert given["denoised"] == ([DENOISED.format(split)] if denoised else [])
+
+
+def test_only_the_test_split_is_timed_one_mixture_after_another():
+    of = experiment(SMOKE, inference={"batch_size": 4})
+    for split in SPLITS:
+        given = wildcards(of.systems[0], split=split)
+        assert of.is_timed(given) == (split == "test")
+        assert ("batch_size" in of.inference(given)) == (split != "test")
+    assert {folder.rpartition("/")[2] for folder in of.timed} == {"test"}
+    assert of.batched == [
+        f"denoise/conv_tasnet/noisy/0/noisy/{split}" for split in ("train", "dev")
+    ]
+
+
+def test_measures_are_those_of_the_task():
+    asked = {"dnsmos": True, "asr": {"engine": "pocketsphinx"}}
+    scored = experiment(SMOKE, evaluation=asked).scored
+    assert len(scored) == len(set(scored)) == 3 * 10 + 2 * 2
+    assert not [folder for folder in scored if folder.startswith("asr/denoise")]
+    assert "asr/separate/mixture/untrained/0/noisy" in scored
+
+
+def test_devices_and_threads_train_nothing_again():
+    plain, other = (
+        experiment(SMOKE),
+        experiment(SMOKE, training={"devices": 2}, machine={"threads": 2}),
+    )
+    for model in plain.models:
+        given = wildcards(model)
+        assert plain.training_job(given) == other.training_job(given)
+        assert (plain.devices(given), other.devices(given)) == (1, 2)
+
+
+if __name__ == "__main__":
+    paths = {"demo": (), **{path.stem: (path,) for path in PRESETS}}
+    snapshots = {name: jobs(experiment(*path)) for name, path in paths.items()}
+    SNAPSHOTS.write_text(json.dumps(snapshots, indent=1) + "\n", encoding="utf-8")

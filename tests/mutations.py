@@ -83,8 +83,8 @@ SCRIPTS = [
         "pipeline/tasks/grammar.py",
         "tasks/test_grammar.py",
         (
-            'return f"{self.task}/{self.name}/{self.trained}/{self.run}"',
-            'return f"{self.task}/{self.name}/{self.trained}/0"',
+            '/{self.trained}/{self.run}"',
+            '/{self.trained}/0"',
         ),
         ("int(found[2] or 0)", "0"),
         ('return f"{self.tested}{reference}"', 'return f"{self.tested}"'),

@@ -75,11 +75,8 @@ def test_a_model_is_trained_on_train_and_chosen_on_dev():
     of = experiment(SMOKE)
     for model in of.models:
         given, denoised = of.training_inputs(wildcards(model)), str(model.trained) == CONDITION
-        assert (given["train"], given["dev"]) == (
-            [MIXTURES.format("train")],
-            [MIXTURES.format("dev")],
-        )
         for split in ("train", "dev"):
+            assert given[split] == [MIXTURES.format(split)]
             assert given[f"denoised_{split}"] == ([DENOISED.format(split)] if denoised else [])
         assert given["front"] == []
 
@@ -115,9 +112,8 @@ def test_only_the_test_split_is_timed_one_mixture_after_another():
         assert of.is_timed(given) == (split == "test")
         assert ("batch_size" in of.inference(given)) == (split != "test")
     assert {folder.rpartition("/")[2] for folder in of.timed} == {"test"}
-    assert of.batched == [
-        f"denoise/conv_tasnet/noisy/0/noisy/{split}" for split in ("train", "dev")
-    ]
+    batched = "denoise/conv_tasnet/noisy/0/noisy"
+    assert of.batched == [f"{batched}/{split}" for split in ("train", "dev")]
 
 
 def test_measures_are_those_of_the_task():
@@ -129,10 +125,8 @@ def test_measures_are_those_of_the_task():
 
 
 def test_devices_and_threads_train_nothing_again():
-    plain, other = (
-        experiment(SMOKE),
-        experiment(SMOKE, training={"devices": 2}, machine={"threads": 2}),
-    )
+    plain = experiment(SMOKE)
+    other = experiment(SMOKE, training={"devices": 2}, machine={"threads": 2})
     for model in plain.models:
         given = wildcards(model)
         assert plain.training_job(given) == other.training_job(given)

@@ -82,6 +82,21 @@ def test_a_model_is_referred_to_in_one_way(text, parts):
         (Reference.parse, "separators.direct/loud"),
     ],
 )
-def test_what_is_no_name_is_refused_with_the_right_form(parse, text):
+def test_what_is_no_name_is_refused(parse, text):
     with pytest.raises(PipelineError, match=r"is no|refers to no"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "wrong", "right"),
+    [
+        (Condition.parse, "demucs", "denoised-demucs"),
+        (ModelKey.parse, "direct/noisy/0", "separate/direct/noisy/0"),
+        (System.parse, "separate/direct/noisy/0", "separate/direct/noisy/0/noisy"),
+        (Reference.parse, "direct", "separators.direct"),
+    ],
+)
+def test_a_name_is_taken_once_it_is_written_as_its_line_says(parse, wrong, right):
+    with pytest.raises(PipelineError, match="; write "):
+        parse(wrong)
+    assert parse(right)

@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from pipeline.base.errors import PipelineError
+from pipeline.base.processes import stop_without_deadlock
 from pipeline.base.user import name_user
 from pipeline.config.files import check_files
 
@@ -42,6 +43,7 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
+    stop_without_deadlock()
     require_gpu()
     record_start()
 

@@ -83,8 +83,13 @@ class Scene:
     def _fill(self) -> tuple[str, Callable[[], None]]:
         filler, left = self.folder / "filler", self.rng.choice([0, 4096, 1 << 16, 1 << 19])
         with filler.open("wb") as file:
-            free = shutil.disk_usage(self.folder).free
-            os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
+            while True:
+                free = shutil.disk_usage(self.folder).free
+                try:
+                    os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
+                    break
+                except OSError:  # meanwhile a job has written
+                    continue
         return f"{left // 1024} kB left", filler.unlink
 
     def _cut(self) -> tuple[str, Callable[[], None]] | None:

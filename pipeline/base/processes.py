@@ -1,4 +1,4 @@
-"""Snakemake's processes: whether one is still there, and jobs that end with theirs."""
+"""Snakemake's processes: whether one is still there, how it stops, jobs that end with theirs."""
 
 import logging
 import multiprocessing
@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -37,6 +38,20 @@ def end_with_snakemake() -> None:
 def end_with_parent() -> None:
     """End this process by SIGTERM as soon as the one that started it is gone."""
     threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def stop_without_deadlock() -> None:
+    """Let a thread do what this process does on SIGTERM.
+
+    Snakemake's handler waits for a lock that the thread it interrupts may hold: it would wait for
+    ever (`JobScheduler.exit_gracefully` of Snakemake 9).
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    if callable(stop):
+        handler: Callable[..., object] = stop
+        signal.signal(
+            signal.SIGTERM, lambda *given: threading.Thread(target=handler, args=given).start()
+        )
 
 
 def end_workers() -> None:

@@ -73,3 +73,26 @@ def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):
     assert not is_snakemake(seen)
     process.wait()
     assert not is_snakemake(seen)
+
+
+# What Snakemake does: its handler takes a lock that the main thread holds for most of the time.
+SCHEDULER = """
+import os, signal, sys, threading, time
+from pipeline.base.processes import stop_without_deadlock
+lock, stopped = threading.Lock(), threading.Event()
+def exit_gracefully(*args):
+    with lock:
+        stopped.set()
+signal.signal(signal.SIGTERM, exit_gracefully)
+stop_without_deadlock()
+with lock:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+    assert not stopped.is_set()
+sys.exit(0 if stopped.wait(5) else 1)
+"""
+
+
+def test_a_stop_waits_for_the_lock_and_not_for_ever():
+    done = subprocess.run([sys.executable, "-c", SCHEDULER], timeout=30)
+    assert done.returncode == 0

@@ -5,9 +5,10 @@ the model or system of a job. A parameter holds that part of the configuration w
 result of its job, and nothing else.
 """
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline.config import SPLITS, Config, Split
 from pipeline.corpora.catalogue import librimix_parts
@@ -236,6 +237,16 @@ class Experiment:
             and not (split == "train" and self.is_dynamic(model))
         ]
         return list(dict.fromkeys(folders))
+
+    @cached_property
+    def estimates(self) -> dict[Split, int]:
+        """How many signals are estimated of each mixture of a split."""
+        counts = Counter[Split]()
+        for folder in (*self.timed, *self.batched):
+            path, _, split = folder.rpartition("/")
+            task = TASKS[System.parse(path).model.task]
+            counts[cast(Split, split)] += len(task.targets(self.config.mixtures.num_speakers))
+        return dict(counts)
 
     # Evaluation
 

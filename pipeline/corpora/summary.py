@@ -1,6 +1,6 @@
 """What a run with `corpora.kind: download` will move and store, from its settings alone."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pipeline.config import SPLITS, Config, DownloadCorpus, Split
 from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use
@@ -12,7 +12,6 @@ FOLDERS = 3  # of a split beside one a speaker: mix_clean, mix_both, noise
 UTTERANCE = 12.0  # seconds, where the catalogue does not tell
 # Length of a mixture over that of an utterance, from LibriMix's `Storage_info.txt` of Libri3Mix.
 LENGTHS = {"min": 0.75, "max": 1.3}
-ROLES: tuple[Literal["denoisers", "separators"], ...] = ("denoisers", "separators")
 
 
 class Amounts(NamedTuple):
@@ -46,10 +45,15 @@ def describe(part: Part, settings: DownloadCorpus) -> str:
     )
 
 
-def download_summary(cfg: Config) -> list[str]:
+def download_summary(cfg: Config, rendered: list[Split], estimates: dict[Split, int]) -> list[str]:
     """Lines for a user: bytes to fetch and on disk after each stage, hours of mixtures.
 
     `~` marks an estimate. What is on disk already is not looked at.
+
+    Args:
+        cfg: the configuration.
+        rendered: splits whose mixtures are kept on disk.
+        estimates: how many signals networks write of each mixture of a split.
     """
     settings = cfg.corpora.download
     catalogue = load_catalogue(settings.catalogue)
@@ -57,7 +61,7 @@ def download_summary(cfg: Config) -> list[str]:
     return [
         f"corpora.kind is download: into {settings.folder}, what is there already excepted",
         *_table(_part_rows(cfg, parts)),
-        *_later_lines(cfg, {split: _hours(cfg, split, catalogue) for split in _rendered(cfg)}),
+        *_later_lines(cfg, {split: _hours(cfg, split, catalogue) for split in rendered}, estimates),
     ]
 
 
@@ -79,35 +83,19 @@ def _part_rows(cfg: Config, parts: list[Part]) -> list[tuple[str, ...]]:
     return [head, *rows, totals]
 
 
-def _later_lines(cfg: Config, hours: dict[Split, float]) -> list[str]:
+def _later_lines(cfg: Config, hours: dict[Split, float], estimates: dict[Split, int]) -> list[str]:
     """What the stages behind the corpora leave on disk, from the hours of rendered mixtures."""
     splits = ", ".join(
         f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: drawn in training"
         for split in SPLITS
     )
     total = sum(hours.values())
+    estimated = sum(hours[split] * count for split, count in estimates.items())
+    estimate_bytes = estimated * 3600 * cfg.sample_rate * ESTIMATE_BYTES
     return [
         f"mixtures: ~{total:.1f} h ({splits}), {_bytes(_mixture_bytes(cfg, total))} on disk",
-        f"estimates: {_bytes(_estimate_bytes(cfg, hours))} on disk",
+        f"estimates: {_bytes(estimate_bytes)} on disk",
     ]
-
-
-def _estimate_bytes(cfg: Config, hours: dict[Split, float]) -> float:
-    """32-bit files: what each denoiser makes of what is asked of it, and all systems of test."""
-    heard = {condition for s in cfg.separators.values() for condition in s.conditions}
-    denoised = sum(
-        sum(hours.values()) if f"denoised-{name}" in heard else hours["test"]
-        for name in cfg.denoisers
-    )
-    systems = sum(len(s.conditions) for s in cfg.separators.values()) * len(cfg.conditions)
-    separated = systems * cfg.mixtures.num_speakers * hours["test"]
-    return (denoised + separated) * 3600 * cfg.sample_rate * ESTIMATE_BYTES
-
-
-def _rendered(cfg: Config) -> list[Split]:
-    """Splits that are rendered: train only where a model goes through it."""
-    data = {cfg.training_of(role, name).data for role in ROLES for name in getattr(cfg, role)}
-    return [split for split in SPLITS if split != "train" or data != {"dynamic"}]
 
 
 def _hours(cfg: Config, split: Split, catalogue: dict[str, Part]) -> float:

@@ -13,6 +13,7 @@ from pipeline.corpora.catalogue import (
 )
 from pipeline.corpora.roots import corpus_roots
 from pipeline.corpora.summary import amounts, download_summary
+from pipeline.experiment import Experiment
 
 NETWORKS = {
     "denoisers": {"d": {"model": "conv_tasnet"}},
@@ -177,9 +178,14 @@ def test_roots_lie_below_the_folder():
     assert str(noise) == "/big/wham_noise"
 
 
+def summary_of(config):
+    experiment = Experiment(config)
+    return download_summary(config, experiment.rendered, experiment.estimates)
+
+
 def test_the_summary_says_what_is_moved_and_stored():
     counts = {"train": 9000, "dev": 10, "test": 10}
-    lines = download_summary(configured({"counts": counts}, noise={"max_files": 300}))
+    lines = summary_of(configured({"counts": counts}, noise={"max_files": 300}))
     rows = {line.split()[0]: line.split() for line in lines}
     assert rows["train-clean-100"][1:5] == ["6.4", "GB", "~7.0", "GB"]
     assert rows["wham_noise"][1:3] == ["~202", "MB"]
@@ -191,17 +197,17 @@ def test_the_summary_says_what_is_moved_and_stored():
 def test_a_train_split_that_is_never_rendered_takes_no_disk():
     hours = {"hours": {"train": 100, "dev": 1, "test": 2}}
     dynamic = {"training": {"data": "dynamic"}, "corpora": {"kind": "download"}, "mixtures": hours}
-    line, estimates = download_summary(load_config(NETWORKS | dynamic))[-2:]
+    line, estimates = summary_of(load_config(NETWORKS | dynamic))[-2:]
     assert line.startswith("mixtures: ~3.0 h (train: drawn in training, dev ~1.0 h, test ~2.0 h), ")
     # 2 h denoised, and 3 test conditions of 3 speakers each, 32 bit at 8 kHz.
     assert estimates == f"estimates: ~{(2 + 9 * 2) * 3600 * 8000 * 4 / 1e9:.1f} GB on disk"
     one = {"d": {"model": "conv_tasnet", "training": {"data": "rendered"}}}
-    line = download_summary(load_config(NETWORKS | dynamic | {"denoisers": one}))[-2]
+    line = summary_of(load_config(NETWORKS | dynamic | {"denoisers": one}))[-2]
     assert line.startswith("mixtures: ~103.0 h (train ~100.0 h, ")
 
 
 def test_what_nobody_has_published_is_said_to_be_unknown():
-    lines = download_summary(configured(noise={"corpus": "ms_snsd"}))
+    lines = summary_of(configured(noise={"corpus": "ms_snsd"}))
     rows = {line.split()[0]: line for line in lines}
     assert rows["ms_snsd"].split()[1:4] == ["unknown"] * 3
     assert "~7.1 GB and more" in rows["in"]
@@ -217,5 +223,5 @@ def test_a_selection_of_speakers_moves_its_share():
 
 
 def test_mixtures_of_librimix_are_counted_from_its_tables():
-    lines = download_summary(configured(mixtures={"kind": "librimix"}))
+    lines = summary_of(configured(mixtures={"kind": "librimix"}))
     assert re.search(r"train ~2[0-9]\.\d h, dev ~4\.\d h", lines[-2])  # Libri3Mix: 28 h, 4 h

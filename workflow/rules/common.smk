@@ -14,6 +14,7 @@ from pipeline.evaluation.extras import check_extras
 from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.tasks import TASKS
+from pipeline.tasks.earlier import move_earlier
 from pipeline.tasks.grammar import CONDITION, NAME, TESTED
 
 try:
@@ -35,6 +36,8 @@ if not os.access(Path.cwd(), os.W_OK):
 if workflow.is_main_process:
     try:
         arguments, here = sys.argv[1:], workflow.local_exec
+        for line in move_earlier(Path("results"), only_asks(parsed(arguments))):
+            logger.warning(line)
         for line in recover(Path(".snakemake"), LOGS, arguments, here):
             logger.warning(line)
     except (OSError, PipelineError) as error:

@@ -31,7 +31,7 @@ SCANS = {
 if cfg.corpora.kind == "download" and workflow.is_main_process:
     from pipeline.corpora.summary import download_summary
 
-    for line in download_summary(cfg):
+    for line in download_summary(cfg, experiment.rendered, experiment.estimates):
         logger.info(line)
 
 # What decides the files of each part of the catalogue, and where they lie.

@@ -281,8 +281,8 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/answer.py",
         "evaluation/test_answer.py",
-        ('pair["low"] <= 0 <= pair["high"]', 'pair["low"] <= 0'),
-        ('return "helps" if pair["low"] > 0', 'return "helps" if pair["low"] < 0'),
+        ('"higher" if pair["difference"] > 0', '"higher" if pair["difference"] < 0'),
+        ('"sentence": CAUTION}] if compared', '"sentence": CAUTION}] if not compared'),
         ("if condition != CLEAN]", "]"),
     ),
     *of(

@@ -21,18 +21,21 @@ FORMS = {
 }
 SENTENCES = {
     "matched": (
-        "Denoising first with {denoiser} {verdict}: the {separator} separator trained on"
-        " denoised mixtures reaches {mean_a:.2f} dB SI-SDRi where the one trained on noisy"
-        " mixtures reaches {mean_b:.2f} dB, {change} ({evidence}){cost}."
+        "In this run the {separator} separator trained on mixtures denoised with {denoiser}"
+        " reached {mean_a:.2f} dB SI-SDRi where the one trained on noisy mixtures reached"
+        " {mean_b:.2f} dB: {change} ({evidence}){cost}."
     ),
     "clean-trained": (
-        "For the {separator} separator trained on clean mixtures, denoising its input with"
-        " {denoiser} {verdict}: it reaches {mean_a:.2f} dB SI-SDRi on denoised mixtures where"
-        " it reaches {mean_b:.2f} dB on noisy ones, {change} ({evidence}){cost}."
+        "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
+        " SI-SDRi on mixtures denoised with {denoiser} where it reached {mean_b:.2f} dB on noisy"
+        " ones: {change} ({evidence}){cost}."
     ),
 }
-CHANGES = {"helps": "a gain of", "hurts": "a loss of"}
-NO_DIFFERENCE = "makes no measurable difference"
+CAUTION = (
+    "Each network was trained once, and intervals are over test mixtures alone: another training"
+    " may well turn a difference of less than a decibel round, so that this run decides nothing"
+    " about denoising in general."
+)
 
 Fact = dict[str, Any]
 
@@ -40,13 +43,14 @@ Fact = dict[str, Any]
 def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
     """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
 
-    For every separator and denoiser two comparisons are looked for: separators trained on
-    what they hear, denoised against noisy (`matched`); and one trained on clean mixtures that
-    hears denoised against noisy ones (`clean-trained`). Denoising is said to help or to hurt
-    only where the interval excludes zero. Where the denoiser was timed, the fact says what it
-    adds in `timings`, one for each setting that it was timed under: `device` and `threads`, the
-    medians `added_latency_ms` and `audio_seconds`, and of how many `files`. A last sentence names
-    the best system that needs no clean mixture, where several systems hear denoised ones.
+    For every separator and denoiser two comparisons are looked for: separators trained and tested
+    on denoised mixtures against those of noisy ones (`matched`); and one trained on clean mixtures
+    and tested on denoised against noisy ones (`clean-trained`). With one training of each network
+    the sentences say which was higher in this run, and give no verdict. Where the denoiser was
+    timed, the fact has the time it adds in `timings`, one for each setting that it was timed
+    under: `device` and `threads`, the medians `added_latency_ms` and `audio_seconds`, and of how
+    many `files`. A further sentence names the best system that needs no clean mixture, where
+    several systems are given denoised ones.
 
     Args:
         comparisons: what `aggregate.compare` wrote.
@@ -56,7 +60,9 @@ def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
     """
     pairs, means = (_of_metric(read_manifest(path)) for path in (comparisons, summary))
     times = read_manifest(latency)
-    facts = [*_comparisons(pairs, means, times)] or [_unavailable(means)]
+    compared = list(_comparisons(pairs, means, times))
+    facts = compared or [_unavailable(means)]
+    facts += [{"kind": "caution", "sentence": CAUTION}] if compared else []
     facts += _best(means)
     sentences = [fact["sentence"] for fact in facts]
     write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
@@ -113,19 +119,11 @@ def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
 
 
 def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
-    verdict = _verdict(pair)
-    fact = {"kind": kind, "separator": separator, "denoiser": denoiser, "verdict": verdict} | pair
-    change = CHANGES.get(verdict, "a difference of")
-    # A gain and a loss carry their sign in the word.
-    size = abs(pair["difference"]) if verdict in CHANGES else pair["difference"]
-    words = {"change": f"{change} {size:.2f} dB", "evidence": _evidence(pair), "cost": _cost(pair)}
+    fact = {"kind": kind, "separator": separator, "denoiser": denoiser} | pair
+    direction = "higher" if pair["difference"] > 0 else "lower"
+    change = f"{abs(pair['difference']):.2f} dB {direction}"
+    words = {"change": change, "evidence": _evidence(pair), "cost": _cost(pair)}
     return fact | {"sentence": SENTENCES[kind].format(**fact, **words)}
-
-
-def _verdict(pair: Fact) -> str:
-    if pair["low"] is None or pair["low"] <= 0 <= pair["high"]:
-        return NO_DIFFERENCE
-    return "helps" if pair["low"] > 0 else "hurts"
 
 
 def _evidence(pair: Fact) -> str:

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from pipeline.config import SPLITS, Config, Split
 from pipeline.corpora.catalogue import librimix_parts
 from pipeline.tasks import TASKS
@@ -29,6 +31,11 @@ def system_of(wildcards: Any) -> System:
     return System(model_of(wildcards), Condition.parse(wildcards.tested))
 
 
+def seed_of(seed: int, run: int) -> int:
+    """The seed of one of the trainings of a model: of the first, that of the configuration."""
+    return int(np.random.SeedSequence([seed, run]).generate_state(1)[0]) if run else seed
+
+
 class Experiment:
     """All models and systems of a configuration.
 
@@ -45,10 +52,11 @@ class Experiment:
     def models(self) -> list[ModelKey]:
         """Everything that is trained, in the order of the tasks."""
         return [
-            ModelKey(task.name, name, Condition.parse(condition))
+            ModelKey(task.name, name, Condition.parse(condition), run)
             for task in TASKS.values()
             for name, network in getattr(self.config, task.section).items()
             for condition in network.conditions
+            for run in range(self.config.training.repeats)
         ]
 
     @cached_property
@@ -171,7 +179,7 @@ class Experiment:
             "init_from": network.init_from,
             "training": training,
             "mixtures": self._fresh() if dynamic else None,
-            "seed": self.config.seed,
+            "seed": seed_of(self.config.seed, model.run),
         }
 
     def devices(self, wildcards: Any) -> int:

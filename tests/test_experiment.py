@@ -1,6 +1,7 @@
 """From a configuration to its models, systems, inputs and parameters, without Snakemake."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -131,6 +132,27 @@ def test_devices_and_threads_train_nothing_again():
         given = wildcards(model)
         assert plain.training_job(given) == other.training_job(given)
         assert (plain.devices(given), other.devices(given)) == (1, 2)
+
+
+def test_every_model_is_trained_as_often_as_is_asked_in_whole_chains():
+    once, thrice = experiment(SMOKE), experiment(SMOKE, training={"repeats": 3})
+    assert len(thrice.models) == 3 * len(once.models)
+    assert len(thrice.systems) == 3 * len(once.systems)
+    assert set(once.models) <= set(thrice.models)
+    seeds = set()
+    for model in thrice.models:
+        given, job = thrice.training_inputs(wildcards(model)), thrice.training_job(wildcards(model))
+        seeds.add((model.run, job["seed"]))
+        first = wildcards(replace(model, run=0))
+        if model.run == 0:  # raising the number trains nothing again
+            assert (given, job) == (once.training_inputs(first), once.training_job(first))
+        assert job | {"seed": 0} == thrice.training_job(first) | {"seed": 0}
+        for path in given["denoised_train"] + given["denoised_dev"]:
+            assert f"/conv_tasnet/noisy/{model.run}/noisy/" in path
+    assert len(seeds) == len({seed for _, seed in seeds}) == 3
+    for system in thrice.systems:
+        for path in thrice.inference_inputs(wildcards(system, split="test"))["denoised"]:
+            assert f"/conv_tasnet/noisy/{system.model.run}/noisy/" in path
 
 
 if __name__ == "__main__":

@@ -8,7 +8,14 @@ from pipeline.base.errors import PipelineError, first_few
 from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
 from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
 from pipeline.config.mixtures import Mixtures
-from pipeline.config.models import Denoiser, Inference, Machine, Separator, Training
+from pipeline.config.models import (
+    Denoiser,
+    Inference,
+    Machine,
+    RepeatedTraining,
+    Separator,
+    Training,
+)
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
 from pipeline.tasks import TASKS
@@ -44,7 +51,7 @@ class Config(Section):
     machine: Machine = Machine()
     corpora: Corpora = Corpora()
     mixtures: Mixtures = Mixtures()
-    training: Training = Training()
+    training: RepeatedTraining = RepeatedTraining()
     denoisers: dict[Name, Denoiser] = Field(min_length=1)
     separators: dict[Name, Separator] = Field(min_length=1)
     inference: Inference = Inference()
@@ -93,7 +100,7 @@ class Config(Section):
     def training_of(self, section: str, name: str) -> Training:
         """The training settings of one network: the shared ones with its own laid over them."""
         own = getattr(self, section)[name].training
-        return Training(**(self.training.model_dump() | own))
+        return Training(**(self.training.model_dump(exclude={"repeats"}) | own))
 
 
 def load_config(values: dict[str, Any]) -> Config:

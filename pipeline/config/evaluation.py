@@ -31,13 +31,17 @@ class SpeechRecognition(Section):
 
 
 class Evaluation(Section):
-    """What is measured, and the bootstrap over mixtures. `metrics` are those of the signals."""
+    """What is measured, and how sure it is. `metrics` are those of the signals.
+
+    Over several trainings, a difference within `equivalence_db` for sure is said to be none.
+    """
 
     metrics: Annotated[list[Metric], Distinct] = Field(default=list(get_args(Metric)), min_length=1)
     dnsmos: bool = False
     asr: SpeechRecognition | None = None
     bootstrap_samples: int = Field(default=2000, ge=100, le=100_000)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    equivalence_db: float = Field(default=0.25, gt=0, le=100)
 
     @property
     def measures(self) -> list[Measure]:

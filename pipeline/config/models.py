@@ -61,6 +61,16 @@ class Training(Section):
         return self
 
 
+class RepeatedTraining(Training):
+    """The shared training section: its settings, and how often every model is trained.
+
+    Run 0 has the seed of the configuration, each further one a seed of its own, which changes
+    initial weights, order and fresh mixtures, and neither the corpora nor the rendered mixtures.
+    """
+
+    repeats: int = Field(default=1, ge=1, le=100)
+
+
 class Network(Section):
     """A network from the registry and how to train it."""
 

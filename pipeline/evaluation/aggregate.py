@@ -1,7 +1,8 @@
 """Join the scores, derive improvements, and put intervals on means and on paired differences.
 
-A mixture is the unit that is resampled: its sources share noise and speakers, so that they
-are not independent. Intervals are percentile bootstraps (Efron & Tibshirani 1993, ch. 13).
+Of one training, a mixture is the unit that is resampled: its sources share noise and speakers, so
+that they are not independent. Intervals are percentile bootstraps (Efron & Tibshirani 1993, ch.
+13). Those of several trainings are in `trainings.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,8 +17,10 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
+from pipeline.evaluation.repeats import differences, over_trainings
 from pipeline.evaluation.score import COLUMNS, KEYS
 from pipeline.evaluation.systems import paths_of, systems_of
+from pipeline.evaluation.trainings import read_clusters
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.tasks import DENOISE
 from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, System
@@ -37,7 +40,7 @@ COMPARISON = [
     "task",
     *(f"{column}_{side}" for side in "ab" for column in SYSTEM if column != "task"),
     *("metric", "mean_a", "mean_b", "difference", "low", "high"),
-    *("win_rate", "mixtures", "confidence"),
+    *("win_rate", "mixtures", "confidence", "trainings", "p_value", "p_equivalence"),
 ]
 
 
@@ -64,28 +67,48 @@ def combine(score_files: list[Path], out: Path) -> None:
     write_manifest(out, pd.concat([scores, _improvements(scores, out)], ignore_index=True))
 
 
-def summarise(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
-    """Write mean, median and bootstrap interval of every system and metric, over mixtures.
+def summarise(
+    scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT, mixtures: Path | None = None
+) -> None:
+    """Write mean, median and interval of every system and metric, over mixtures.
 
-    A mixture's value is the mean over those of its sources that are defined.
+    A mixture's value is the mean over those of its sources that are defined. Where networks were
+    trained several times there is a row for each run, its interval over mixtures alone, and one
+    with the run `all`, its interval over trainings, speakers and noises too.
 
     Args:
         scores: what `combine` wrote.
         out: the columns `SUMMARY`. `mixtures` is how many the mean is over, `missing` how many
             values of sources are undefined.
-        bootstrap: of the interval `low`…`high`.
+        bootstrap: of the interval `low`…`high` of one training.
+        mixtures: `mixtures.csv` of the test split, for several trainings.
     """
     table, of = read_manifest(scores), [*SYSTEM, "metric"]
+    summary = _summary(table, of, bootstrap)
+    if mixtures is not None and table["run"].nunique() > 1:
+        clusters = read_clusters(mixtures)
+        summary = pd.concat([summary, over_trainings(table, clusters, bootstrap.confidence)])
+    write_manifest(out, summary[SUMMARY])
+
+
+def _summary(table: pd.DataFrame, of: list[str], bootstrap: Bootstrap) -> pd.DataFrame:
+    """Means and intervals over mixtures of the groups that have the columns `of` in common."""
     groups = table.groupby(["mixture_id", *of], sort=False)["value"]
     values = groups.mean().unstack(of, sort=False)
     low, high = bootstrap.intervals(values)
     summary = pd.DataFrame({"mean": values.mean(), "median": values.median(), "low": low})
     summary = summary.assign(high=high, mixtures=values.count())
     summary["missing"] = (groups.size() - groups.count()).groupby(of).sum()
-    write_manifest(out, summary.reset_index()[SUMMARY])
+    return summary.reset_index()
 
 
-def compare(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
+def compare(
+    scores: Path,
+    out: Path,
+    bootstrap: Bootstrap = DEFAULT,
+    mixtures: Path | None = None,
+    margin: float = 0.0,
+) -> None:
     """Write paired differences between systems that separate, over the mixtures both scored.
 
     Pairs are systems of one network, and systems of different networks whose training and test
@@ -96,15 +119,27 @@ def compare(scores: Path, out: Path, bootstrap: Bootstrap = DEFAULT) -> None:
         scores: what `combine` wrote.
         out: the columns `COMPARISON`. `difference` is the mean of a − b over mixtures, with
             its interval `low`…`high`; `mean_a` and `mean_b` are over the same values;
-            `win_rate` is the share of mixtures on which a is strictly better.
-        bootstrap: of the interval, a and b drawn together.
+            `win_rate` is the share of mixtures on which a is strictly better. Over several
+            `trainings` the interval is of these too (`pipeline.evaluation.trainings`), `p_value`
+            is that of no difference, `p_equivalence` that of one of `margin` or more.
+        bootstrap: of the interval of one training, a and b drawn together.
+        mixtures: `mixtures.csv` of the test split, for several trainings.
+        margin: a difference that does not matter, in dB.
     """
     table = read_manifest(scores)
     table = table[(table["name"] != UNPROCESSED) & (table["task"] != DENOISE.name)]
-    table = table.assign(system=paths_of(table))
-    metrics = [metric for metric in COMPARED if (table["metric"] == metric).any()]
-    compared = (_differences(table[table["metric"] == metric], bootstrap) for metric in metrics)
-    write_manifest(out, [pd.DataFrame(columns=COMPARISON), *compared])
+    parts = [part for metric in COMPARED if len(part := table[table["metric"] == metric])]
+    if mixtures is not None and table["run"].nunique() > 1:
+        clusters = read_clusters(mixtures)
+        rows = [
+            row
+            for part in parts
+            for row in differences(part, clusters, bootstrap.confidence, margin)
+        ]
+        write_manifest(out, pd.DataFrame(rows, columns=COMPARISON))
+    else:
+        compared = (_differences(part, bootstrap) for part in parts)
+        write_manifest(out, [pd.DataFrame(columns=COMPARISON), *compared])
 
 
 def _refuse_duplicates(scores: pd.DataFrame, out: Path) -> None:
@@ -137,6 +172,7 @@ def _improvements(scores: pd.DataFrame, out: Path) -> pd.DataFrame:
 
 def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """The comparisons of one metric, over the sources for which both systems have a value."""
+    rows = rows.assign(system=paths_of(rows))
     values = rows.pivot(index=["mixture_id", "source"], columns="system", values="value")
     pairs = pd.DataFrame(_pairs(values.columns), columns=["a", "b"])
     a, b = (values[pairs[side]].set_axis(pairs.index, axis=1) for side in pairs)
@@ -152,7 +188,8 @@ def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     table = table.assign(metric=metric, mean_a=a.mean(), mean_b=b.mean())
     table = table.assign(difference=difference.mean(), low=low, high=high)
     table = table.assign(win_rate=better.sum() / mixtures, mixtures=mixtures)
-    return table.assign(confidence=bootstrap.confidence)[COMPARISON]
+    table = table.assign(confidence=bootstrap.confidence, trainings=1)
+    return table.reindex(columns=COMPARISON)
 
 
 def _pairs(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -160,6 +197,5 @@ def _pairs(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
         one, other = System.parse(a), System.parse(b)
         same_network = one.model.name == other.model.name
         same_conditions = (one.model.trained, one.heading) == (other.model.trained, other.heading)
-        same_run = one.model.run == other.model.run
-        if one.model.task == other.model.task and same_run and (same_network or same_conditions):
+        if one.model.task == other.model.task and (same_network or same_conditions):
             yield a, b

@@ -7,12 +7,19 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
+from pipeline.evaluation.repeats import of_all_trainings
+from pipeline.evaluation.trainings import holm
 from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import CLEAN, UNPROCESSED, Condition
 
 QUESTION = "Does denoising first help separation, and by how much?"
 METRIC = "si_sdri"
 
+VERDICTS = {
+    **{word: word for word in ("", "helps", "hurts")},
+    "no difference": "makes no difference of {margin:g} dB or more",
+    "not decided": "is not shown to help or to hurt",
+}
 ARM = ("name", "trained", "tested")
 # The two forms of the question, as a pair of systems: with denoising, and without.
 FORMS = {
@@ -31,6 +38,20 @@ SENTENCES = {
         " ones: {change} ({evidence}){cost}."
     ),
 }
+# Of several trainings, with a verdict.
+REPEATED = {
+    "matched": (
+        "Denoising first with {denoiser} {verdict}: over {trainings} trainings the {separator}"
+        " separator trained on denoised mixtures reached {mean_a:.2f} dB SI-SDRi where the one"
+        " trained on noisy mixtures reached {mean_b:.2f} dB, {change} ({evidence}){cost}."
+    ),
+    "clean-trained": (
+        "For the {separator} separator trained on clean mixtures, denoising its input with"
+        " {denoiser} {verdict}: over {trainings} trainings it reached {mean_a:.2f} dB SI-SDRi on"
+        " denoised mixtures where it reached {mean_b:.2f} dB on noisy ones, {change}"
+        " ({evidence}){cost}."
+    ),
+}
 CAUTION = (
     "Each network was trained once, and intervals are over test mixtures alone: another training"
     " may well turn a difference of less than a decibel round, so that this run decides nothing"
@@ -40,13 +61,18 @@ CAUTION = (
 Fact = dict[str, Any]
 
 
-def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
+def answer(
+    comparisons: Path, summary: Path, latency: Path, out: Path, equivalence_db: float = 0.25
+) -> None:
     """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
 
     For every separator and denoiser two comparisons are looked for: separators trained and tested
     on denoised mixtures against those of noisy ones (`matched`); and one trained on clean mixtures
     and tested on denoised against noisy ones (`clean-trained`). With one training of each network
-    the sentences say which was higher in this run, and give no verdict. Where the denoiser was
+    the sentences say which was higher in this run, and give no verdict. Over several trainings
+    denoising helps or hurts where the p value, adjusted for all comparisons that are named (Holm
+    1979), is low enough; it makes no difference where equivalence is shown in the same way; else it
+    is not decided. Where the denoiser was
     timed, the fact has the time it adds in `timings`, one for each setting that it was timed
     under: `device` and `threads`, the medians `added_latency_ms` and `audio_seconds`, and of how
     many `files`. A further sentence names the best system that needs no clean mixture, where
@@ -57,12 +83,15 @@ def answer(comparisons: Path, summary: Path, latency: Path, out: Path) -> None:
         summary: what `aggregate.summarise` wrote.
         latency: what `latency.collect_latency` wrote: a row a file.
         out: the JSON file. Where no comparison is available, a sentence says which.
+        equivalence_db: the margin of the comparisons, for the sentence.
     """
-    pairs, means = (_of_metric(read_manifest(path)) for path in (comparisons, summary))
+    pairs = _of_metric(read_manifest(comparisons))
+    means = _of_metric(of_all_trainings(read_manifest(summary)))
     times = read_manifest(latency)
-    compared = list(_comparisons(pairs, means, times))
+    compared = _judged(list(_comparisons(pairs, means, times)), equivalence_db)
     facts = compared or [_unavailable(means)]
-    facts += [{"kind": "caution", "sentence": CAUTION}] if compared else []
+    once = any(fact["trainings"] == 1 for fact in compared)
+    facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
     sentences = [fact["sentence"] for fact in facts]
     write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
@@ -89,7 +118,7 @@ def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> I
                 a, b = (tuple(part.format(**names) for part in form) for form in forms)
                 if (a, b) in found:
                     pair = found[a, b] | _added_latency(times, denoiser)
-                    yield _fact(kind, separator, denoiser, pair)
+                    yield {"kind": kind, "separator": separator, "denoiser": denoiser} | pair
 
 
 def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
@@ -118,12 +147,34 @@ def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
     return {"timings": timings} if timings else {}
 
 
-def _fact(kind: str, separator: str, denoiser: str, pair: Fact) -> Fact:
-    fact = {"kind": kind, "separator": separator, "denoiser": denoiser} | pair
-    direction = "higher" if pair["difference"] > 0 else "lower"
-    change = f"{abs(pair['difference']):.2f} dB {direction}"
-    words = {"change": change, "evidence": _evidence(pair), "cost": _cost(pair)}
-    return fact | {"sentence": SENTENCES[kind].format(**fact, **words)}
+def _judged(facts: list[Fact], margin: float) -> list[Fact]:
+    """Comparisons with their sentences, and over several trainings with a verdict."""
+    repeated = [fact for fact in facts if fact["trainings"] > 1]
+    known = [fact for fact in repeated if fact["p_value"] is not None]
+    for name in ("p_value", "p_equivalence"):
+        adjusted = holm([fact[name] for fact in known])
+        for fact, value in zip(known, adjusted, strict=True):
+            fact[f"{name}_adjusted"] = value
+    for fact in facts:
+        sentences = SENTENCES if fact["trainings"] == 1 else REPEATED
+        if fact["trainings"] > 1:
+            fact["verdict"] = _verdict(fact)
+        words = {"change": _change(fact), "evidence": _evidence(fact), "cost": _cost(fact)}
+        said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
+        fact["sentence"] = sentences[fact["kind"]].format(**fact | words | said)
+    return facts
+
+
+def _verdict(fact: Fact) -> str:
+    level = 1 - fact["confidence"]
+    if fact.get("p_value_adjusted", 1) < level:
+        return "helps" if fact["difference"] > 0 else "hurts"
+    return "no difference" if fact.get("p_equivalence_adjusted", 1) < level else "not decided"
+
+
+def _change(fact: Fact) -> str:
+    direction = "higher" if fact["difference"] > 0 else "lower"
+    return f"{abs(fact['difference']):.2f} dB {direction}"
 
 
 def _evidence(pair: Fact) -> str:

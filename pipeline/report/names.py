@@ -72,7 +72,8 @@ def model_label(path: str) -> str:
     model = ModelKey.parse(path)
     noun = TASKS[model.task].section.removesuffix("s")
     trained = "" if model.task == DENOISE.name else f", {model.trained}"
-    return f"{noun} {model.name}{trained}"
+    run = f", run {model.run}" if model.run else ""
+    return f"{noun} {model.name}{trained}{run}"
 
 
 def condition_label(condition: str) -> str:

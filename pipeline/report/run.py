@@ -9,12 +9,14 @@ import pandas as pd
 
 from pipeline.base.files import read_json, read_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.repeats import of_all_trainings
 from pipeline.models.card import Card, read_card
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import headline, metric_of, metrics_in, of_systems
 from pipeline.report.systems import (
     direct_of,
     is_oracle,
+    mean_scores,
     system,
     with_networks,
     with_pairs,
@@ -65,13 +67,13 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The long table."""
-        return with_systems(read_manifest(self.inputs.scores))
+        """The long table; of several trainings, the mean over these."""
+        return with_systems(mean_scores(read_manifest(self.inputs.scores)))
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Mean, median and interval per system and metric."""
-        return with_systems(read_manifest(self.inputs.summary))
+        return with_systems(of_all_trainings(read_manifest(self.inputs.summary)))
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

@@ -82,16 +82,31 @@ def without_denoiser(path: str) -> list[str]:
 
 
 def with_systems(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the column `system`, of paths."""
-    return table.assign(system=paths_of(table))
+    """A table with the column `system`, of paths; the page shows all trainings as run 0."""
+    return table.assign(system=paths_of(table.assign(run=0)))
+
+
+def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """A long table of scores in which each value is the mean over the trainings of a network."""
+    if scores["run"].nunique() < 2:
+        return scores
+    keys = [column for column in scores if column not in ("run", "value", "undefined")]
+    groups = scores.groupby(keys, sort=False)
+    values = groups["value"].mean(), groups["undefined"].first()
+    return pd.concat(values, axis=1).reset_index().assign(run=0)
 
 
 def with_pairs(table: pd.DataFrame) -> pd.DataFrame:
     """A table of comparisons with the columns `system_a` and `system_b`, of paths."""
+    table = table.assign(run_a=0, run_b=0)
     return table.assign(**{f"system_{side}": paths_of(table, f"_{side}") for side in "ab"})
 
 
 def with_networks(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of times with the columns `stage`, `model` (what is timed) and `system`."""
+    """Times with the columns `stage`, `model` (what is timed) and `system`.
+
+    Those of the first training alone, since a network takes the same time after each.
+    """
+    table = table[table["run"].astype(str) == "0"]
     trained = table["name"] + ("/" + table["trained"]).where(table["task"] != DENOISE.name, "")
     return with_systems(table).assign(stage=table["task"], model=trained)

@@ -8,6 +8,7 @@ from workspace import ROOT, merge
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Training, load_config
+from pipeline.config.models import RepeatedTraining
 from pipeline.corpora.roots import corpus_roots
 from pipeline.models import build, check_networks, parse_arguments
 
@@ -50,7 +51,8 @@ def test_defaults_fill_what_is_not_given():
     check_networks(config)
     assert (config.seed, config.sample_rate, config.shards) == (0, 8000, 2)
     assert config.mixtures.num_speakers == 3 and config.mixtures.noise_snr == (-6, 3)
-    assert config.corpora.kind == "demo" and config.training == Training()
+    assert config.corpora.kind == "demo" and config.training == RepeatedTraining()
+    assert config.training_of("denoisers", "small") == Training()
     assert config.conditions == ["clean", "noisy", "denoised-small"]
     assert config.separators["small"].arguments == {}
 

@@ -48,6 +48,7 @@ rule aggregate:
             "results/scores/{table}/{scatteritem}.csv", table=experiment.scored
         ),
         latency="results/estimates/latency.csv",
+        mixtures="results/mixtures/test/mixtures.csv",
     output:
         scores="results/scores/scores.csv",
         summary=report(
@@ -70,6 +71,7 @@ rule aggregate:
     params:
         bootstrap_samples=cfg.evaluation.bootstrap_samples,
         confidence=cfg.evaluation.confidence,
+        equivalence_db=cfg.evaluation.equivalence_db,
         seed=cfg.seed,
     script:
         "../scripts/aggregate.py"

@@ -11,4 +11,9 @@ TITLE = "How the numbers are made"
 def content(run: Run, site: Site) -> dict[str, Any]:
     """What the text depends on."""
     evaluation = run.config.get("evaluation", {})
-    return {"draws": evaluation.get("bootstrap_samples"), "metrics": run.metrics}
+    trainings = run.config.get("training", {}).get("repeats", 1)
+    return {
+        "draws": evaluation.get("bootstrap_samples"),
+        "metrics": run.metrics,
+        "trainings": trainings,
+    }

@@ -110,6 +110,14 @@ def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
     assert "demo_corpus" not in jobs
 
 
+def test_more_repeats_train_the_new_runs_alone(finished):
+    jobs = finished.jobs("--config", "training={repeats: 2}")
+    assert (jobs["train_denoiser"], jobs["train"]) == (1, 3)
+    assert jobs["apply"] == 3 + SYSTEMS  # train, dev and test are denoised by the new denoiser
+    assert jobs["score"] == 1 + SYSTEMS
+    assert not {"render", "convert", "draw_plan"} & jobs.keys()
+
+
 def test_how_it_runs_is_no_reason_to_train_again(finished):
     jobs = finished.jobs("--config", "machine={threads: 2, save_seconds: 5}")
     assert set(jobs) <= {"report"}

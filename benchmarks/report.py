@@ -17,8 +17,11 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import compare, summarise
 from pipeline.report.inputs import ReportInputs
+from pipeline.report.names import model_label
 from pipeline.report.page import write_report
 from pipeline.report.parcel import write_single_file, write_zip
+from pipeline.tasks import DENOISE, SEPARATE
+from pipeline.tasks.grammar import NOISY, Condition, ModelKey, System
 
 MIXTURES = 3000
 NET, FIRST, SECOND = "conv_tasnet", "denoised-conv_tasnet", "denoised-second"
@@ -67,21 +70,20 @@ def enlarge(demo: Path, folder: Path) -> ReportInputs:
     compare(folder / "scores.csv", folder / "comparisons.csv")
     latency = read_manifest(demo / "estimates/latency.csv")
     write_manifest(folder / "latency.csv", repeated(latency, copies))
-    systems = [f"{NET}/{trained}/{tested}" for trained in TRAINED for tested in TESTED]
-    separated = {name: estimates(demo, f"separated/{name}", folder, copies) for name in systems}
-    denoised = estimates(demo, f"denoised/{NET}/test", folder, copies)
-    models = {f"denoiser {NET}": f"denoisers/{NET}"}
-    models |= {f"separator {NET}, {c}": f"separators/{NET}/{c}" for c in TRAINED}
+    models = [ModelKey(DENOISE.name, NET, NOISY)]
+    models += [ModelKey(SEPARATE.name, NET, Condition.parse(trained)) for trained in TRAINED]
+    systems = [System(models[0], NOISY)]
+    systems += [System(m, Condition.parse(tested)) for m in models[1:] for tested in TESTED]
+    paths = {model_label(model.path): demo / "models" / model.path for model in models}
     return ReportInputs(
         **{n: folder / f"{n}.csv" for n in ("mixtures", "scores", "summary", "comparisons")},
         answer=demo / "scores/answer.json",
         latency=folder / "latency.csv",
         latency_summary=demo / "estimates/latency_summary.csv",
         throughput=demo / "estimates/throughput.csv",
-        histories={name: demo / "models" / at / "history.csv" for name, at in models.items()},
-        weights={name: demo / "models" / at / "model.safetensors" for name, at in models.items()},
-        denoised={NET: denoised, "second": denoised},
-        separated=separated,
+        histories={name: path / "history.csv" for name, path in paths.items()},
+        weights={name: path / "model.safetensors" for name, path in paths.items()},
+        estimates={each.path: estimates(demo, each, folder, copies) for each in systems},
         config={"report": {"examples": 4}},
         benchmarks=demo / "benchmarks",
         run=demo / "logs/run.json",
@@ -95,19 +97,16 @@ def repeated(table: pd.DataFrame, copies: int) -> pd.DataFrame:
 
 
 def as_twelve(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows, and those that heard the first denoiser again as of the second."""
-    heard = scores["system"].str.endswith(FIRST)
-    second = scores[heard].assign(
-        system=scores.loc[heard, "system"].str.replace(f"{FIRST}$", SECOND, regex=True)
-    )
-    return pd.concat([scores, second], ignore_index=True)
+    """The rows, and those tested on the first denoiser's output again as of the second."""
+    first = scores[scores["tested"] == FIRST]
+    return pd.concat([scores, first.assign(tested=SECOND)], ignore_index=True)
 
 
-def estimates(demo: Path, name: str, folder: Path, copies: int) -> Path:
+def estimates(demo: Path, system: System, folder: Path, copies: int) -> Path:
     """The manifest of a system's estimates for the repeated mixtures."""
-    own = name.removesuffix(SECOND) + FIRST if name.endswith(SECOND) else name
-    table = read_manifest(demo / "estimates" / own / "estimates.csv")
-    path = folder / "estimates" / name / "estimates.csv"
+    own = system.path.removesuffix(SECOND) + FIRST if system.path.endswith(SECOND) else system.path
+    table = read_manifest(demo / "estimates" / own / "test/estimates.csv")
+    path = folder / "estimates" / system.path / "estimates.csv"
     write_manifest(path, repeated(table, copies))
     return path
 

@@ -8,8 +8,7 @@ and of the noise. asteroid gets signals that are read already, and estimates in 
 it scores the mixture again with every system. It runs in two ways, in processes that are there
 before time is counted: `as it comes`, in one whose linear algebra has a thread a core, and `in a
 pool` of one a core, with a thread each. Ours is what a job of the workflow does, from files to its
-table; it starts its processes in the time that is counted, and scores the mixture against the
-clean mixture too.
+table; it starts its processes in the time that is counted.
 
 All are timed in turns. Systems cost the same: S of them take asteroid S times what one takes, and
 us the mixture and S times one system. Ratios are of each pass; printed are median and range, of
@@ -39,15 +38,17 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Metric, load_config
 from pipeline.evaluation.measures import open_measure
 from pipeline.evaluation.score import score
-from pipeline.evaluation.systems import MIX_CLEAN, MIXTURE
 from pipeline.mixtures.names import source_names
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import render_shard
 from pipeline.models import asteroid  # noqa: F401  makes asteroid.metrics importable
+from pipeline.tasks import SEPARATE
+from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, ModelKey, System
 
 ROOT = Path(__file__).parents[1]
 METRICS: list[Metric] = [metric for metric in get_args(Metric) if metric != "estoi"]  # asteroid's
-SYSTEM = "bench/noisy/noisy"
+SYSTEM = System(ModelKey(SEPARATE.name, "bench", NOISY), NOISY)
+MIXTURE = System(ModelKey(SEPARATE.name, UNPROCESSED, UNTRAINED), NOISY)
 
 Row = dict[str, Any]
 Cost = np.ndarray
@@ -137,9 +138,9 @@ def _written(folder: Path, row: Row, estimates: np.ndarray, rate: int) -> Row:
     return cells
 
 
-def _ours(folder: Path, system: str, estimates: Path | None, rate: int, cores: int) -> None:
+def _ours(folder: Path, system: System, estimates: Path | None, rate: int, cores: int) -> None:
     measure = open_measure("signal", rate, metrics=METRICS)
-    out = folder / f"scores-{system.partition('/')[0]}.csv"
+    out = folder / f"scores-{system.model.name}.csv"
     score(folder / "index.csv", estimates, out, system, "1-of-1", rate, measure, cores)
 
 
@@ -178,8 +179,7 @@ def _report_differences(folder: Path, theirs: Iterable[dict[str, np.ndarray]]) -
     """The largest difference of each metric, of estimates and of mixtures."""
     found = list(theirs)
     for system, prefix in ((SYSTEM, ""), (MIXTURE, "input_")):
-        table = read_manifest(folder / f"scores-{system.partition('/')[0]}.csv")
-        table = table[table["source"] != MIX_CLEAN]
+        table = read_manifest(folder / f"scores-{system.model.name}.csv")
         for metric in METRICS:
             ours = table.loc[table["metric"] == metric, "value"].to_numpy()
             expected = np.concatenate([np.ravel(values[prefix + metric]) for values in found])

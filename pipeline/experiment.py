@@ -1,4 +1,4 @@
-"""From the configuration to the models and systems of a run, and what each job is given.
+"""From the configuration to the models and systems of a run, and the inputs and parameters of jobs.
 
 Plain Python: the rules ask it for their inputs and parameters, Snakemake's `wildcards` standing for
 the model or system of a job. A parameter holds that part of the configuration which decides the
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config import SPLITS, Config, Split
 from pipeline.corpora.catalogue import librimix_parts
-from pipeline.tasks import TASKS
+from pipeline.tasks import DENOISE, TASKS
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
 
 Inputs = dict[str, list[str]]
@@ -28,7 +28,7 @@ def model_of(wildcards: Any) -> ModelKey:
 
 def system_of(wildcards: Any) -> System:
     """The system of a job."""
-    return System(model_of(wildcards), Condition.parse(wildcards.tested))
+    return System.parse(f"{model_of(wildcards).path}/{wildcards.tested}")
 
 
 def seed_of(seed: int, run: int) -> int:
@@ -37,11 +37,7 @@ def seed_of(seed: int, run: int) -> int:
 
 
 class Experiment:
-    """All models and systems of a configuration.
-
-    >>> Experiment(config).models[0].path  # doctest: +SKIP
-    'denoise/conv_tasnet/noisy/0'
-    """
+    """All models and systems of a configuration."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -61,7 +57,7 @@ class Experiment:
 
     @cached_property
     def systems(self) -> list[System]:
-        """Everything that is tested: a denoiser on noisy mixtures, all else on every condition."""
+        """Everything that is tested: denoisers on noisy mixtures, others on every condition."""
         return [
             System(model, Condition.parse(tested))
             for model in self.models
@@ -76,7 +72,7 @@ class Experiment:
         return [*(System(model, NOISY) for model in models), *self.systems]
 
     def _tested(self, model: ModelKey) -> list[str]:
-        return ["noisy"] if model.task == "denoise" else self.config.conditions
+        return ["noisy"] if model.task == DENOISE.name else self.config.conditions
 
     def network(self, model: ModelKey) -> Any:
         """Its section of the configuration."""
@@ -108,7 +104,7 @@ class Experiment:
         return [split for split in SPLITS if split != "train" or not all_fresh]
 
     def drawing(self, split: Split) -> dict[str, Any]:
-        """What decides the draws of one split: not other splits, nor keys that are unused."""
+        """Settings that decide the draws of one split: not other splits, nor unused keys."""
         given = self.config.mixtures
         unused = {
             "counts": given.hours is not None,
@@ -125,7 +121,7 @@ class Experiment:
         return settings
 
     def rendering(self) -> dict[str, Any]:
-        """What decides the audio of mixtures that are drawn, or read from LibriMix's metadata."""
+        """Settings that decide the audio of mixtures, drawn or of LibriMix's metadata."""
         given = self.config.mixtures
         keys = {"kind", "mix_single", "peak" if given.kind == "drawn" else "mode"}
         return given.model_dump(mode="json", include=keys)
@@ -148,7 +144,7 @@ class Experiment:
     # Training
 
     def training_inputs(self, wildcards: Any) -> Inputs:
-        """What a model is trained and chosen on, by the names that the rule gives them."""
+        """Input files of a training, by the names that its script looks for."""
         model = model_of(wildcards)
         dynamic = self.is_dynamic(model)
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
@@ -164,7 +160,7 @@ class Experiment:
         }
 
     def training_job(self, wildcards: Any) -> dict[str, Any]:
-        """What decides the weights of one model: a change here, and only here, trains it again."""
+        """Settings that decide the weights of one model; only a change here trains it again."""
         model = model_of(wildcards)
         network, dynamic = self.network(model), self.is_dynamic(model)
         training = self.training(model).model_dump(mode="json")
@@ -187,7 +183,7 @@ class Experiment:
         return int(self.training(model_of(wildcards)).devices)
 
     def _fresh(self) -> dict[str, Any]:
-        """What decides mixtures that are drawn in training: a piece has neither end nor mode."""
+        """Settings that decide mixtures drawn in training; a piece has no end, and so no mode."""
         settings = self.drawing("train")
         del settings["mode"]
         return settings
@@ -200,7 +196,7 @@ class Experiment:
 
     def _denoiser(self, condition: Condition, run: int) -> ModelKey:
         """The denoiser of a condition, for a model of some run."""
-        return ModelKey("denoise", condition.denoiser, NOISY, run)
+        return ModelKey(DENOISE.name, condition.denoiser, NOISY, run)
 
     def _denoised(self, condition: Condition, run: int, split: Split) -> list[str]:
         """The denoised mixtures that a condition needs: one manifest, or none."""
@@ -212,7 +208,7 @@ class Experiment:
     # Inference
 
     def inference_inputs(self, wildcards: Any) -> Inputs:
-        """What a system is given of one split."""
+        """Input files of a system on one split."""
         system, split = system_of(wildcards), wildcards.split
         return {
             "mixtures": [f"results/mixtures/{split}/mixtures.csv"],
@@ -221,11 +217,11 @@ class Experiment:
         }
 
     def is_timed(self, wildcards: Any) -> bool:
-        """Latency is stated of the test split: its mixtures run one at a time."""
+        """Latency is measured on the test split: its mixtures run one at a time."""
         return bool(wildcards.split == "test")
 
     def inference(self, wildcards: Any) -> dict[str, Any]:
-        """What decides the estimates: where mixtures run alone, not how many would run at once."""
+        """Settings that decide the estimates; no batch size where mixtures run one at a time."""
         left_out = {"batch_size"} if self.is_timed(wildcards) else set()
         return self.config.inference.model_dump(mode="json", exclude=left_out)
 
@@ -259,7 +255,7 @@ class Experiment:
     # Evaluation
 
     def scoring_inputs(self, wildcards: Any) -> Inputs:
-        """What a shard of a system is scored from; the mixture itself has no estimates."""
+        """Input files of the scores of a shard; the mixture itself has no estimates."""
         estimates = f"results/estimates/{system_of(wildcards).path}/test/estimates.csv"
         texts = f"results/scores/asr/reference/{wildcards.scatteritem}.csv"
         return {
@@ -270,7 +266,7 @@ class Experiment:
         }
 
     def measured(self, wildcards: Any) -> dict[str, Any]:
-        """What decides the values of one measure."""
+        """Settings that decide the values of one measure."""
         return self.config.evaluation.settings_of(wildcards.measure)
 
     def scoring_threads(self, wildcards: Any) -> int:
@@ -286,6 +282,10 @@ class Experiment:
             for system in self.scored_systems
             if measure in TASKS[system.model.task].measures
         ]
+
+    def reference_inputs(self, wildcards: Any) -> Inputs:
+        """Input files of the texts that recognised speech is compared with."""
+        return {"speech": self.transcripts(), "model": self.recogniser()}
 
     def recogniser(self) -> list[str]:
         """Files of the model that recognises speech, where it is the user's."""

@@ -1,8 +1,11 @@
 """What the benchmarks measure: their figures are nobody's to test."""
 
+import ast
 import os
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,15 @@ from processors import bf16_is_used, cap, describe_instructions
 cap("avx2")
 print(describe_instructions(), bf16_is_used(torch.device("cpu")), torch._inductor.config.cpp.march)
 """
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_is_there(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            module = import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or find_spec(f"{node.module}.{alias.name}")
 
 
 def test_a_cap_reaches_kernels_torch_and_compiler_and_leaves_bf16_out(tmp_path):

@@ -32,7 +32,7 @@ def experiment(*paths, **changes) -> Experiment:
 
 
 def wildcards(target: ModelKey | System, **others) -> SimpleNamespace:
-    """What Snakemake takes from the path of a model, or of a system."""
+    """The wildcards that Snakemake takes from the path of a model, or of a system."""
     columns = System(target, NOISY).columns if isinstance(target, ModelKey) else target.columns
     texts = {name: str(value) for name, value in columns.items()}
     return SimpleNamespace(**texts, **others)
@@ -45,9 +45,10 @@ def jobs(of: Experiment) -> dict:
     for model in of.models:
         given = wildcards(model)
         found[f"train {model.path}"] = of.training_inputs(given) | {"job": of.training_job(given)}
-    for system in of.systems:
-        given = wildcards(system, split="test")
-        found[f"apply {system.path}"] = of.inference_inputs(given) | of.inference(given)
+    for folder in (*of.timed, *of.batched):
+        path, _, split = folder.rpartition("/")
+        given = wildcards(System.parse(path), split=split)
+        found[f"apply {folder}"] = of.inference_inputs(given) | of.inference(given)
     for folder in of.scored:
         measure, path = folder.split("/", 1)
         given = wildcards(System.parse(path), measure=measure, scatteritem="1-of-1")

@@ -20,7 +20,8 @@ SEVERAL = "|"  # between the paths of one cell
 UNFIT = re.compile(r"[|\r\ud800-\udfff]")
 # Columns that stay text where every cell of them looks like a number.
 TEXT = {"speaker", "utterance", "chapter", "mixture_id", "noise", "subset", "transcript", "path"}
-TEXT |= {"system", "model", "tested", "digest"}
+TEXT |= {"task", "name", "trained", "tested", "digest"}
+TEXT |= {f"{column}_{side}" for column in ("name", "trained", "tested") for side in "ab"}
 TEXT_ENDS = ("_speaker", "_utterance", "_path")
 
 

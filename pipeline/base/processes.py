@@ -41,7 +41,7 @@ def end_with_parent() -> None:
 
 
 def stop_without_deadlock() -> None:
-    """Let a thread do what this process does on SIGTERM.
+    """Run the handler of SIGTERM in a thread of its own.
 
     Snakemake's handler waits for a lock that the thread it interrupts may hold: it would wait for
     ever (`JobScheduler.exit_gracefully` of Snakemake 9).

@@ -2,7 +2,7 @@
 
 import shutil
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -50,7 +50,13 @@ def only_asks(options: Namespace) -> bool:
     return asked.get("executor") == "dryrun" or any(asked.get(option) for option in ASKS)
 
 
-def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> Iterator[str]:
+def recover(
+    folder: Path,
+    logs: Path,
+    arguments: Sequence[str],
+    local: bool,
+    earlier: Callable[[bool], Iterable[str]] = lambda asks: (),
+) -> Iterator[str]:
     """Make a working folder fit for a run, unless another is in it; say what is done.
 
     Args:
@@ -58,6 +64,7 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
         logs: that of the logs and receipts of all jobs.
         arguments: of the command line; where it only asks, what would be done is said.
         local: whether jobs run on this machine, and end with their run.
+        earlier: moves results of an earlier version, or only says it where a command asks.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -82,6 +89,7 @@ def recover(folder: Path, logs: Path, arguments: Sequence[str], local: bool) -> 
             yield from _clear(locks, others)
     if any(locks.glob("*.lock")):
         return
+    yield from earlier(asks)
     receipts = read_receipts(logs)
     if "db" not in str(vars(options).get("persistence_backend")).lower():
         keep_records(folder, receipts)

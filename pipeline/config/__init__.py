@@ -19,6 +19,7 @@ from pipeline.config.models import (
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
 from pipeline.tasks import TASKS
+from pipeline.tasks.grammar import UNPROCESSED
 
 __all__ = [
     "SPLITS",
@@ -67,6 +68,16 @@ class Config(Section):
                 f"shards: {self.shards} is more than the {fewest} mixtures of a split; lower it, or"
                 " raise mixtures.counts"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "Config":
+        for section in (task.section for task in TASKS.values()):
+            if UNPROCESSED in getattr(self, section):
+                raise ValueError(
+                    f"{section}.{UNPROCESSED}: this is the name of the unprocessed mixture in the"
+                    " tables; choose another"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The columns by which tables tell systems apart, and which systems are held against each other."""
+"""The columns by which tables tell systems apart, and which systems are compared."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ def direct(system: System) -> System:
 
 
 def without_denoiser(system: System) -> list[System]:
-    """Systems to hold one that is given denoised mixtures against: their input is noisy.
+    """Systems with noisy input, to compare a system with denoised input to.
 
     The same model, and, if it was trained on its input in the test, the network of which that is
     true for noisy mixtures. Empty for a system whose input is not denoised.

@@ -1,5 +1,6 @@
 """Systems as the page's tables hold them: by their paths, split where their parts are shown."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from pipeline.evaluation import systems
 from pipeline.evaluation.systems import paths_of
 from pipeline.tasks import DENOISE, SEPARATE
-from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, ModelKey, System
+from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, UNTRAINED, ModelKey, System
 
 MIXTURE, MIXTURE_AS_DENOISED = (
     System(ModelKey(task.name, UNPROCESSED, UNTRAINED), NOISY).path for task in (SEPARATE, DENOISE)
@@ -67,12 +68,11 @@ def separator_of(path: str) -> str:
 
 def ceiling_of(path: str) -> str:
     """The system of the same network that is trained and tested on clean mixtures."""
-    model = System.parse(path).model
-    return f"{model.task}/{model.name}/{ORACLE}/{model.run}/{ORACLE}"
+    return System(replace(System.parse(path).model, trained=CLEAN), CLEAN).path
 
 
 def direct_of(path: str) -> str:
-    """The system of the same network that meets no denoiser at all."""
+    """The system of the same network that is trained and tested on noisy mixtures."""
     return systems.direct(System.parse(path)).path
 
 
@@ -103,7 +103,7 @@ def with_pairs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_networks(table: pd.DataFrame) -> pd.DataFrame:
-    """Times with the columns `stage`, `model` (what is timed) and `system`.
+    """Times with the columns `stage`, `model` (the network that is timed) and `system`.
 
     Those of the first training alone, since a network takes the same time after each.
     """

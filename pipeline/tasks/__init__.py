@@ -1,4 +1,4 @@
-"""What networks are for: each task is an entry of `TASKS`, and nothing else lists them."""
+"""The tasks of networks: each is an entry of `TASKS`, and nothing else lists them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """What networks of one kind return, and how they are trained and scored.
+    """A task: the signals that its networks return, and how they are trained and scored.
 
     Attributes:
         name: in paths and tables, a verb.

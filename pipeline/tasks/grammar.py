@@ -15,7 +15,10 @@ from typing import Literal, Self, cast, get_args
 from pipeline.base.errors import PipelineError
 
 NAME = "[a-z0-9_]+"
-CONDITION = rf"clean|noisy|untrained|denoised-{NAME}(?:-dry[1-9][0-9]?)?"
+RUN = "0|[1-9][0-9]*"
+BUILT = rf"clean|noisy|untrained|denoised-{NAME}"
+"""Conditions that the rules can make; a dry share is only spelled so far."""
+CONDITION = rf"{BUILT}(?:-dry[1-9][0-9]?)?"
 TESTED = rf"(?:{CONDITION})(?:\+(?:{CONDITION}))?(?:--(?:chosen|denoised-{NAME}))?"
 
 SYSTEM = ["task", "name", "trained", "run", "tested"]
@@ -24,7 +27,7 @@ SYSTEM = ["task", "name", "trained", "run", "tested"]
 Kind = Literal["clean", "noisy", "denoised", "untrained"]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Condition:
     """Which mixture is the input of a network, in training or in a test.
 
@@ -50,14 +53,14 @@ class Condition:
         """Read a condition.
 
         Raises:
-            PipelineError: it is none.
+            PipelineError: the text is not a condition.
         """
         if text in get_args(Kind) and text != "denoised":
             return cls(cast(Kind, text))
         found = re.fullmatch(rf"denoised-({NAME})(?:-dry([1-9][0-9]?))?", text)
         if not found:
             raise PipelineError(
-                f"'{text}' is no condition; write clean, noisy or denoised-<name of a denoiser>"
+                f"'{text}' is not a condition; write clean, noisy or denoised-<name of a denoiser>"
             )
         return cls("denoised", found[1], int(found[2] or 0))
 
@@ -67,9 +70,9 @@ UNPROCESSED = "mixture"
 """Name of the system of each task that does nothing: its output is the noisy mixture."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ModelKey:
-    """One training of a network: what it does, its name, its condition, which of the repeats.
+    """One training of a network: its task, its name, its condition, and the number of the run.
 
     >>> ModelKey.parse("separate/direct/noisy/0").path
     'separate/direct/noisy/0'
@@ -90,15 +93,16 @@ class ModelKey:
         """Read a path.
 
         Raises:
-            PipelineError: it is no model's.
+            PipelineError: the text is not a model.
         """
-        parts = path.split("/")
-        if len(parts) != 4 or not parts[3].isdigit():
-            raise PipelineError(f"'{path}' is no model; write task/name/condition/run")
-        return cls(parts[0], parts[1], Condition.parse(parts[2]), int(parts[3]))
+        found = re.fullmatch(rf"({NAME})/({NAME})/({CONDITION})/({RUN})", path)
+        if not found:
+            raise PipelineError(f"'{path}' is not a model; write task/name/condition/run")
+        task, name, trained, run = found.groups()
+        return cls(task, name, Condition.parse(trained), int(run))
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class System:
     """A model and its input in a test, with at most one step after it.
 
@@ -128,7 +132,7 @@ class System:
 
     @property
     def columns(self) -> dict[str, str | int]:
-        """What a table says of it, by the names `SYSTEM`."""
+        """Its values in the columns `SYSTEM`."""
         model = self.model
         values = (model.task, model.name, str(model.trained), model.run, self.heading)
         return dict(zip(SYSTEM, values, strict=True))
@@ -138,11 +142,13 @@ class System:
         """Read a path.
 
         Raises:
-            PipelineError: it is no system's.
+            PipelineError: the text is not a system.
         """
         model, _, heading = path.rpartition("/")
         if not re.fullmatch(TESTED, heading):
-            raise PipelineError(f"'{path}' is no system; write task/name/condition/run/condition")
+            raise PipelineError(
+                f"'{path}' is not a system; write task/name/condition/run/condition"
+            )
         conditions, _, after = heading.partition("--")
         tested, _, reference = conditions.partition("+")
         key, given = ModelKey.parse(model), Condition.parse(tested)
@@ -169,12 +175,12 @@ class Reference:
         """Read a reference; a model that is trained on one condition only need not name it.
 
         Raises:
-            PipelineError: it is none.
+            PipelineError: the text is not a reference.
         """
         found = re.fullmatch(rf"({NAME})\.({NAME})(?:/(.+))?", text)
         if not found:
             raise PipelineError(
-                f"'{text}' refers to no model; write <section>.<name>, or"
+                f"'{text}' does not refer to a model; write <section>.<name>, or"
                 " <section>.<name>/<condition> where it is trained on several"
             )
         section, name, trained = found.groups()

@@ -1,4 +1,4 @@
-"""Inputs and targets of a training, from mixtures that are drawn as it goes on."""
+"""Inputs and targets of a training, from mixtures that are drawn during it."""
 
 import math
 from collections.abc import Iterator

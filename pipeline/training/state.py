@@ -20,7 +20,7 @@ from pipeline.base.provenance import sha256
 
 PACKAGE = Path(__file__).parents[1]
 # What turns the facts of a training into weights: another version may give others.
-CODE = ("audio", "mixtures", "models", "training")
+CODE = ("audio", "mixtures", "models", "tasks", "training")
 LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
 
 Facts = dict[str, Any]

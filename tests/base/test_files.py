@@ -93,7 +93,16 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize(
     "column",
-    ["speaker", "utterance", "mixture_id", "noise", "source_1_speaker", "s1_utterance", "model"],
+    [
+        "speaker",
+        "utterance",
+        "mixture_id",
+        "noise",
+        "source_1_speaker",
+        "s1_utterance",
+        "name",
+        "name_a",
+    ],
 )
 def test_names_of_digits_stay_text(tmp_path, column):
     write_manifest(tmp_path / "m.csv", pd.DataFrame({column: ["0012", "7"]}))

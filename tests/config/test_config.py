@@ -262,3 +262,11 @@ def test_arguments_are_filled_in_and_built():
     assert parse_arguments("conv_tasnet", small).model_dump()["P"] == 3
     network = build("conv_tasnet", small, num_sources=2, sample_rate=8000)
     assert network(torch.zeros(3, 400)).shape == (3, 2, 400)
+
+
+@pytest.mark.parametrize("section", ["denoisers", "separators"])
+def test_the_name_of_the_unprocessed_mixture_is_refused(section):
+    network = SMALLEST[section]["small"]
+    values = SMALLEST | {section: {"mixture": network}}
+    assert "is the name of the unprocessed mixture" in refused(values)
+    load_config(SMALLEST | {section: {"mixtures": network}})

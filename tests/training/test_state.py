@@ -20,6 +20,7 @@ from pipeline.training.state import PACKAGE, program
         "mixtures/render.py",
         "models/conv_tasnet/network.py",
         "models/conv_tasnet/_kernels.c",
+        "tasks/__init__.py",
         "training/losses.py",
     ],
 )

@@ -1,7 +1,9 @@
 """Results of one configuration are not taken for those of another."""
 
+import json
 import os
 import shutil
+import time
 
 import pandas as pd
 from workspace import Workspace
@@ -48,45 +50,42 @@ def test_results_without_their_records_are_refused(finished, tmp_path):
 
 
 def in_the_old_layout(run: Workspace) -> None:
-    """Put models, estimates and receipts where the first version had them."""
-    moves = {
-        path: run / f"models/denoisers/{path.parts[-3]}"
-        for path in (run / "models/denoise").glob("*/noisy/0")
-    }
-    for path in (run / "models/separate").glob("*/*/0"):
-        moves[path] = run / f"models/separators/{path.parts[-3]}/{path.parts[-2]}"
-    for path in (run / "estimates/denoise").glob("*/noisy/0/noisy/*"):
-        moves[path] = run / f"estimates/denoised/{path.parts[-5]}/{path.name}"
-        for manifest in path.rglob("estimates.csv"):
-            times = manifest.stat()
-            text = manifest.read_text().replace("mix_clean_path", "denoised_path")
-            manifest.write_text(text.replace("mix_clean/", "denoised/"))
-            os.utime(manifest, ns=(times.st_atime_ns, times.st_mtime_ns))
-        for folder in path.glob("*/mix_clean"):
-            folder.rename(folder.with_name("denoised"))
-    for path in (run / "estimates/separate").glob("*/*/0/*/test"):
-        name, trained, _, tested, _ = path.parts[-5:]
-        moves[path] = run / f"estimates/separated/{name}/{trained}/{tested}"
-    for new, old in moves.items():
-        old.parent.mkdir(parents=True, exist_ok=True)
-        new.rename(old)
-    for folder in ("models/denoise", "models/separate", "estimates/denoise", "estimates/separate"):
-        shutil.rmtree(run / folder)
+    """Put the models where version 0.1 had them, a day ago, and take the scores' columns away."""
+    roles = {"denoise": "denoiser", "separate": "separator"}
+    for path in sorted((run / "models").glob("*/*/*/0")):
+        task, name, trained, _ = path.parts[-4:]
+        place = f"denoisers/{name}" if task == "denoise" else f"separators/{name}/{trained}"
+        ended = path / "state/finished.json"
+        facts = json.loads(ended.read_text())
+        facts["job"]["role"] = roles[facts["job"].pop("task")]
+        ended.write_text(json.dumps(facts | {"programs": [{"code": "older", "libraries": {}}]}))
+        (run / "models" / place).parent.mkdir(parents=True, exist_ok=True)
+        path.rename(run / "models" / place)
+    for task in roles:
+        shutil.rmtree(run / "models" / task)
+    (run / "estimates").rename(run / "unused")
+    (run / "estimates/denoised/conv_tasnet").mkdir(parents=True)
+    shutil.copytree(run / "unused/separate", run / "estimates/separated")
+    shutil.rmtree(run / "unused")
+    yesterday = time.time() - 86400
+    for path in run.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            os.utime(path, (yesterday, yesterday))
 
 
-def test_results_of_an_earlier_version_are_moved_and_nothing_is_trained_again(finished, tmp_path):
+def test_models_of_an_earlier_version_are_moved_and_not_trained_again(finished, tmp_path):
     run = finished.copy(tmp_path / "run")
-    weights = {path: path.read_bytes() for path in (run / "models").rglob("model.safetensors")}
+    weights = {p.relative_to(run / ""): p.read_bytes() for p in (run / "").rglob("*.safetensors")}
     in_the_old_layout(run)
-    said = run.succeed("-n")
-    assert "results: of an earlier version; 16 folders of models and estimates would be" in said
-    assert (run / "models/denoisers").exists()  # a dry run only asks
-    run.succeed("separators")
-    assert run.jobs().keys() <= {
-        *("librimix_metadata", "score", "collect_latency", "aggregate", "report")
-    }
-    assert {path: path.read_bytes() for path in weights} == weights
-    shard = "scores/signal/denoise/conv_tasnet/noisy/0/noisy/1-of-1.csv"
-    run.succeed(f"results/{shard}")
-    pd.testing.assert_frame_equal(*(pd.read_csv(r / shard) for r in (run, finished)))
-    assert not (run / "models/denoisers").exists()
+    (run / "models/denoisers/notes.txt").write_text("mine")
+    said = run.succeed("-n", "denoisers")
+    assert "results: was made by an earlier version; 4 models would be moved" in said
+    assert (run / "models/denoisers/conv_tasnet").exists()  # a dry run only asks
+    said = run.succeed("separators")
+    assert said.count("this training has ended before; its weights are taken") == 4
+    assert {path: (run / str(path)).read_bytes() for path in weights} == weights
+    assert not (run / "estimates/separated").exists()
+    assert (run / "models/denoisers/notes.txt").read_text() == "mine"
+    assert run.jobs("separators") == {}
+    changed = run.jobs("separators", "--config", "training={epochs: 3}")
+    assert (changed["train_denoiser"], changed["train"]) == (1, 3)

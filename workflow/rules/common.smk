@@ -14,8 +14,19 @@ from pipeline.evaluation.extras import check_extras
 from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.tasks import TASKS
-from pipeline.tasks.earlier import move_earlier
-from pipeline.tasks.grammar import CONDITION, NAME, TESTED
+from pipeline.tasks.grammar import BUILT, NAME, RUN
+
+
+def earlier_models(asks):
+    """Move models of an earlier version; torch is only imported where there are some."""
+    if not any(
+        Path("results/models", old).exists() for old in ("denoisers", "separators")
+    ):
+        return []
+    from pipeline.training.earlier import move_earlier
+
+    return move_earlier(Path("results"), asks)
+
 
 try:
     for line in choose_models(config, read_file(DEMO), LAID_OVER):
@@ -36,9 +47,7 @@ if not os.access(Path.cwd(), os.W_OK):
 if workflow.is_main_process:
     try:
         arguments, here = sys.argv[1:], workflow.local_exec
-        for line in move_earlier(Path("results"), only_asks(parsed(arguments))):
-            logger.warning(line)
-        for line in recover(Path(".snakemake"), LOGS, arguments, here):
+        for line in recover(Path(".snakemake"), LOGS, arguments, here, earlier_models):
             logger.warning(line)
     except (OSError, PipelineError) as error:
         sys.exit(f"error: {cause_of(error) or error}")
@@ -68,9 +77,9 @@ wildcard_constraints:
     measure="signal|dnsmos|asr",
     task="|".join(TASKS),
     name=NAME,
-    trained=CONDITION,
-    run="[0-9]+",
-    tested=TESTED,
+    trained=BUILT,
+    run=RUN,
+    tested=BUILT,
 
 
 def require_gpu():

@@ -23,9 +23,8 @@ rule score:
 
 rule reference_texts:
     input:
+        unpack(experiment.reference_inputs),
         mixtures="results/mixtures/test/mixtures.csv",
-        speech=experiment.transcripts(),
-        model=experiment.recogniser(),
     output:
         "results/scores/asr/reference/{scatteritem}.csv",
     log:

@@ -14,7 +14,7 @@ rule apply:
         "<logs>/inference/{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.log",
     benchmark:
         "<benchmarks>/apply/{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.tsv"
-    priority: 10  # other models may train on them
+    priority: 10  # denoised mixtures are what other trainings wait for
     conda:
         "../../envs/models.yaml"
     threads: cfg.machine.threads

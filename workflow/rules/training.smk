@@ -1,5 +1,5 @@
 # in:  rendered mixtures, or for dynamic data the corpora that fresh ones are drawn from; for
-#      models of a denoised condition also their denoised versions, or the denoiser
+#      models of a denoised condition the denoised mixtures as well, or the denoiser
 # out: results/models/{task}/{name}/{trained}/{run}/{model.safetensors,history.csv}
 # A training's state stands in an undeclared folder beside its outputs, since declared ones
 # are deleted before every attempt.
@@ -29,6 +29,8 @@ rule train:
 
 # The same for denoisers, whose output other models train on.
 use rule train as train_denoiser with:
+    benchmark:
+        "<benchmarks>/train_denoiser/{task}_{name}_{trained}_{run}.tsv"
     wildcard_constraints:
         task="denoise",
     priority: 10

@@ -21,7 +21,7 @@ import pandas as pd
 import soundfile as sf
 
 from pipeline.base.files import write_manifest
-from pipeline.mixtures.librimix_table import SPLIT_OF
+from pipeline.corpora.names import SPLIT_OF
 
 ROOT = Path(__file__).parents[1]
 SUBSET = "bench"  # LibriMix's name for the set

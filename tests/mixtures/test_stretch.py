@@ -35,11 +35,12 @@ def recording(*parts):
 
 
 @pytest.fixture
-def stretch(tmp_path):
+def stretch(tmp_path_factory):
     """`stretch(samples, start, …)`: what is read of a noise from there, and where it begins."""
 
     def read(samples, start, length=1000, **row):
-        path = str(tmp_path / "noise.wav")
+        # Levels are kept by path, and the folder of a test that passed may be the next one's.
+        path = str(tmp_path_factory.mktemp("noise") / "noise.wav")
         audio.write(path, samples, RATE, "FLOAT")
         row = {"noise_source_path": path, "noise_start": start, "noise_snr": 0.0} | row
         piece, used = read_stretch(row, RATE, length)

@@ -12,9 +12,8 @@ demo: .venv/installed
 	$(SNAKEMAKE) all
 	@echo "The report: $(CURDIR)/results/report/index.html"
 
-# In several processes, each with about 1 GB; the tests of a file share one (tests/conftest.py). One
-# more than there are cores: some wait, for a browser or a cluster.
-IN_PARALLEL = --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+# In several processes, each with about 1 GB; the tests of a file share one (tests/conftest.py).
+IN_PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 test: lint
 	$(BIN)/pytest $(IN_PARALLEL)

@@ -129,7 +129,8 @@ class Scene:
 
     def _set_clock(self) -> tuple[str, Callable[[], None]] | None:
         """Let all outputs be of tomorrow, as if the clock had been ahead until now."""
-        outputs = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        outputs = [path for path in files if "logs" not in path.parts]
         tomorrow = time.time() + AHEAD
         for path in outputs:
             if path.exists() and not path.name.startswith("."):

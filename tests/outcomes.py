@@ -13,7 +13,8 @@ from workspace import Workspace
 CAUSE = re.compile(
     r"^(\S+ \S+ ERROR |error: )(?P<ours>.+)$"
     r"|^.*(?P<killed>died with <Signals\.\w+: \d+>).*$"
-    r"|^Error: (?P<locked>Directory cannot be locked).*$",
+    r"|^Error: (?P<locked>Directory cannot be locked).*$"
+    r"|^Output .*(?P<clock>could indicate a clock skew problem).*$",
     re.MULTILINE,
 )
 FITTED = "INFO best epoch"  # a training went to its end

@@ -82,7 +82,7 @@ def test_the_first_channel_of_several_is_read(tmp_path):
 
 
 def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "AT_ONCE", 1000)
+    monkeypatch.setattr("pipeline.audio.files.AT_ONCE", 1000)
     wave = np.concatenate([np.zeros(2000), tone(100, RATE, 0.1), np.zeros(2000)])
     channels = np.stack([wave, 0.25 - wave / 4, 0 * wave], axis=1)
     audio.write(tmp_path / "a.wav", channels.astype("f4"), RATE, subtype="FLOAT")
@@ -239,7 +239,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_several_parts_are_joined(tmp_path, monkeypatch):
     audio.write(tmp_path / "a.flac", np.stack([NOISE, -NOISE], axis=1), RATE, format="FLAC")
     whole, _ = audio.read(tmp_path / "a.flac")
-    monkeypatch.setattr(audio, "AT_ONCE", 1000)
+    monkeypatch.setattr("pipeline.audio.files.AT_ONCE", 1000)
     assert np.array_equal(audio.read(tmp_path / "a.flac")[0], whole)
     assert np.array_equal(audio.read(tmp_path / "a.flac", 700, 1600)[0], whole[700:2300])
     audio.check_flac(tmp_path / "a.flac")

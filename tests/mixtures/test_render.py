@@ -72,7 +72,7 @@ def test_the_digest_of_a_mixture_is_that_of_all_its_files(make):
     names = ("mix_both", "mix_clean", "s1", "s2", "s3", "noise")
     for row in make().to_dict("records"):
         contents = [Path(row[f"{name}_path"]).read_bytes() for name in names]
-        digests = "".join(map(audio.digest_of, contents))
+        digests = "".join(map(digest_of, contents))
         assert row["digest"] == digest_of(digests.encode())
 
 

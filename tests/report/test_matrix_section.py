@@ -9,7 +9,6 @@ from pipeline.report.names import metric_of
 from pipeline.report.run import Run
 from pipeline.report.sections.matrix import content, denoiser_table, gap_table, matrix_tables
 from pipeline.report.site import Site
-from pipeline.report.style import inline_svg
 
 COLUMNS = ["system", "metric", "mean", "low", "high"]
 NET, DENOISED = "conv_tasnet", "denoised-conv_tasnet"
@@ -156,12 +155,6 @@ def test_figure_holds_its_numbers_and_marks_the_oracle(tmp_path):
     for words in ("−1.23", "−2.00 to 0.50", "8.00", "clean (oracle)", "tested on"):
         assert words in text
     assert "stroke-dasharray" in text
-
-
-def test_names_are_not_markup(tmp_path):
-    rows = [(path_of("$x$<b>/noisy/noisy"), "si_sdri", 1.0, 0.5, 1.5)]
-    draw_matrix(pd.DataFrame(rows, columns=COLUMNS), tmp_path / "m.svg")
-    assert "$x$&lt;b&gt;: SI-SDRi" in inline_svg(tmp_path / "m.svg", "matrix")
 
 
 def test_colours_turn_where_low_is_good_and_do_not_exaggerate():

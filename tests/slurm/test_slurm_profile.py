@@ -23,6 +23,9 @@ def dry(workspace, tmp_path):
     return run
 
 
+RULE = r"^ *(?:rule|use rule \w+ as) (\w+)"
+
+
 def names(section):
     """Rules that a section of the profile names."""
     text = (PROFILE / "profile.v9+.yaml").read_text(encoding="utf-8")
@@ -34,7 +37,9 @@ def test_it_names_rules_that_exist():
     rules = {
         name
         for path in [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
-        for name in re.findall(r"^ *rule (\w+):", path.read_text(encoding="utf-8"), re.M)
+        for name in re.findall(
+            r"^ *(?:rule|use rule \w+ as) (\w+)", path.read_text(encoding="utf-8"), re.M
+        )
     }
     assert names("set-resources") and names("set-resources") <= rules
 

@@ -57,7 +57,7 @@ def test_both_measures_of_a_mixture(workspace, voice, transcribed):
     workspace.succeed(*SCORED, *RULES, config=transcribed)
     dnsmos, asr = (pd.read_csv(workspace.folder / path) for path in SCORED)
     assert dnsmos.groupby("metric")["value"].nunique().tolist() == [1, 1, 1]
-    assert sorted(set(dnsmos["source"])) == ["mix_clean", "s1", "s2"]
+    assert sorted(set(dnsmos["source"])) == ["s1", "s2"]
     assert dnsmos["value"].between(1, 5).all() and dnsmos["undefined"].isna().all()
     assert list(asr["metric"]) == ["wer", "cer", "wer", "cer"]
     assert (asr["value"] > 0).all()  # a buzz says nothing

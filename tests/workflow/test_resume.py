@@ -119,7 +119,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     [*_, wav] = sorted((workspace / "mixtures/test/1-of-1/s1").iterdir())
     whole = wav.read_bytes()
     wav.write_bytes(whole[:1000])
-    shutil.rmtree(workspace / "scores/signal/mixture")  # nothing else would read it again
+    shutil.rmtree(workspace / "scores/signal/separate/mixture")  # nothing else would read it again
     (workspace / SCORES).unlink()
     done = workspace.run(f"results/{SCORES}")
     assert done.returncode != 0

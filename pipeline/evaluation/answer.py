@@ -53,9 +53,9 @@ REPEATED = {
     ),
 }
 CAUTION = (
-    "Each network was trained once, and intervals are over test mixtures alone: another training"
-    " may well turn a difference of less than a decibel round, so that this run decides nothing"
-    " about denoising in general."
+    "Each network was trained once, and intervals are over test mixtures alone. Another training"
+    " may well reverse a difference of less than a decibel, so that this run decides nothing about"
+    " denoising in general."
 )
 
 Fact = dict[str, Any]

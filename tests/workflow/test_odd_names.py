@@ -37,6 +37,7 @@ def config(corpus, tmp_path):
         "mixtures": {"counts": {"train": 4, "dev": 2, "test": 2}, "min_seconds": 0.5},
         "training": {"epochs": 1, "segment_seconds": 0.5},
         "denoisers": {"conv_tasnet": {"init_from": weights(tmp_path).name}},
+        "separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}, "small": None},
         "evaluation": {"metrics": ["si_sdr", "stoi"], "bootstrap_samples": 100},
         "report": {"title": f"</title><script>alert(1)</script> {ODDER}", "examples": 1},
     }

@@ -1,35 +1,40 @@
 """Lines that name a file of a run's own, followed: the same command then makes it as it was."""
 
 import shutil
+from pathlib import Path
 
 import torch
 from safetensors.torch import load
 from systems import path_of
-from workspace import Workspace
+from workspace import SMOKE, Workspace
 
 SCORES = "results/scores/scores.csv"
 MODEL = "results/models/separate/small/clean/0"
 ESTIMATES = "results/estimates/separate/small/clean/0/clean/test"
 
 
-def line_of(workspace: Workspace, target: str) -> str:
+def line_of(workspace: Workspace, target: str, config: tuple[Path, ...] = (SMOKE,)) -> str:
     """What a run that fails says last."""
-    done = workspace.run(target)
+    done = workspace.run(target, config=config)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     return next(line for line in done.stderr.splitlines() if " ERROR " in line)
 
 
 def test_scores_that_stand_twice_are_made_again(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text("separators: {conv_tasnet: null}\n", encoding="utf-8")
+    config = (SMOKE, fewer)
+    workspace.succeed(SCORES, config=config)
     shard = workspace / f"scores/signal/{path_of('mixture')}/1-of-1.csv"
     text = shard.read_text(encoding="utf-8")
     shard.write_text(text + text.splitlines()[1] + "\n", encoding="utf-8")
     whole = (workspace.folder / SCORES).read_bytes()
     (workspace.folder / SCORES).unlink()
-    line = line_of(workspace, SCORES)
+    line = line_of(workspace, SCORES, config)
     assert line.endswith(" is scored twice; delete the folder results/scores and run again")
     shutil.rmtree(workspace / "scores")
-    workspace.succeed(SCORES)
+    workspace.succeed(SCORES, config=config)
     assert (workspace.folder / SCORES).read_bytes() == whole
 
 

@@ -283,9 +283,13 @@ EVALUATION = [
         "evaluation/test_answer.py",
         ('"higher" if fact["difference"] > 0', '"higher" if fact["difference"] < 0'),
         ('"sentence": CAUTION}] if once', '"sentence": CAUTION}] if not once'),
+        ("if condition != CLEAN]", "]"),
+    ),
+    *of(
+        "pipeline/evaluation/answer.py",
+        "evaluation/test_repeats.py",
         ('return "helps" if fact["difference"] > 0', 'return "helps" if fact["difference"] < 0'),
         ('fact.get("p_value_adjusted", 1) < level', 'fact["p_value"] < level'),
-        ("if condition != CLEAN]", "]"),
     ),
     *of(
         "pipeline/evaluation/trainings.py",

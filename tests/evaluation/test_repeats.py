@@ -82,12 +82,14 @@ def test_no_difference_has_to_be_shown(tmp_path):
 
 
 def test_more_questions_need_more_evidence(tmp_path):
-    systems = {DENOISED: [3.9, 4.3, 3.3], NOISY: [3.0, 3.0, 3.0]}
+    systems = {DENOISED: [4.35, 4.75, 3.8], NOISY: [3.0, 3.0, 3.0]}
     alone = answered(tmp_path, systems)["facts"][0]
+    assert 0.025 < alone["p_value"] < 0.05 and alone["verdict"] == "helps"
     systems |= {"conv/clean/denoised-net": [3.0, 3.5, 2.6], "conv/clean/noisy": [3.0, 3.0, 3.0]}
     first, second, *_ = answered(tmp_path, systems)["facts"]
     assert alone["p_value_adjusted"] == pytest.approx(alone["p_value"])
     assert first["p_value_adjusted"] == pytest.approx(2 * first["p_value"])
+    assert first["verdict"] == "not decided"
     assert second["p_value_adjusted"] == pytest.approx(second["p_value"])
 
 

@@ -192,18 +192,18 @@ class Experiment:
         """The denoiser that fresh mixtures of a denoised condition go through, if there is one."""
         if model.trained.kind != "denoised":
             return []
-        return [f"results/models/{self._denoiser(model.trained, model.run).path}/model.safetensors"]
+        denoiser = self._denoising(model.trained, model.run).model
+        return [f"results/models/{denoiser.path}/model.safetensors"]
 
-    def _denoiser(self, condition: Condition, run: int) -> ModelKey:
-        """The denoiser of a condition, for a model of some run."""
-        return ModelKey(DENOISE.name, condition.denoiser, NOISY, run)
+    def _denoising(self, condition: Condition, run: int) -> System:
+        """The system that makes the mixtures of a condition, for a model of some run."""
+        return System(ModelKey(DENOISE.name, condition.denoiser, NOISY, run), NOISY)
 
     def _denoised(self, condition: Condition, run: int, split: Split) -> list[str]:
         """The denoised mixtures that a condition needs: one manifest, or none."""
         if condition.kind != "denoised":
             return []
-        system = System(self._denoiser(condition, run), NOISY)
-        return [f"results/estimates/{system.path}/{split}/estimates.csv"]
+        return [f"results/estimates/{self._denoising(condition, run).path}/{split}/estimates.csv"]
 
     # Inference
 
@@ -234,7 +234,7 @@ class Experiment:
     def batched(self) -> list[str]:
         """Folders of denoised mixtures that other models train on or are chosen by."""
         folders = [
-            f"{System(self._denoiser(model.trained, model.run), NOISY).path}/{split}"
+            f"{self._denoising(model.trained, model.run).path}/{split}"
             for model in self.models
             for split in ("train", "dev")
             if model.trained.kind == "denoised"

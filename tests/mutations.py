@@ -31,7 +31,7 @@ SCRIPTS = [
         "workflow/scripts/apply.py",
         "inference/test_inference_scripts.py",
         (
-            "wildcards.tested,\n        next(iter(denoised), None),",
+            "wildcards.tested,\n        one_or_none(given.denoised),",
             '"noisy",\n        None,',
             "every test condition is given noisy mixtures",
         ),
@@ -49,7 +49,7 @@ SCRIPTS = [
         ),
         (
             'rendered("dev"),',
-            'examples(task, one_or_none("dev"), "noisy", None, rate),',
+            'examples(task, one_or_none(given.dev), "noisy", None, rate),',
             "every separator is scored on dev with noisy mixtures",
         ),
         ('rendered("dev"),', 'rendered("train"),'),
@@ -273,10 +273,6 @@ EVALUATION = [
         ("a.mean(), mean_b=b.mean()", "b.mean(), mean_b=a.mean()"),
         ("both = a.notna() & b.notna()", "both = a.notna()"),
         ("better = difference < 0 if", "better = difference > 0 if"),
-        (
-            "(same_network or same_conditions)",
-            "(same_network and same_conditions)",
-        ),
     ),
     *of(
         "pipeline/evaluation/answer.py",
@@ -284,6 +280,12 @@ EVALUATION = [
         ('"higher" if fact["difference"] > 0', '"higher" if fact["difference"] < 0'),
         ('"sentence": CAUTION}] if once', '"sentence": CAUTION}] if not once'),
         ("if condition != CLEAN]", "]"),
+    ),
+    *of(
+        "pipeline/evaluation/systems.py",
+        "evaluation/test_aggregate.py",
+        ("(name == other_name or conditions == others)", "conditions == others"),
+        ("(name == other_name or conditions == others)", "name == other_name"),
     ),
     *of(
         "pipeline/evaluation/answer.py",

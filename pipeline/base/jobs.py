@@ -35,6 +35,11 @@ UNTRUE_WARNINGS = (
 LOGS = Path("results/logs")
 
 
+def one_or_none(files: Iterable[str]) -> Path | None:
+    """The file of an input that has one or none."""
+    return next(map(Path, files), None)
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Log to the job's log and standard error; turn a cause the user can mend into one line.

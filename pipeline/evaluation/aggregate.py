@@ -17,9 +17,9 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
-from pipeline.evaluation.repeats import differences, over_trainings
+from pipeline.evaluation.repeats import ARM, differences, over_trainings
 from pipeline.evaluation.score import COLUMNS, KEYS
-from pipeline.evaluation.systems import paths_of, systems_of
+from pipeline.evaluation.systems import comparable, paths_of, systems_of
 from pipeline.evaluation.trainings import read_clusters
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.tasks import DENOISE
@@ -194,8 +194,6 @@ def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
 
 def _pairs(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     for a, b in combinations(sorted(paths), 2):
-        one, other = System.parse(a), System.parse(b)
-        same_network = one.model.name == other.model.name
-        same_conditions = (one.model.trained, one.heading) == (other.model.trained, other.heading)
-        if one.model.task == other.model.task and (same_network or same_conditions):
+        one, other = ([System.parse(path).columns[key] for key in ARM] for path in (a, b))
+        if comparable(one, other):
             yield a, b

@@ -1,11 +1,13 @@
 """Tables over several trainings of the same networks, from the scores of each."""
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
+from pipeline.evaluation.systems import comparable
 from pipeline.evaluation.trainings import Estimate, items_of, repeated_mean
 from pipeline.tasks.grammar import SYSTEM
 
@@ -52,28 +54,25 @@ def differences(
     """
     arms = {names: _values(part) for names, part in scores.groupby(ARM)}
     metric = scores["metric"].iloc[0]
-    for place, a in enumerate(arms):
-        for b in list(arms)[place + 1 :]:
-            if a[0] != b[0] or (a[1] != b[1] and a[2:] != b[2:]):
-                continue
-            one, other = arms[a].align(arms[b], join="inner")
-            found, known = _estimate(one - other, clusters, confidence, margin)
-            means = known.mean().groupby("mixture_id").mean()
-            better = means < 0 if metric in LOWER_IS_BETTER else means > 0
-            both = (side[known.columns].mean() for side in (one, other))
-            mean_a, mean_b = (side.groupby("mixture_id").mean().mean() for side in both)
-            sides = {
-                f"{column}_{side}": value
-                for side, names in (("a", a), ("b", b))
-                for column, value in zip(ARM[1:], names[1:], strict=True)
-            }
-            yield {
-                **{"task": a[0], "run_a": ALL, "run_b": ALL, "metric": metric} | sides,
-                **{"mean_a": mean_a, "mean_b": mean_b, "difference": found.mean},
-                **{"low": found.low, "high": found.high, "p_value": found.p_value},
-                **{"p_equivalence": found.p_equivalence, "trainings": len(known)},
-                **{"win_rate": better.mean(), "mixtures": len(means), "confidence": confidence},
-            }
+    for a, b in (pair for pair in combinations(arms, 2) if comparable(*pair)):
+        one, other = arms[a].align(arms[b], join="inner")
+        found, known = _estimate(one - other, clusters, confidence, margin)
+        means = known.mean().groupby("mixture_id").mean()
+        better = means < 0 if metric in LOWER_IS_BETTER else means > 0
+        both = (side[known.columns].mean() for side in (one, other))
+        mean_a, mean_b = (side.groupby("mixture_id").mean().mean() for side in both)
+        sides = {
+            f"{column}_{side}": value
+            for side, names in (("a", a), ("b", b))
+            for column, value in zip(ARM[1:], names[1:], strict=True)
+        }
+        yield {
+            **{"task": a[0], "run_a": ALL, "run_b": ALL, "metric": metric} | sides,
+            **{"mean_a": mean_a, "mean_b": mean_b, "difference": found.mean},
+            **{"low": found.low, "high": found.high, "p_value": found.p_value},
+            **{"p_equivalence": found.p_equivalence, "trainings": len(known)},
+            **{"win_rate": better.mean(), "mixtures": len(means), "confidence": confidence},
+        }
 
 
 def of_all_trainings(table: pd.DataFrame) -> pd.DataFrame:

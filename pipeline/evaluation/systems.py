@@ -1,6 +1,6 @@
 """The columns by which tables tell systems apart, and which systems are compared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -18,6 +18,15 @@ def systems_of(paths: Iterable[str], suffix: str = "") -> pd.DataFrame:
     """The columns of systems, from their paths; `suffix` is added to the names of the columns."""
     rows = [System.parse(path).columns for path in paths]
     return pd.DataFrame(rows, columns=SYSTEM).add_suffix(suffix)
+
+
+def comparable(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Whether two systems are compared: of one task, and of one network or with equal conditions.
+
+    Each is its task, its network's name, and its conditions in training and in the test.
+    """
+    (task, name, *conditions), (other_task, other_name, *others) = one, other
+    return task == other_task and (name == other_name or conditions == others)
 
 
 def direct(system: System) -> System:

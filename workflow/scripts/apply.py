@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-from pipeline.base.jobs import job
+from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
     from pipeline.inference.run import infer_shard, setting_of
     from pipeline.tasks import TASKS
 
     given, wildcards = snakemake.input, snakemake.wildcards
-    denoised = [Path(path) for path in given.denoised]  # one or none
     infer_shard(
         TASKS[wildcards.task],
         Path(given.mixtures[0]),
         wildcards.tested,
-        next(iter(denoised), None),
+        one_or_none(given.denoised),
         Path(given.weights[0]),
         Path(snakemake.output[0]),
         wildcards.scatteritem,

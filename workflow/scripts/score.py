@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.base.jobs import job
+from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
     from pipeline.evaluation.measures import open_measure
@@ -10,11 +10,7 @@ with job(snakemake):
     from pipeline.experiment import system_of
 
     wildcards, given, params = snakemake.wildcards, snakemake.input, snakemake.params
-
-    def one_or_none(name):
-        return next((Path(path) for path in given[name]), None)
-
-    texts, estimates = one_or_none("references"), one_or_none("estimates")
+    texts, estimates = one_or_none(given.references), one_or_none(given.estimates)
     settings = params.settings | ({"references": texts} if texts else {})
     measure = open_measure(wildcards.measure, params.sample_rate, **settings)
     score(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.base.jobs import job
+from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
     from pipeline.config import Mixtures, load_config
@@ -15,17 +15,14 @@ with job(snakemake):
     wanted, given = Job(**snakemake.params.job), snakemake.input
     task, rate = TASKS[wanted.task], snakemake.params.sample_rate
 
-    def one_or_none(name):
-        return next((Path(path) for path in given[name]), None)
-
     def rendered(split):
-        mixtures, denoised = one_or_none(split), one_or_none(f"denoised_{split}")
+        mixtures, denoised = one_or_none(given[split]), one_or_none(given[f"denoised_{split}"])
         return examples(task, mixtures, wanted.condition, denoised, rate)
 
     def fresh():
         speech, noise = (Path(path) for path in given.train)
         settings = Mixtures(**wanted.mixtures)
-        front = one_or_none("front")
+        front = one_or_none(given.front)
         return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate)
 
     weights, config = Path(snakemake.output.weights), load_config(snakemake.config)

@@ -35,6 +35,11 @@ class Examples:
         """Columns of the target files."""
         return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
 
+    @property
+    def seconds(self) -> float:
+        """How long all mixtures last together."""
+        return float(self.table["length"].sum() / self.sample_rate)
+
     def content(self) -> Iterator[bytes]:
         """What a training reads, for a fingerprint, wherever the files lie.
 

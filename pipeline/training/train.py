@@ -22,9 +22,11 @@ from pipeline.base.provenance import sha256
 from pipeline.config import Machine, Training
 from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
+from pipeline.models.cost import multiply_adds
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
 from pipeline.tasks import TASKS
+from pipeline.tasks.grammar import Condition
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
@@ -273,8 +275,12 @@ def _card(
         "mixtures": job.mixtures,
         "seed": job.seed,
         "parameters": parameters,
+        "multiply_adds": multiply_adds(
+            job.model, job.arguments, examples.num_sources, examples.sample_rate
+        ),
         "best": best,
         "steps": last["step"],
+        **_audio_seconds(job, examples, last["step"]),
         "seconds": last["seconds"],
         "resumed_at": curve.resumed_at,
         "skipped_steps": last["skipped_steps"],
@@ -284,3 +290,16 @@ def _card(
     }
     arguments = parse_arguments(job.model, job.arguments).model_dump()
     return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
+
+
+def _audio_seconds(job: Job, examples: Examples | Fresh, steps: float) -> dict[str, float]:
+    """Seconds of audio that the steps went through, and that a denoiser made for them.
+
+    Rendered mixtures are denoised once, fresh ones in every step. Dev is in neither.
+    """
+    training = Training(**job.training)
+    heard = steps * training.batch_size * training.segment_seconds
+    denoised = 0.0
+    if Condition.parse(job.condition).kind == "denoised":
+        denoised = heard if isinstance(examples, Fresh) else examples.seconds
+    return {"audio_seconds": heard, "denoised_seconds": denoised}

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
+from pipeline.models.cost import multiply_adds
 from pipeline.models.weights import load_network
 from pipeline.tasks import TASKS
 from pipeline.training.data import Recordings
@@ -83,6 +84,13 @@ def test_card_tells_the_training(trained):
     assert card.training["settings"] == trained.job.training
     assert card.training["parameters"] == sum(
         t.numel() for t in load_file(trained.weights).values()
+    )
+    settings = trained.job.training
+    heard = 8 * STEPS * settings["batch_size"] * settings["segment_seconds"]
+    assert card.training["audio_seconds"] == heard
+    assert card.training["denoised_seconds"] == 0
+    assert card.training["multiply_adds"] == multiply_adds(
+        card.model, card.arguments, card.num_sources, card.sample_rate
     )
 
 

@@ -1,0 +1,59 @@
+"""Multiply-adds of networks, against counts by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline import models
+from pipeline.models.cost import SECONDS, multiply_adds
+
+PAPER = {"N": 512, "L": 16, "B": 128, "H": 512, "Sc": 128, "P": 3, "X": 8, "R": 3}
+SMALL = {"N": 128, "L": 40, "B": 64, "H": 128, "Sc": 64, "P": 3, "X": 6, "R": 2}
+
+
+def by_hand(sources, rate, N, L, B, H, Sc, P, X, R):
+    """Conv-TasNet's multiply-adds for a second, from the paper's figure 1: so many a frame."""
+    frames = (SECONDS * rate - L) // (L // 2) + 1
+    block = B * H + H * P + H * (B + Sc)
+    frame = N * L + N * B + X * R * block + Sc * sources * N + sources * N * L
+    return frames * frame / SECONDS
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize("sources", [1, 3])
+@pytest.mark.parametrize("arguments", [PAPER, SMALL, SMALL | {"Sc": 0}])
+def test_conv_tasnet_costs_what_is_counted_by_hand(arguments, sources, rate):
+    skip = arguments | {"Sc": arguments["Sc"] or arguments["B"]}  # the masks are made of either
+    expected = by_hand(sources, rate, **skip)
+    if not arguments["Sc"]:
+        frames = (SECONDS * rate - arguments["L"]) // (arguments["L"] // 2) + 1
+        blocks = arguments["X"] * arguments["R"]
+        expected -= frames * blocks * arguments["H"] * arguments["B"] / SECONDS
+    found = multiply_adds("conv_tasnet", arguments, sources, rate)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+class Recurrent(nn.Module):
+    """An LSTM over frames of 80 samples, and a layer back to samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.back = nn.LSTM(80, 32, batch_first=True), nn.Linear(32, 80)
+
+    def forward(self, mixtures):
+        return self.back(self.lstm(mixtures.unflatten(1, (-1, 80)))[0]).flatten(1)[:, None]
+
+
+def test_recurrent_layers_are_counted(monkeypatch):
+    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: Recurrent())
+    frame = 4 * (80 * 32 + 32 * 32) + 32 * 80  # four gates, then the layer back
+    assert multiply_adds("recurrent", {}, 1, 8000) == 100 * frame
+
+
+def test_counting_draws_nothing_and_leaves_the_default_device():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    multiply_adds("conv_tasnet", SMALL, 1, 8000)
+    assert torch.equal(torch.rand(1), expected)
+    assert models.build("conv_tasnet", SMALL, 1, 8000).encoder.filters.device.type == "cpu"

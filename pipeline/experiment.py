@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config import SPLITS, Config, Split
 from pipeline.corpora.catalogue import librimix_parts
-from pipeline.tasks import DENOISE, TASKS
+from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
 
 Inputs = dict[str, list[str]]
@@ -192,18 +192,14 @@ class Experiment:
         """The denoiser that fresh mixtures of a denoised condition go through, if there is one."""
         if model.trained.kind != "denoised":
             return []
-        denoiser = self._denoising(model.trained, model.run).model
+        denoiser = denoising(model.trained, model.run).model
         return [f"results/models/{denoiser.path}/model.safetensors"]
-
-    def _denoising(self, condition: Condition, run: int) -> System:
-        """The system that makes the mixtures of a condition, for a model of some run."""
-        return System(ModelKey(DENOISE.name, condition.denoiser, NOISY, run), NOISY)
 
     def _denoised(self, condition: Condition, run: int, split: Split) -> list[str]:
         """The denoised mixtures that a condition needs: one manifest, or none."""
         if condition.kind != "denoised":
             return []
-        return [f"results/estimates/{self._denoising(condition, run).path}/{split}/estimates.csv"]
+        return [f"results/estimates/{denoising(condition, run).path}/{split}/estimates.csv"]
 
     # Inference
 
@@ -234,7 +230,7 @@ class Experiment:
     def batched(self) -> list[str]:
         """Folders of denoised mixtures that other models train on or are chosen by."""
         folders = [
-            f"{self._denoising(model.trained, model.run).path}/{split}"
+            f"{denoising(model.trained, model.run).path}/{split}"
             for model in self.models
             for split in ("train", "dev")
             if model.trained.kind == "denoised"

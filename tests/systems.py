@@ -47,3 +47,20 @@ def with_short(table: pd.DataFrame, side: str = "") -> pd.DataFrame:
     columns = ["task", *(f"{name}{side}" for name in ("name", "trained", "tested"))]
     shorts = [short_of(*map(str, values)) for values in table[columns].to_numpy()]
     return table.assign(**{f"system{side}": shorts})
+
+
+def costs_of(shorts, values=None) -> pd.DataFrame:
+    """A row of `costs.csv` for each system that separates: a cascade costs twice a direct one.
+
+    Costs named in `values` are laid over it, by the short name of a system.
+    """
+    rows = []
+    for short in shorts:
+        system = System.parse(path_of(short))
+        if system.model.task == "separate" and system.model.name != "mixture":
+            unit = 1 + (system.tested.kind == "denoised")
+            costs = {"parameters": 1e6, "multiply_adds": 1e8, "steps": 100}
+            costs |= {"training_compute": 1e12, "minutes": 2.0}
+            row = {name: cost * unit for name, cost in costs.items()} | {"dev_si_sdri": 1.0}
+            rows.append(system.columns | row | (values or {}).get(short, {}))
+    return pd.DataFrame(rows)

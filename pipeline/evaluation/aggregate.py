@@ -6,7 +6,6 @@ that they are not independent. Intervals are percentile bootstraps (Efron & Tibs
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.costs import COSTS, with_costs
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
-from pipeline.evaluation.repeats import ARM, differences, over_trainings
+from pipeline.evaluation.repeats import differences, over_trainings
 from pipeline.evaluation.score import COLUMNS, KEYS
-from pipeline.evaluation.systems import comparable, paths_of, systems_of
+from pipeline.evaluation.systems import Arm, arm_of, pairs_of, paths_of, systems_of
 from pipeline.evaluation.trainings import read_clusters
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.tasks import DENOISE
@@ -41,6 +41,8 @@ COMPARISON = [
     *(f"{column}_{side}" for side in "ab" for column in SYSTEM if column != "task"),
     *("metric", "mean_a", "mean_b", "difference", "low", "high"),
     *("win_rate", "mixtures", "confidence", "trainings", "p_value", "p_equivalence"),
+    *(f"{cost}_{side}" for cost in COSTS for side in "ab"),
+    *("equal_size", "equal_compute"),
 ]
 
 
@@ -108,12 +110,12 @@ def compare(
     bootstrap: Bootstrap = DEFAULT,
     mixtures: Path | None = None,
     margin: float = 0.0,
+    costs: Path | None = None,
 ) -> None:
     """Write paired differences between systems that separate, over the mixtures both scored.
 
-    Pairs are systems of one network, and systems of different networks whose training and test
-    conditions are equal. Within a pair a stands first in alphabetical order, which puts denoised
-    before noisy.
+    Pairs are those that are `comparable`. Within a pair a stands first in alphabetical order,
+    which puts denoised before noisy for one network.
 
     Args:
         scores: what `combine` wrote.
@@ -121,10 +123,12 @@ def compare(
             its interval `low`…`high`; `mean_a` and `mean_b` are over the same values;
             `win_rate` is the share of mixtures on which a is strictly better. Over several
             `trainings` the interval is of these too (`pipeline.evaluation.trainings`), `p_value`
-            is that of no difference, `p_equivalence` that of one of `margin` or more.
+            is that of no difference, `p_equivalence` that of one of `margin` or more. Then come
+            what both sides cost, and whether they are of equal size and compute.
         bootstrap: of the interval of one training, a and b drawn together.
         mixtures: `mixtures.csv` of the test split, for several trainings.
         margin: a difference that does not matter, in dB.
+        costs: what `costs.write_costs` wrote.
     """
     table = read_manifest(scores)
     table = table[(table["name"] != UNPROCESSED) & (table["task"] != DENOISE.name)]
@@ -136,10 +140,12 @@ def compare(
             for part in parts
             for row in differences(part, clusters, bootstrap.confidence, margin)
         ]
-        write_manifest(out, pd.DataFrame(rows, columns=COMPARISON))
+        compared = pd.DataFrame(rows)
     else:
-        compared = (_differences(part, bootstrap) for part in parts)
-        write_manifest(out, [pd.DataFrame(columns=COMPARISON), *compared])
+        compared = pd.concat([pd.DataFrame(), *(_differences(part, bootstrap) for part in parts)])
+    if costs is not None and len(compared):
+        compared = with_costs(compared, read_manifest(costs))
+    write_manifest(out, compared.reindex(columns=COMPARISON))
 
 
 def _refuse_duplicates(scores: pd.DataFrame, out: Path) -> None:
@@ -189,11 +195,14 @@ def _differences(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     table = table.assign(difference=difference.mean(), low=low, high=high)
     table = table.assign(win_rate=better.sum() / mixtures, mixtures=mixtures)
     table = table.assign(confidence=bootstrap.confidence, trainings=1)
-    return table.reindex(columns=COMPARISON)
+    return table
 
 
 def _pairs(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for a, b in combinations(sorted(paths), 2):
-        one, other = ([System.parse(path).columns[key] for key in ARM] for path in (a, b))
-        if comparable(one, other):
-            yield a, b
+    """The paths of systems that are compared; the table has one run of each."""
+    found = dict[Arm, str]()
+    for path in paths:
+        system = System.parse(path)
+        found[arm_of(system)] = path
+    for a, b in pairs_of(found):
+        yield found[a], found[b]

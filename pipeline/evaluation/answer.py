@@ -8,9 +8,10 @@ import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.repeats import of_all_trainings
+from pipeline.evaluation.rivals import Rivals, sizes
 from pipeline.evaluation.trainings import holm
 from pipeline.tasks import DENOISE, SEPARATE
-from pipeline.tasks.grammar import CLEAN, UNPROCESSED, Condition
+from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
 
 QUESTION = "Does denoising first help separation, and by how much?"
 METRIC = "si_sdri"
@@ -21,16 +22,11 @@ VERDICTS = {
     "not decided": "is not shown to help or to hurt",
 }
 ARM = ("name", "trained", "tested")
-# The two forms of the question, as a pair of systems: with denoising, and without.
-FORMS = {
-    "matched": (("{separator}", "{denoised}", "{denoised}"), ("{separator}", "noisy", "noisy")),
-    "clean-trained": (("{separator}", "clean", "{denoised}"), ("{separator}", "clean", "noisy")),
-}
 SENTENCES = {
     "matched": (
-        "In this run the {separator} separator trained on mixtures denoised with {denoiser}"
-        " reached {mean_a:.2f} dB SI-SDRi where the one trained on noisy mixtures reached"
-        " {mean_b:.2f} dB: {change} ({evidence}){cost}."
+        "In this run denoising with {denoiser} and separating with {separator}, trained on"
+        " denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates noisy"
+        " mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}. {sizes}"
     ),
     "clean-trained": (
         "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
@@ -41,9 +37,10 @@ SENTENCES = {
 # Of several trainings, with a verdict.
 REPEATED = {
     "matched": (
-        "Denoising first with {denoiser} {verdict}: over {trainings} trainings the {separator}"
-        " separator trained on denoised mixtures reached {mean_a:.2f} dB SI-SDRi where the one"
-        " trained on noisy mixtures reached {mean_b:.2f} dB, {change} ({evidence}){cost}."
+        "Denoising first with {denoiser} {verdict}: over {trainings} trainings {separator},"
+        " trained on denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
+        " separates noisy mixtures directly, reached {mean_b:.2f} dB, {change}"
+        " ({evidence}){cost}. {sizes}"
     ),
     "clean-trained": (
         "For the {separator} separator trained on clean mixtures, denoising its input with"
@@ -62,13 +59,20 @@ Fact = dict[str, Any]
 
 
 def answer(
-    comparisons: Path, summary: Path, latency: Path, out: Path, equivalence_db: float = 0.25
+    comparisons: Path,
+    summary: Path,
+    costs: Path,
+    latency: Path,
+    out: Path,
+    equivalence_db: float = 0.25,
 ) -> None:
     """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
 
-    For every separator and denoiser two comparisons are looked for: separators trained and tested
-    on denoised mixtures against those of noisy ones (`matched`); and one trained on clean mixtures
-    and tested on denoised against noisy ones (`clean-trained`). With one training of each network
+    For every separator and denoiser two comparisons are looked for: the separator trained and
+    tested on denoised mixtures against its rival (`matched`); and the one trained on clean mixtures
+    and tested on denoised against noisy ones (`clean-trained`). The rival is a system trained and
+    tested on noisy mixtures, the best on dev of those that take at most the cascade's compute
+    (`rivals.py`). With one training of each network
     the sentences say which was higher in this run, and give no verdict. Over several trainings
     denoising helps or hurts where the p value, adjusted for all comparisons that are named (Holm
     1979), is low enough; it makes no difference where equivalence is shown in the same way; else it
@@ -81,6 +85,7 @@ def answer(
     Args:
         comparisons: what `aggregate.compare` wrote.
         summary: what `aggregate.summarise` wrote.
+        costs: what `costs.write_costs` wrote.
         latency: what `latency.collect_latency` wrote: a row a file.
         out: the JSON file. Where no comparison is available, a sentence says which.
         equivalence_db: the margin of the comparisons, for the sentence.
@@ -88,7 +93,9 @@ def answer(
     pairs = _of_metric(read_manifest(comparisons))
     means = _of_metric(of_all_trainings(read_manifest(summary)))
     times = read_manifest(latency)
-    compared = _judged(list(_comparisons(pairs, means, times)), equivalence_db)
+    rivals = Rivals(read_manifest(costs))
+    found = list(_comparisons(pairs, means, rivals, times))
+    compared = _judged(sorted(found, key=lambda f: f["kind"] != "matched"), equivalence_db)
     facts = compared or [_unavailable(means)]
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
@@ -106,23 +113,30 @@ def _of_metric(table: pd.DataFrame) -> list[Fact]:
     ]
 
 
-def _comparisons(pairs: list[Fact], means: list[Fact], times: pd.DataFrame) -> Iterator[Fact]:
-    """Yield a fact for each form, separator and denoiser, where both its systems were scored."""
+def _comparisons(
+    pairs: list[Fact], means: list[Fact], rivals: Rivals, times: pd.DataFrame
+) -> Iterator[Fact]:
+    """Yield a fact for each form, separator and denoiser where both systems were scored."""
     found = {_sides(pair): pair for pair in pairs if pair["mixtures"]}
-    tested = {Condition.parse(row["tested"]) for row in _separations(means)}
-    denoisers = sorted(condition.denoiser for condition in tested if condition.denoiser)
-    for kind, forms in FORMS.items():
-        for separator in sorted({row["name"] for row in _separations(means)}):
-            for denoiser in denoisers:
-                names = {"separator": separator, "denoised": f"denoised-{denoiser}"}
-                a, b = (tuple(part.format(**names) for part in form) for form in forms)
-                if (a, b) in found:
-                    pair = found[a, b] | _added_latency(times, denoiser)
-                    yield {"kind": kind, "separator": separator, "denoiser": denoiser} | pair
+    scored = sorted({tuple(row[key] for key in ARM) for row in _separations(means)})
+    cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
+    for separator, trained, tested in cascades:
+        named = {"separator": separator, "denoiser": Condition.parse(tested).denoiser}
+        if trained == tested:
+            rival = rivals.of(separator, trained, tested)
+            other = (rival.name, str(NOISY), str(NOISY))
+            named |= {"kind": "matched", "rival": rival.name, "chosen": rival.reason}
+        elif trained == str(CLEAN):
+            other = (separator, trained, str(NOISY))
+            named |= {"kind": "clean-trained"}
+        else:
+            continue
+        if pair := found.get(((separator, trained, tested), other)):
+            yield named | pair | _added_latency(times, str(named["denoiser"]))
 
 
 def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
-    """The two systems of a comparison, as `FORMS` has them."""
+    """The two systems of a comparison: network, and conditions of training and of the test."""
     return tuple(tuple(pair[f"{key}_{side}"] for key in ARM) for side in "ab")
 
 
@@ -160,6 +174,8 @@ def _judged(facts: list[Fact], margin: float) -> list[Fact]:
         if fact["trainings"] > 1:
             fact["verdict"] = _verdict(fact)
         words = {"change": _change(fact), "evidence": _evidence(fact), "cost": _cost(fact)}
+        if fact["kind"] == "matched":
+            words["sizes"] = f"{sizes(fact)} {fact['chosen']}"
         said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
         fact["sentence"] = sentences[fact["kind"]].format(**fact | words | said)
     return facts

@@ -1,13 +1,12 @@
 """Tables over several trainings of the same networks, from the scores of each."""
 
 from collections.abc import Iterator
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
-from pipeline.evaluation.systems import comparable
+from pipeline.evaluation.systems import pairs_of
 from pipeline.evaluation.trainings import Estimate, items_of, repeated_mean
 from pipeline.tasks.grammar import SYSTEM
 
@@ -54,7 +53,7 @@ def differences(
     """
     arms = {names: _values(part) for names, part in scores.groupby(ARM)}
     metric = scores["metric"].iloc[0]
-    for a, b in (pair for pair in combinations(arms, 2) if comparable(*pair)):
+    for a, b in pairs_of(arms):
         one, other = arms[a].align(arms[b], join="inner")
         found, known = _estimate(one - other, clusters, confidence, margin)
         means = known.mean().groupby("mixture_id").mean()

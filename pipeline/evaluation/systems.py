@@ -1,6 +1,7 @@
 """The columns by which tables tell systems apart, and which systems are compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 import pandas as pd
 
@@ -20,13 +21,37 @@ def systems_of(paths: Iterable[str], suffix: str = "") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SYSTEM).add_suffix(suffix)
 
 
-def comparable(one: Sequence[object], other: Sequence[object]) -> bool:
-    """Whether two systems are compared: of one task, and of one network or with equal conditions.
+Arm = tuple[str, str, str, str]
+"""A system without its run: task, name, condition of training, condition of the test."""
 
-    Each is its task, its network's name, and its conditions in training and in the test.
+
+def arm_of(system: System) -> Arm:
+    """A system as an arm of comparisons."""
+    model = system.model
+    return model.task, model.name, str(model.trained), system.heading
+
+
+def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
+    """The pairs that are compared, in alphabetical order, but a cascade before a direct system.
+
+    Two systems of one task are compared where they are of one network, where their conditions are
+    equal, and where one has denoised input and the other is trained and tested on noisy mixtures.
     """
-    (task, name, *conditions), (other_task, other_name, *others) = one, other
-    return task == other_task and (name == other_name or conditions == others)
+    for one, other in combinations(sorted(arms), 2):
+        if one[0] != other[0]:
+            continue
+        if _is_direct(one) and _is_cascade(other):
+            yield other, one
+        elif one[1] == other[1] or one[2:] == other[2:] or (_is_cascade(one) and _is_direct(other)):
+            yield one, other
+
+
+def _is_direct(arm: Arm) -> bool:
+    return arm[2:] == (str(NOISY), str(NOISY))
+
+
+def _is_cascade(arm: Arm) -> bool:
+    return arm[3].startswith("denoised-")
 
 
 def direct(system: System) -> System:

@@ -135,6 +135,18 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number to so many significant digits, never as a power of ten; a dash for none.
+
+    >>> significant(0.26607), significant(12.345), significant(123456.0)
+    ('0.266', '12.3', '123456')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{max(decimals, 0)}f}"
+
+
 def interval(low: float | None, high: float | None, digits: int = 2, sign: bool = False) -> str:
     """An interval as text; empty where there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):

@@ -77,7 +77,7 @@ class Run:
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """Paired differences."""
+        """Paired differences, with what both sides cost."""
         return with_pairs(_rows(self.inputs.comparisons))
 
     @cached_property

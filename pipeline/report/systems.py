@@ -81,6 +81,15 @@ def without_denoiser(path: str) -> list[str]:
     return [other.path for other in systems.without_denoiser(System.parse(path))]
 
 
+def is_rival(cascade: str, direct: str) -> bool:
+    """Whether both are trained on their input, that of one denoised, that of the other noisy."""
+    one, other = system(cascade), system(direct)
+    if one is None or other is None:
+        return False
+    matched = one.trained == one.tested and other.trained == other.tested
+    return matched and bool(one.denoiser) and other.tested == str(NOISY)
+
+
 def with_systems(table: pd.DataFrame) -> pd.DataFrame:
     """A table with the column `system`, of paths; the page shows all trainings as run 0."""
     return table.assign(system=paths_of(table.assign(run=0)))

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.tasks.grammar import NOISY, Condition, ModelKey, System
+
 
 @dataclass(frozen=True)
 class Task:
@@ -38,3 +40,8 @@ DENOISE = Task("denoise", "denoisers", _mix_clean, False, "snr", ("signal", "dns
 SEPARATE = Task("separate", "separators", _speakers, True, "si_sdr", ("signal", "dnsmos", "asr"))
 TASKS = {task.name: task for task in (DENOISE, SEPARATE)}
 """In the order in which they are trained: a condition of one may be made by those before it."""
+
+
+def denoising(condition: Condition, run: int) -> System:
+    """The system that makes the mixtures of a denoised condition, for a model of some run."""
+    return System(ModelKey(DENOISE.name, condition.denoiser, NOISY, run), NOISY)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from systems import with_columns
+from systems import costs_of, with_columns
 
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import COMPARISON, compare, summarise
@@ -45,10 +45,12 @@ def answered(folder, systems, trainings=3, **options):
     write_tables(folder, systems, trainings, **options)
     scores, mixtures = folder / "scores.csv", folder / "mixtures.csv"
     summarise(scores, folder / "summary.csv", mixtures=mixtures)
-    compare(scores, folder / "pairs.csv", mixtures=mixtures, margin=0.25)
+    costs = folder / "costs.csv"
+    write_manifest(costs, costs_of(systems))
+    compare(scores, folder / "pairs.csv", mixtures=mixtures, margin=0.25, costs=costs)
     columns = ["task", "name", "latency_ms", "audio_seconds", "device", "threads"]
     write_manifest(folder / "latency.csv", pd.DataFrame(columns=columns))
-    tables = [folder / f"{name}.csv" for name in ("pairs", "summary", "latency")]
+    tables = [folder / f"{name}.csv" for name in ("pairs", "summary", "costs", "latency")]
     answer(*tables, folder / "answer.json")
     return json.loads((folder / "answer.json").read_text(), parse_constant=pytest.fail)
 
@@ -58,8 +60,8 @@ def test_trainings_that_agree_give_a_verdict(tmp_path):
     found = answered(tmp_path, systems)
     [sentence] = found["sentences"]
     assert sentence.startswith(
-        "Denoising first with net helps: over 3 trainings the conv separator trained on denoised"
-        " mixtures reached "
+        "Denoising first with net helps: over 3 trainings conv, trained on denoised mixtures,"
+        " reached "
     )
     assert " dB higher (95 % interval " in sentence
     [fact] = found["facts"]

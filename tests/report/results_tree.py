@@ -24,6 +24,16 @@ TABLES = ("summary", "comparisons", "latency", "latency_summary", "throughput")
 DIGITS = {"si_sdri": 6.0, "si_sdr": 3.0, "sdr": 4.0, "stoi": 0.6, "pesq": 1.6}
 
 
+COSTS = {"parameters": 691e3, "multiply_adds": 271e6, "steps": 500, "training_compute": 13e12}
+
+
+def with_costs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Comparisons in which A costs what `COSTS` has, and B half of it."""
+    costs = COSTS | {"minutes": 7.5}
+    sides = {f"{c}_{s}": v / (1 + (s == "b")) for c, v in costs.items() for s in "ab"}
+    return pairs.assign(**sides, equal_size=False, equal_compute=False)
+
+
 @dataclass
 class Tree:
     """Where the fixture put things, and what the page is made from."""
@@ -136,7 +146,7 @@ class Builder:
         ]
         columns = ["system_a", "system_b", "metric", "difference", "low", "high"]
         columns += ["win_rate", "mixtures"]
-        return pd.DataFrame(rows, columns=columns)
+        return with_costs(pd.DataFrame(rows, columns=columns))
 
     def history(self, name: str) -> Path:
         epochs = np.arange(1, 31)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from report.results_tree import with_costs
 from systems import path_of, with_columns
 
 from pipeline.base.files import write_json, write_manifest
@@ -43,7 +44,7 @@ def write_run(root: Path, scores, facts=None, answer_facts=(), **config) -> Repo
     write_manifest(root / "mixtures.csv", table)
     write_manifest(root / "scores.csv", with_columns(long))
     write_manifest(root / "summary.csv", with_columns(_summary(long)))
-    pairs = with_columns(with_columns(_comparisons(scores), "_a"), "_b")
+    pairs = with_columns(with_columns(with_costs(_comparisons(scores)), "_a"), "_b")
     write_manifest(root / "comparisons.csv", pairs)
     answer = {"question": "Does it help?", "sentences": ["Yes."], "facts": list(answer_facts)}
     write_json(root / "answer.json", answer)

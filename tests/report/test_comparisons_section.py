@@ -58,6 +58,35 @@ def test_numbers_equal_the_table_of_the_evaluation(tmp_path):
     assert written["A better in (%)"] == pytest.approx(100 * row["win_rate"])
 
 
+def test_the_costs_of_both_sides_stand_beside_each_comparison(tmp_path):
+    inputs = write_run(tmp_path, {"si_sdri": drawn(PAIR)})
+    table = comparisons.comparison_table(Run(inputs).comparisons, "")
+    [row] = table.rows
+    cells = dict(zip(table.columns, row.cells, strict=True))
+    assert (cells["parameters (M)"].text, cells["parameters (M)"].below) == ("0.691", "0.345")
+    compute = cells["training compute (T)"]
+    assert (compute.text, compute.below) == ("13.0", "6.50")
+    assert cells["training steps"].text == "500" and cells["training minutes"].below == "3.75"
+    assert cells["equal"].text == "not of equal size or compute"
+    assert "Equal: sizes that differ by at most 5 %" in table.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "compute", "words"),
+    [
+        (True, True, "size and compute"),
+        (False, True, "not of equal size"),
+        (True, False, "not of equal compute"),
+        (None, None, "–"),
+        (float("nan"), True, "–"),
+    ],
+)
+def test_what_is_equal_is_marked(size, compute, words, tmp_path):
+    pairs = Run(write_run(tmp_path, {"si_sdri": drawn(PAIR)})).comparisons
+    pairs = pairs.assign(equal_size=size, equal_compute=compute)
+    assert comparisons.comparison_table(pairs, "").rows[0].cells[-1].text == words
+
+
 def test_where_lower_is_better_the_table_says_so(tmp_path):
     run = Run(write_run(tmp_path, {"wer": drawn(PAIR)}))
     table = comparisons.comparison_table(run.comparisons, "")
@@ -154,9 +183,11 @@ def test_of_many_pairs_those_trained_on_what_they_hear_are_drawn_first(tmp_path)
     run = Run(write_run(tmp_path, {"si_sdri": drawn(systems)}))
     pairs = comparisons.differences(run, comparisons.split(run.comparisons)[0])
     assert len(pairs) == comparisons.DRAWN
-    label = "trained on denoised-d, tested on denoised-d"
-    assert [pair.a for pair in pairs[:3]] == [f"net{k}: {label}" for k in range(3)]
-    assert pairs[0].b == "net0: trained on noisy, tested on noisy"
+    # Each cascade against the direct system of every network.
+    label, other = (f"trained on {c}, tested on {c}" for c in ("denoised-d", "noisy"))
+    expected = [(f"net{k}: {label}", f"net{n}: {other}") for k in range(3) for n in range(3)]
+    assert {frozenset((pair.a, pair.b)) for pair in pairs} <= set(map(frozenset, expected))
+    assert (pairs[0].a, pairs[0].b) == expected[0]
     values = run.values("si_sdri")
     a, b = (path.replace("/net/", "/net0/") for path in PAIR)
     expected = values[a] - values[b]

@@ -1,5 +1,5 @@
 # in:  estimates and rendered test mixtures, latencies
-# out: results/scores/{scores,summary,comparisons}.csv and answer.json
+# out: results/scores/{scores,summary,comparisons,costs}.csv and answer.json
 
 
 rule score:
@@ -46,6 +46,7 @@ rule aggregate:
         scores=gather.shards(
             "results/scores/{table}/{scatteritem}.csv", table=experiment.scored
         ),
+        weights=expand("results/models/{model}/model.safetensors", model=MODELS),
         latency="results/estimates/latency.csv",
         mixtures="results/mixtures/test/mixtures.csv",
     output:
@@ -60,6 +61,7 @@ rule aggregate:
             caption="../report/comparisons.rst",
             category="Scores",
         ),
+        costs="results/scores/costs.csv",
         answer="results/scores/answer.json",
     log:
         "<logs>/evaluation/aggregate.log",

@@ -8,12 +8,14 @@ with job(snakemake):
     from pipeline.evaluation.aggregate import combine, compare, summarise
     from pipeline.evaluation.answer import answer
     from pipeline.evaluation.bootstrap import Bootstrap
+    from pipeline.evaluation.costs import write_costs
 
     given, params = snakemake.input, snakemake.params
-    scores, summary, comparisons, answered = (Path(path) for path in snakemake.output)
+    scores, summary, comparisons, costs, answered = map(Path, snakemake.output)
     bootstrap = Bootstrap(params.bootstrap_samples, params.confidence, params.seed)
     combine([Path(path) for path in given.scores], scores)
+    write_costs(scores, [Path(path) for path in given.weights], costs)
     mixtures = Path(given.mixtures)
     summarise(scores, summary, bootstrap, mixtures)
-    compare(scores, comparisons, bootstrap, mixtures, params.equivalence_db)
-    answer(comparisons, summary, Path(given.latency), answered, params.equivalence_db)
+    compare(scores, comparisons, bootstrap, mixtures, params.equivalence_db, costs)
+    answer(comparisons, summary, costs, Path(given.latency), answered, params.equivalence_db)

@@ -7,16 +7,26 @@ import numpy as np
 import pandas as pd
 import plotly
 
+from pipeline.evaluation.costs import COMPUTE, SIZE
 from pipeline.report.figures.differences import Difference, draw_differences
 from pipeline.report.mixture_facts import fact_texts, mixture_facts
-from pipeline.report.names import metric_of, metrics_in, system_label, system_labels
+from pipeline.report.names import metric_of, metrics_in, significant, system_label, system_labels
 from pipeline.report.picks import listed
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.systems import is_oracle, separator_of, system, without_denoiser
+from pipeline.report.systems import is_oracle, is_rival, separator_of, system, without_denoiser
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Paired comparisons"
+COSTS = {
+    "parameters": "parameters (M)",
+    "multiply_adds": "multiply-adds (G/s)",
+    "steps": "training steps",
+    "training_compute": "training compute (T)",
+    "minutes": "training minutes",
+}
+"""Columns of both sides' costs, with their headings."""
+UNITS = {"parameters": 1e6, "multiply_adds": 1e9, "training_compute": 1e12}
 DRAWN = 8
 """Pairs in the figure; more cannot be told apart."""
 
@@ -61,8 +71,8 @@ def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _bears(a: str, b: str) -> bool:
-    """One hears denoised, the other noisy mixtures; trained alike, or each on what it hears."""
-    return a in without_denoiser(b) or b in without_denoiser(a)
+    """One has denoised input, the other noisy; trained alike, or each on its input."""
+    return any(is_rival(*pair) or pair[1] in without_denoiser(pair[0]) for pair in ((a, b), (b, a)))
 
 
 def _matched(name: str) -> bool:
@@ -73,9 +83,16 @@ def _matched(name: str) -> bool:
 def comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:
     """A row a pair and metric."""
     rows = [_comparison(row) for _, row in comparisons.iterrows()]
-    columns = ["B", "metric", "A − B", "A better in (%)", "mixtures"]
-    note = "Bold: the interval of the difference does not contain zero."
-    return Table(caption, "A", columns, rows, [note])
+    columns = ["B", "metric", "A − B", "A better in (%)", "mixtures", *COSTS.values(), "equal"]
+    notes = ["Bold: the interval of the difference does not contain zero."]
+    if len(comparisons) and comparisons[[f"{cost}_a" for cost in COSTS]].notna().any(axis=None):
+        notes.append(
+            "What A costs stands above what B costs, the denoiser before a separator included:"
+            " multiply-adds a second of audio, training steps, multiply-adds of all trainings, and"
+            f" their minutes. Equal: sizes that differ by at most {100 * SIZE:g} %, training"
+            f" compute by at most {100 * COMPUTE:g} %."
+        )
+    return Table(caption, "A", columns, rows, notes)
 
 
 def _comparison(row: pd.Series) -> Row:
@@ -96,8 +113,24 @@ def _comparison(row: pd.Series) -> Row:
         ),
         plain(share),
         plain(row["mixtures"]),
+        *(_costs(cost, row[f"{cost}_a"], row[f"{cost}_b"]) for cost in COSTS),
+        Cell(_equality(row["equal_size"], row["equal_compute"]), kind="words"),
     ]
     return Row(system_label(a), cells, separator_of(a), is_oracle(a) or is_oracle(b))
+
+
+def _costs(cost: str, a: float, b: float) -> Cell:
+    """What A costs above what B costs."""
+    above, below = (significant(value / UNITS.get(cost, 1)) for value in (a, b))
+    return Cell(above, below)
+
+
+def _equality(size: Any, compute: Any) -> str:
+    """The mark of a pair; a dash where it is not known."""
+    if pd.isna(size) or pd.isna(compute):
+        return "–"
+    unequal = [name for name, equal in (("size", size), ("compute", compute)) if not equal]
+    return f"not of equal {' or '.join(unequal)}" if unequal else "size and compute"
 
 
 def differences(run: Run, comparisons: pd.DataFrame) -> list[Difference]:

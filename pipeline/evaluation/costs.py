@@ -1,0 +1,98 @@
+"""What systems cost: their size, the compute of a pass and of their trainings, and the minutes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.base.files import read_manifest, write_manifest
+from pipeline.evaluation.systems import paths_of
+from pipeline.models.card import read_card
+from pipeline.tasks import denoising
+from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System
+
+COSTS = ["parameters", "multiply_adds", "steps", "training_compute", "minutes"]
+DEV_SCORE = "dev_si_sdri"
+
+SIZE, COMPUTE = 0.05, 0.03
+"""By how much of the greater one systems of equal size and of equal training compute may differ."""
+
+Facts = Mapping[str, Any]
+
+
+def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
+    """Write what each system costs, a denoiser before it included.
+
+    `parameters` and `multiply_adds` (for a second of audio) are those of all networks that a
+    recording goes through; `steps`, `minutes` and `training_compute` (multiply-adds) those of all
+    trainings without which the system would not be. A training takes three times the multiply-adds
+    of its forward passes, since the backward pass takes twice as many (Kaplan et al. 2020,
+    arXiv:2001.08361, section 2.1), and those of a frozen denoiser before it once. Dev scores are
+    not counted. Undefined where a model does not tell, or goes on from another's weights.
+
+    Args:
+        scores: a long table whose systems are listed.
+        weights: files of all models, at their paths below `results/models/`.
+        out: the columns `SYSTEM`, `COSTS`, and the model's own `dev_si_sdri`.
+    """
+    told = {ModelKey.parse("/".join(path.parts[-5:-1])): read_card(path) for path in weights}
+    facts = {model: card.training for model, card in told.items()}
+    systems = read_manifest(scores)[SYSTEM].drop_duplicates()
+    systems = systems[systems["name"] != UNPROCESSED]
+    parsed = [System.parse(path) for path in paths_of(systems)]
+    rows = [system.columns | cost_of(system, facts) for system in parsed]
+    write_manifest(out, pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, DEV_SCORE]))
+
+
+def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]:
+    """The costs of a system, from what the models tell of their trainings."""
+    model = system.model
+    passed = [model, *_denoisers(system.tested, model.run)]
+    trained = list(dict.fromkeys([*passed, *_denoisers(model.trained, model.run)]))
+    costs = {
+        **{name: sum(_fact(facts, key, name) for key in passed) for name in COSTS[:2]},
+        "steps": sum(_fact(facts, key, "steps") for key in trained),
+        "training_compute": sum(_training_compute(facts, key) for key in trained),
+        "minutes": sum(_fact(facts, key, "seconds") for key in trained) / 60,
+    }
+    return costs | {DEV_SCORE: facts.get(model, {}).get("best", {}).get(DEV_SCORE, np.nan)}
+
+
+def with_costs(comparisons: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """Comparisons with the costs of both sides, and whether these are equal.
+
+    Adds `parameters_a`, `parameters_b` …, the mean over the trainings where there are several;
+    `equal_size` and `equal_compute` are undefined where a side's cost is.
+    """
+    each = costs.groupby([name for name in SYSTEM if name != "run"], sort=False)[COSTS].mean()
+    for side in "ab":
+        keys = ["task", *(f"{name}_{side}" for name in each.index.names[1:])]
+        comparisons = comparisons.join(each.add_suffix(f"_{side}"), on=keys)
+    equal = {"equal_size": ("parameters", SIZE), "equal_compute": ("training_compute", COMPUTE)}
+    for name, (cost, share) in equal.items():
+        a, b = (comparisons[f"{cost}_{side}"] for side in "ab")
+        alike = (a - b).abs() <= share * np.maximum(a, b)
+        comparisons[name] = alike.astype(object).where(a.notna() & b.notna())
+    return comparisons
+
+
+def _denoisers(condition: Condition, run: int) -> list[ModelKey]:
+    """The denoiser of a condition, or none."""
+    return [denoising(condition, run).model] if condition.kind == "denoised" else []
+
+
+def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float:
+    if facts.get(model, {}).get("init_from"):
+        return np.nan
+    own = 3 * _fact(facts, model, "multiply_adds") * _fact(facts, model, "audio_seconds")
+    frozen = (
+        _fact(facts, key, "multiply_adds") * _fact(facts, model, "denoised_seconds")
+        for key in _denoisers(model.trained, model.run)
+    )
+    return own + sum(frozen)
+
+
+def _fact(facts: Mapping[ModelKey, Facts], model: ModelKey, name: str) -> float:
+    return float(facts.get(model, {}).get(name, np.nan))

@@ -315,7 +315,7 @@ EVALUATION = [
         "pipeline/evaluation/score.py",
         "evaluation/test_score.py",
         ("estimates, files = estimates[order],", "estimates, files = estimates,"),
-        ("if task.permuted:", "if not task.permuted:"),
+        ("if permuted:", "if not permuted:"),
         ('[mixture["mix_both_path"]] * len', '[mixture["mix_clean_path"]] * len'),
     ),
     *of(

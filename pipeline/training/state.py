@@ -152,7 +152,8 @@ class State:
         kept = (self._weights, self._history)
         if not all(path.exists() for path in kept):
             return False
-        if _read(self._ended) != _ended(facts, [program(extensions=self.extensions)], *kept):
+        now = program(extensions=self.extensions)
+        if _read(self._ended) != _ended(facts, [now], *kept):
             return False
         for left, finished in self._left.items():
             _copy_folder(finished, left)
@@ -215,10 +216,9 @@ def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
 def program(package: Path = PACKAGE, extensions: Sequence[Path] = ()) -> Facts:
     """What turns facts into weights: a hash of the code, and the versions of the libraries."""
     paths = [path for folder in CODE for path in (package / folder).rglob("*")]
+    code = sorted(path for path in paths if path.suffix in (".py", ".c"))
     digest = hashlib.sha256()
-    for path in sorted(path for path in paths if path.suffix in (".py", ".c")):
-        digest.update(path.read_bytes())
-    for path in extensions:
+    for path in (*code, *extensions):
         digest.update(path.read_bytes())
     libraries = {name: version(name) for name in LIBRARIES}
     return {"code": digest.hexdigest(), "libraries": libraries}

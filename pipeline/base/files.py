@@ -99,7 +99,7 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
     """Read a CSV manifest; columns of paths are returned as absolute paths.
 
     Raises:
-            PipelineError: the manifest is missing, empty or not a table.
+        PipelineError: the manifest is missing, empty or not a table.
     """
     try:
         head = pd.read_csv(path, nrows=0).columns

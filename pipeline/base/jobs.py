@@ -45,7 +45,7 @@ def job(snakemake: Any) -> Iterator[None]:
     """Log to the job's log and to standard error; report an error for the user as one line.
 
     Args:
-            snakemake: the object that Snakemake gives to a script; its log, inputs and outputs count.
+        snakemake: the object that Snakemake gives to a script, with its log, inputs and outputs.
     """
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -175,7 +175,7 @@ def discard(output: Path) -> None:
     """Remove an output, a file or a folder; of a link, only the link itself.
 
     Raises:
-            OSError: the output cannot be removed, so Snakemake would take it as it is.
+        OSError: the output cannot be removed, so Snakemake would take it as it is.
     """
     if output.is_dir() and not output.is_symlink():
         shutil.rmtree(output)

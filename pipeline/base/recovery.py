@@ -68,7 +68,7 @@ def recover(
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
-            PipelineError: Snakemake's records of the results are missing.
+        PipelineError: Snakemake's records of the results are missing.
     """
     options = parsed(arguments)
     locks, runs, asks = folder / "locks", folder / "runs", only_asks(options)

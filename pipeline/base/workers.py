@@ -24,7 +24,7 @@ def in_workers(workers: int, function: Callable[[T], R], items: Sequence[T]) -> 
 
     Raises:
         BrokenProcessPool: a worker was killed.
-            Exception: the error of the first item that fails, as in a single process.
+        Exception: the error of the first item that fails, as in a single process.
     """
     keep_memory()
     if workers == 1 or not items:

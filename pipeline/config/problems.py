@@ -13,9 +13,9 @@ def describe_problems(
     """Yield one phrase for each problem: its key, the fault, the allowed values.
 
     Args:
-            error: the error that `model` raised.
-            model: the section that was read.
-            prefix: the key of the section, with a trailing dot.
+        error: the error that `model` raised.
+        model: the section that was read.
+        prefix: the key of the section, with a trailing dot.
     """
     for problem in error.errors():
         parts = [str(part) or "''" for part in problem["loc"] if part != "[key]"]

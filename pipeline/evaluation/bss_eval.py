@@ -111,7 +111,7 @@ def _correlations(references: Array, estimates: Array) -> tuple[Array, Array]:
 
 
 def _product(auto: Array) -> Callable[[Array], Array]:
-    """Function that multiplies R by `[estimates, sources, taps]`, by circulants of twice the taps."""
+    """Function that multiplies R by `[estimates, sources, taps]`, by FFTs of twice the taps."""
     negative = auto.swapaxes(0, 1)[..., :0:-1]
     circulants = np.concatenate([auto, np.zeros_like(auto[..., :1]), negative], axis=-1)
     spectra = np.fft.rfft(circulants).transpose(2, 0, 1)

@@ -180,17 +180,17 @@ def _utterances(
     """Join sentences, with a breath between them, to `count` utterances of 3.5…8 s."""
     left = list(zip(texts, said, strict=True))
     for _ in range(count):
-        text, speech = left.pop(0)
+        text, voice = left.pop(0)
         wanted = rng.uniform(SECONDS[0], 5.0) * SAMPLE_RATE
-        while len(speech) < wanted:
-            room = (SECONDS[1] - 1) * SAMPLE_RATE - len(speech)  # 1 s: all the silence
+        while len(voice) < wanted:
+            room = (SECONDS[1] - 1) * SAMPLE_RATE - len(voice)  # 1 s: all the silence
             fitting = [place for place, (_, more) in enumerate(left) if len(more) < room]
             if not fitting:
                 break
             more, sound = left.pop(fitting[0])
-            text, speech = f"{text} {more}", np.concatenate([speech, _pause(rng, 0.15, 0.35), sound])
+            text, voice = f"{text} {more}", np.concatenate([voice, _pause(rng, 0.15, 0.35), sound])
         before, after = _pause(rng, 0.1, 0.3), _pause(rng, 0.1, 0.3)
-        yield text, np.concatenate([before, speech, after])
+        yield text, np.concatenate([before, voice, after])
 
 
 def _pause(rng: np.random.Generator, shortest: float, longest: float) -> Samples:

@@ -133,4 +133,4 @@ def _with_cure(line: str) -> str:
     """Return the line of an error; where its file is in one of our folders, with another cure."""
     fault, *cure = line.split("; ")
     folder = None if "check its permissions" in cure else distrust(read_receipts(LOGS), line)
-    return f"{fault}; run the same command again, which makes {folder} again" if folder else line
+    return f"{fault}; run the same command again, which rebuilds {folder}" if folder else line

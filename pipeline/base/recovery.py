@@ -101,18 +101,18 @@ def _mend(receipts: list[Receipt], logs: Path, asks: bool) -> Iterator[str]:
     if without_times(receipts):
         yield (
             f"{logs.parent}: was copied without the times of its files, so that finished work is"
-            " done again; stop, and copy it anew with cp -a, to avoid that"
+            " done again; stop, and copy it again with cp -a, to avoid that"
         )
     damages = find_damages(receipts)
     stale = find_stale(receipts, damages)
     wrong = [*(damage.output for damage in damages), *stale]
     if not asks:
         _refuse_outside(wrong)
-    fate = f"{'would be' if asks else 'is'} removed, and made again where it is needed"
+    fate = f"{'would be' if asks else 'is'} removed, and rebuilt where it is needed"
     for damage in damages:
         yield f"{damage}; {fate}"
     if stale:
-        yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
+        yield f"{stale[0]} and {len(stale) - 1} more: made from outputs that are rebuilt; {fate}"
     for output in () if asks else wrong:
         discard(output)
     if future := of_the_future(receipts):
@@ -131,8 +131,8 @@ def _refuse_outside(outputs: list[Path]) -> None:
     """
     if outside := [str(output) for output in outputs if not is_inside(output)]:
         raise PipelineError(
-            f"{first_few(outside)}: to be made again, and outside the results folder, behind a"
-            " link; remove that and run again"
+            f"{first_few(outside)}: must be rebuilt, but is outside the results folder, behind a"
+            " link; remove it and run again"
         )
 
 

@@ -67,7 +67,7 @@ def look_at(corpora: Corpora, corpus: Corpus, recorded: Path, fetched: list[Path
         _check_new(path for path, stamp in now.items() if before.get(path) != stamp)
     changed, key = changes(before, now), f"corpora.{corpora.kind}.{corpus}"
     line = f"{key}: {changed} since it was scanned; it is scanned again, and what depends on it is"
-    return Seen(state_of(now), f"{line} made again" if changed else None)
+    return Seen(state_of(now), f"{line} rebuilt" if changed else None)
 
 
 def files_of(corpora: Corpora, corpus: Corpus, fetched: Iterable[Path] = ()) -> Files:

@@ -45,7 +45,7 @@ def move_earlier(results: Path, asks: bool) -> Iterator[str]:
     done = "would be" if asks else "are"
     yield (
         f"{results}: was made by an earlier version; {len(moves)} models {done} moved to their new"
-        " places, and estimates and scores are made again"
+        " places, and estimates and scores are rebuilt"
     )
     if asks:
         return

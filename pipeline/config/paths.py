@@ -1,4 +1,4 @@
-"""Paths in the configuration: `~`, and where relative ones begin."""
+"""Paths in the configuration: `~`, and the folder to which relative paths refer."""
 
 import os
 import re
@@ -11,23 +11,23 @@ from pipeline.config.problems import shown
 
 
 def placed(path: str | Path) -> str:
-    """A path as messages show it: a relative one with the folder from which it is taken."""
+    """Return a path for a message: a relative one with the folder to which it refers."""
     where = "" if Path(path).is_absolute() else f" (relative to the working folder {Path.cwd()})"
     return f"{path}{where}"
 
 
 def _at_home(path: str) -> str:
-    """Put the home folder for a leading `~` or `~user`."""
+    """Replace a leading `~` or `~user` by the home folder."""
     if "\0" in path:
         raise ValueError("holds a NUL character, which no path can; take it out")
-    expanded = os.path.expanduser(path)  # noqa: PTH111 - leaves all other paths as they are
+    expanded = os.path.expanduser(path)  # noqa: PTH111 - it leaves all other paths unchanged
     if expanded.startswith("~"):
         raise ValueError(f"no home folder is known for {shown(path)}; write the path without ~")
     return expanded
 
 
 def _as_it_stands(path: str) -> str:
-    """Refuse what Snakemake replaces in an input's name, where there is no way to quote it."""
+    """Refuse characters that Snakemake replaces in an input's name and that cannot be quoted."""
     if found := re.search("[{}]|<[a-z][a-z0-9_]*>", path):
         raise ValueError(f"holds {found[0]}, which Snakemake replaces; rename that file or folder")
     return path

@@ -1,4 +1,4 @@
-"""The files of a corpus on disk, by their names alone: none of them is opened."""
+"""List the files of a corpus by their names, without opening any."""
 
 import os
 from pathlib import Path
@@ -17,36 +17,36 @@ class Listing(NamedTuple):
     audio: list[Path]
     transcripts: list[Path]
     hidden: list[Path]
-    """Files and folders whose name begins with a dot; what is in such a folder is not listed."""
+    """Files and folders whose names begin with a dot; the content of such folders is not listed."""
     broken: list[Path]
-    """Broken links, but for those named as audio, which are in `audio`."""
+    """Broken links, except those named like audio, which are in `audio`."""
 
 
 def list_speech(folder: Path) -> Listing:
-    """What lies below the folder of a subset.
+    """List the files below the folder of a subset.
 
     Raises:
-        PipelineError: as `list_files`.
+        PipelineError: as for `list_files`.
     """
     return list_files(folder, "check corpora.local.speech and corpora.local.subsets")
 
 
 def list_noise(root: Path) -> dict[Split, Listing]:
-    """What lies below the folder of each split, `{tr,cv,tt}`, of a corpus of noise.
+    """List the files below the folder of each split, `{tr,cv,tt}`, of a corpus of noise.
 
     Raises:
-        PipelineError: as `list_files`.
+        PipelineError: as for `list_files`.
     """
     cure = "corpora.local.noise must hold {tr,cv,tt}/*.wav"
     return {split: list_files(root / NOISE_FOLDERS[split], cure) for split in SPLITS}
 
 
 def list_files(folder: Path, cure: str) -> Listing:
-    """All files below a folder, at any depth; folders may be links to where they really lie.
+    """List all files below a folder, at any depth; folders may be links to other places.
 
     Args:
-        folder: where to look.
-        cure: what to do where there is no such folder.
+        folder: the folder to list.
+        cure: the advice if there is no such folder.
 
     Raises:
         PipelineError: no such folder, one that may not be read, or a link to a folder above it.
@@ -62,11 +62,11 @@ def list_files(folder: Path, cure: str) -> Listing:
 
 
 def _list_into(found: Listing, folder: Path, above: list[tuple[int, int]]) -> None:
-    """Add what is in a folder; `above` are the device and inode of the folders that lead to it."""
+    """Add the content of a folder; `above` are device and inode of the folders that lead to it."""
     try:
         with os.scandir(folder) as entries:
             listed = list(entries)
-        for entry in listed[:1]:  # a folder may let its names be read and nothing else
+        for entry in listed[:1]:  # a folder may allow only the reading of its names
             entry.stat(follow_symlinks=False)
     except PermissionError as error:
         raise PipelineError(f"{folder}: may not be read; check its permissions") from error
@@ -94,5 +94,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except PermissionError as error:
         raise PipelineError(f"{entry.path}: may not be read; check its permissions") from error
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False

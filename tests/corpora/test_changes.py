@@ -64,7 +64,7 @@ def test_files_added_removed_and_replaced_are_counted(look, corpus):
     # Each of the new speakers brings a list of what is said.
     assert after.line == (
         "corpora.local.speech: 4 added, 1 gone, 1 changed since it was scanned; it is scanned"
-        " again, and what depends on it is made again"
+        " again, and what depends on it is rebuilt"
     )
     assert look("noise") == before[1]
     corpus.hiss("train", "another")

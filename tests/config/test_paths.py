@@ -41,7 +41,8 @@ def read_back(key, path):
     config = load_config(values)
     for part in key.split("."):
         config = config[part] if isinstance(config, dict) else getattr(config, part)
-    return config
+    [single] = config if isinstance(config, list) else [config]
+    return single
 
 
 @pytest.mark.parametrize("key", PATHS)

@@ -14,6 +14,10 @@ LACKING: dict[Corpus, str] = {
     "speech": "check corpora.local.speech and corpora.local.subsets",
     "noise": "corpora.local.noise must hold {tr,cv,tt}/*.wav",
 }
+UNUSED: dict[Corpus, str] = {
+    "speech": "add its own folders to corpora.local.subsets",
+    "noise": "sort its recordings into them",
+}
 
 
 class Listing(NamedTuple):
@@ -58,7 +62,7 @@ def list_corpus(subsets: Subsets, corpus: Corpus) -> list[Found]:
         names = dict.fromkeys(subset.name for split in SPLITS for subset in subsets[split])
         raise PipelineError(
             f"corpora.local.{corpus}: {unused[0]}: has none of the folders {', '.join(names)};"
-            f" {cure}, or take it out of the list"
+            f" {UNUSED[corpus]}, or take it out of the list"
         )
     return found
 

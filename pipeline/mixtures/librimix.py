@@ -153,10 +153,11 @@ def _utterances(scan: pd.DataFrame) -> Utterances:
     alone; of several such, that of the first root is.
     """
     found: Utterances = {}
-    for row in scan[["utterance", "subset", "path"]][::-1].itertuples():
+    for row in scan[["utterance", "path"]][::-1].itertuples():
         if root_in(row.utterance, plain := Path(row.path).stem):
             plain, name = composed(plain), composed(row.utterance)
-            found |= {plain: name, f"{composed(row.subset)}/{plain}": name}
+            subset = composed(Path(row.path).parts[-4])
+            found |= {plain: name, f"{subset}/{plain}": name}
     return found | {name: name for name in scan["utterance"].map(composed)}
 
 

@@ -2,10 +2,11 @@
 
 import os
 import re
+from itertools import permutations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from pipeline.config.problems import shown
 
@@ -33,5 +34,43 @@ def _as_it_stands(path: str) -> str:
     return path
 
 
+def _listed(value: Any) -> list[Any]:
+    """Make a list of one folder of a text."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"must be a folder, or a list such as [a, b], not {shown(value)}")
+    return list(value)
+
+
+def _all_at_home(paths: list[str]) -> list[str]:
+    return [_at_home(path) for path in paths]
+
+
+def _apart(paths: list[str]) -> list[str]:
+    """Refuse a folder that stands twice, or inside another one; links are followed."""
+    real = [(path, Path(os.path.realpath(path))) for path in paths]
+    for (one, outer), (other, inner) in permutations(real, 2):
+        if outer == inner:
+            raise ValueError(f"{shown(other)} is the same folder as {shown(one)}; name it once")
+        if inner.is_relative_to(outer):
+            raise ValueError(f"{shown(other)} lies inside {shown(one)}; name only one of them")
+    return paths
+
+
+def _as_given(paths: list[str]) -> str | list[str]:
+    """Write a list of one folder as that folder, as most users do."""
+    return paths[0] if len(paths) == 1 else paths
+
+
 UserPath = Annotated[str, AfterValidator(_at_home)]
 InputPath = Annotated[UserPath, AfterValidator(_as_it_stands)]
+Folders = Annotated[
+    list[str],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    AfterValidator(_all_at_home),
+    AfterValidator(_apart),
+    PlainSerializer(_as_given),
+]
+"""One folder or a list of them; it is a list in Python, and what was given in a dump."""

@@ -5,9 +5,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,11 +14,10 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS, Corpora
-from pipeline.corpora.listing import list_noise, list_speech
-from pipeline.corpora.roots import AUDIO_SUFFIXES, corpus_roots, require_roots
+from pipeline.corpora.listing import list_corpus
+from pipeline.corpora.roots import AUDIO_SUFFIXES, Corpus, corpus_subsets, require_roots
 from pipeline.corpora.texts import SPEAKERS
 
-Corpus = Literal["speech", "noise"]
 WORKERS = 8  # threads that check files: on a network each file takes a while
 
 
@@ -143,11 +141,12 @@ def _changed_since(lists: Iterable[Path]) -> Files:
 
 
 def _are_of(corpora: Corpora, corpus: Corpus, files: Files) -> bool:
-    """Whether the recorded files are in the folders of the configuration."""
-    folders, noise = corpus_roots(corpora, Path())
-    asked = [noise] if corpus == "noise" else list(chain.from_iterable(folders.values()))
+    """Whether files lie in the folders that are asked for, some in each root of these."""
+    subsets = corpus_subsets(corpora, corpus, Path())
+    asked = [subset for split in SPLITS for subset in subsets[split]]
     found = [Path(file) for file in files if Path(file).suffix.lower() in AUDIO_SUFFIXES]
-    return all(any(path.is_relative_to(folder) for folder in asked) for path in found)
+    places = [[one.root for one in asked if path.is_relative_to(one.folder)] for path in found]
+    return all(places) and {one.root for one in asked} <= {root for p in places for root in p}
 
 
 def _check_new(files: Iterable[str]) -> None:
@@ -163,18 +162,13 @@ def _check_new(files: Iterable[str]) -> None:
 
 
 def _local_files(corpora: Corpora, corpus: Corpus) -> Iterator[Path]:
-    folders, noise = corpus_roots(corpora, Path())
     if corpora.local is not None:
         require_roots(corpora.local)
-    if corpus == "noise":
-        for listed in list_noise(noise).values():
-            yield from listed.audio
-        return
-    for folder in (folder for split in SPLITS for folder in folders[split]):
-        listed = list_speech(folder)
+    for _, subset, listed in list_corpus(corpus_subsets(corpora, corpus, Path()), corpus):
         yield from listed.audio
-        yield from listed.transcripts
-        yield folder.parent / SPEAKERS
+        if corpus == "speech":
+            yield from listed.transcripts
+            yield subset.folder.parent / SPEAKERS
 
 
 def _stamp(path: Path) -> Stamp | None:

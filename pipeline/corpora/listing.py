@@ -1,14 +1,23 @@
 """List the files of a corpus by their names, without opening any."""
 
 import os
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Split
-from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
+from pipeline.corpora.roots import AUDIO_SUFFIXES, Corpus, Subset, Subsets, roots_of
 
 TRANSCRIPTS = ".trans.txt"
+LACKING: dict[Corpus, str] = {
+    "speech": "check corpora.local.speech and corpora.local.subsets",
+    "noise": "corpora.local.noise must hold {tr,cv,tt}/*.wav",
+}
+UNUSED: dict[Corpus, str] = {
+    "speech": "add its own folders to corpora.local.subsets",
+    "noise": "sort its recordings into them",
+}
 
 
 class Listing(NamedTuple):
@@ -22,23 +31,60 @@ class Listing(NamedTuple):
     """Broken links, except those named like audio, which are in `audio`."""
 
 
-def list_speech(folder: Path) -> Listing:
-    """List the files below the folder of a subset.
+class Found(NamedTuple):
+    """A subset that is there, and its files."""
+
+    split: Split
+    subset: Subset
+    files: Listing
+
+
+def list_corpus(subsets: Subsets, corpus: Corpus) -> list[Found]:
+    """List the files of a corpus; each root has the subsets that it has.
+
+    Args:
+        subsets: of each split, every name of a subset in each root.
+        corpus: of speech or of noise.
 
     Raises:
-        PipelineError: as for `list_files`.
+        PipelineError: a subset is in no root, a root has no subset, or as `list_files`.
     """
-    return list_files(folder, "check corpora.local.speech and corpora.local.subsets")
+    cure = LACKING[corpus]
+    found = [
+        Found(split, subset, list_files(subset.folder, cure))
+        for split in SPLITS
+        for _, places in groupby(subsets[split], key=lambda subset: subset.name)
+        for subset in _present(list(places), cure)
+    ]
+    used = {subset.root for _, subset, _ in found}
+    unused = [root for root in roots_of(subsets) if root not in used]
+    if unused:
+        names = dict.fromkeys(subset.name for split in SPLITS for subset in subsets[split])
+        raise PipelineError(
+            f"corpora.local.{corpus}: {unused[0]}: has none of the folders {', '.join(names)};"
+            f" {UNUSED[corpus]}, or take it out of the list"
+        )
+    return found
 
 
-def list_noise(root: Path) -> dict[Split, Listing]:
-    """List the files below the folder of each split, `{tr,cv,tt}`, of a corpus of noise.
+def _present(places: list[Subset], cure: str) -> list[Subset]:
+    """The subsets of one name that are there, in the order of their roots."""
+    present = [place for place in places if _is_there(place)]
+    if not present:
+        folders = ", ".join(str(place.folder) for place in places)
+        raise PipelineError(f"{folders}: no such folder; {cure}")
+    return present
 
-    Raises:
-        PipelineError: as for `list_files`.
-    """
-    cure = "corpora.local.noise must hold {tr,cv,tt}/*.wav"
-    return {split: list_files(root / NOISE_FOLDERS[split], cure) for split in SPLITS}
+
+def _is_there(subset: Subset) -> bool:
+    """Whether there is anything of that name; whether it can be read is seen as it is listed."""
+    try:
+        subset.folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def list_files(folder: Path, cure: str) -> Listing:

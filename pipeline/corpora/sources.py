@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
-from pipeline.corpora.changes import Corpus
+from pipeline.corpora.roots import Corpus
 
 UNUSED = {"speech": {"noise"}, "noise": {"speech", "subsets"}}  # keys of the other corpus
 

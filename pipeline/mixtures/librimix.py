@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline import audio
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest
+from pipeline.corpora.apart import root_in, with_root
 from pipeline.corpora.names import below_split, composed, noise_name
 from pipeline.mixtures.librimix_table import read_table
 from pipeline.mixtures.names import Signal, mix, speed_named
@@ -23,6 +24,7 @@ SEAM = RATE // 2 + 1  # samples over which a short noise is cross-faded with its
 READERS = 4  # number of threads that read headers
 
 Mode = Literal["min", "max"]
+Utterances = dict[str, str]  # names in metadata to those of the corpus, both composed
 Recordings = dict[tuple[str, str], str]  # (split, name) of a noise to its path
 
 
@@ -52,12 +54,12 @@ def read_metadata(
     spoken = read_manifest(speech)
     voices = spoken.set_index(spoken["utterance"].map(composed))
     scan = read_manifest(noise)
-    names = zip(scan["split"], scan["noise"].map(composed), strict=True)
-    recordings = dict(zip(names, scan["path"], strict=True))
-    _check_present(csvs, table, voices, recordings, num_speakers)
+    utterances, recordings = _utterances(spoken), _recordings(scan)
+    _check_present(csvs, table, utterances, recordings, num_speakers)
     plan = {"mixture_id": table["mixture_ID"]}
     for k in range(1, num_speakers + 1):
-        plan |= _source_columns(k, table, voices)
+        found = [_utterance(path, utterances) for path in table[f"source_{k}_path"]]
+        plan |= _source_columns(k, table, voices.loc[found])
     plan |= _noise_columns(table, recordings)
     on_disk = dict(zip(scan["path"], scan["noise"], strict=True))
     plan["noise"] = [on_disk[path] for path in plan["noise_source_path"]]
@@ -107,7 +109,7 @@ def repeat_noise(noise: Signal, length: int) -> Signal:
 def _check_present(
     csvs: list[Path],
     table: pd.DataFrame,
-    voices: pd.DataFrame,
+    utterances: Utterances,
     recordings: Recordings,
     num_speakers: int,
 ) -> None:
@@ -117,7 +119,7 @@ def _check_present(
     if len(double):
         raise PipelineError(f"{named}: mixture {double.iloc[0]} stands twice; keep one of them")
     spoken = pd.concat([table[f"source_{k}_path"] for k in range(1, num_speakers + 1)]).unique()
-    missing = [path for path in spoken if _utterance(path) not in voices.index]
+    missing = [path for path in spoken if _utterance(path, utterances) is None]
     missing += [p for p in table["noise_path"].unique() if _find_noise(p, recordings) is None]
     if missing:
         raise PipelineError(
@@ -126,8 +128,7 @@ def _check_present(
         )
 
 
-def _source_columns(k: int, table: pd.DataFrame, voices: pd.DataFrame) -> dict[str, Any]:
-    facts = voices.loc[[_utterance(path) for path in table[f"source_{k}_path"]]]
+def _source_columns(k: int, table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, Any]:
     source = {fact: facts[fact].to_numpy() for fact in ("utterance", "speaker", "sex", "path")}
     source |= {"start": 0, "gain": table[f"source_{k}_gain"]}
     return {f"source_{k}_{fact}": values for fact, values in source.items()}
@@ -146,19 +147,53 @@ def _noise_columns(table: pd.DataFrame, recordings: Recordings) -> dict[str, Any
     }
 
 
-def _utterance(path: str) -> str:
-    """Name of an utterance, taken from its path in the metadata."""
-    return composed(Path(path).stem)
+def _utterances(scan: pd.DataFrame) -> Utterances:
+    """Return the names by which metadata may refer to each utterance.
+
+    An utterance with its root in its name may also be called by its plain name, with its subset in
+    front or alone; where several have that name, it is the one of the first root.
+    """
+    found: Utterances = {}
+    for row in scan[["utterance", "path"]][::-1].itertuples():
+        if root_in(row.utterance, plain := Path(row.path).stem):
+            plain, name = composed(plain), composed(row.utterance)
+            subset = composed(Path(row.path).parts[-4])
+            found |= {plain: name, f"{subset}/{plain}": name}
+    return found | {name: name for name in scan["utterance"].map(composed)}
+
+
+def _utterance(path: str, utterances: Utterances) -> str | None:
+    """Name of the utterance at a path of the metadata, `[root/]subset/speaker/chapter/file`."""
+    name, *above = (composed(part) for part in (Path(path).stem, *Path(path).parts[-5:-3]))
+    whole = [with_root(name, above[0])] if len(above) > 1 else []
+    meant = (*whole, f"{above[-1]}/{name}" if above else name, name)
+    return next((utterances[key] for key in meant if key in utterances), None)
+
+
+def _recordings(scan: pd.DataFrame) -> Recordings:
+    """Noises by the names by which metadata may mean them, as in `_utterances`."""
+    found: Recordings = {}
+    for row in scan[["split", "noise", "path"]][::-1].itertuples():
+        plain = noise_name(below_split(Path(row.path))[1])
+        if root_in(row.noise, plain):
+            found[row.split, composed(plain)] = row.path
+    names = zip(scan["split"], scan["noise"].map(composed), strict=True)
+    return found | dict(zip(names, scan["path"], strict=True))
 
 
 def _find_noise(path: str, recordings: Recordings) -> tuple[tuple[str, str], float] | None:
-    """Key of a noise among the recordings, and its speed; the file itself has precedence."""
+    """Key of a noise among the recordings and the speed to play it at; the file itself first.
+
+    The path is `[root/]{tr,cv,tt}/file`.
+    """
     split, below = below_split(Path(path))
-    name = composed(noise_name(below))
-    if (split, name) in recordings:
-        return (split, name), 1.0
-    recording, speed = speed_named(name)
-    return ((split, recording), speed) if (split, recording) in recordings else None
+    above = Path(path).parts[: -len(below.parts) - 1]
+    root, name = composed(above[-1] if above else ""), composed(noise_name(below))
+    for recording, speed in ((name, 1.0), speed_named(name)):
+        for meant in (with_root(recording, root), recording):
+            if (split, meant) in recordings:
+                return (split, meant), speed
+    return None
 
 
 def _lengths_of_files(paths: Iterable[str]) -> dict[str, int]:

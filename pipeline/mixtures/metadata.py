@@ -8,7 +8,8 @@ import pandas as pd
 
 from pipeline.base.files import SEVERAL, read_manifest, replacing
 from pipeline.config import Split
-from pipeline.corpora.names import below_split
+from pipeline.corpora.apart import root_in
+from pipeline.corpora.names import below_split, noise_name
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.mixtures.librimix import RATE
 from pipeline.mixtures.names import name_of_speed, source_names
@@ -67,14 +68,18 @@ def _plan_table(
 ) -> pd.DataFrame:
     """LibriMix's columns with paths relative to the corpora's roots, and two columns of our own.
 
-    `noise_start` counts samples of the recording at 16 kHz; `noise_speed` is the speed that the
-    name of the noise gives.
+    Where a file has its root in its name, the folder of the root stands in front of the path.
+    `noise_start` counts samples of the recording at 16 kHz; `noise_speed` repeats what the
+    noise's name says.
     """
     voices = read_manifest(speech).set_index("utterance")["path"]
     columns: dict[str, Any] = {"mixture_ID": table["mixture_id"]}
     for k in _sources(table):
         paths = voices.loc[table[f"source_{k}_utterance"]]
-        columns[f"source_{k}_path"] = ["/".join(Path(path).parts[-4:]) for path in paths]
+        columns[f"source_{k}_path"] = [
+            str(Path(root_in(name, Path(path).stem), *Path(path).parts[-4:]))
+            for name, path in paths.items()
+        ]
         columns[f"source_{k}_gain"] = table[f"source_{k}_gain"] * table["scale"]
     columns["noise_path"] = _noise_paths(table, split, noise)
     columns["noise_gain"] = table["noise_gain"] * table["scale"]
@@ -93,10 +98,14 @@ def _noise_paths(table: pd.DataFrame, split: Split, noise: Path) -> list[str]:
         Path(recordings.get(row.noise, row.noise_source_path))
         for row in table[["noise", "noise_source_path"]].itertuples()
     ]
-    below = [NOISE_FOLDERS[split] / below_split(path)[1] for path in originals]
+    below = [below_split(path)[1] for path in originals]
+    whole = [
+        Path(root_in(name, noise_name(path)), NOISE_FOLDERS[split], path)
+        for name, path in zip(table["noise"], below, strict=True)
+    ]
     return [
         str(path.with_name(f"{name_of_speed(path.stem, speed)}{path.suffix}"))
-        for path, speed in zip(below, table["noise_speed"], strict=True)
+        for path, speed in zip(whole, table["noise_speed"], strict=True)
     ]
 
 

@@ -35,7 +35,8 @@ def _counted(
         network = build(model, arguments, num_sources, sample_rate).eval()
         mixture = torch.zeros(1, round(SECONDS * sample_rate))
     # Without oneDNN, in which a recurrent layer is one operation that nobody counts.
-    with torch.backends.mkldnn.flags(enabled=False), torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
-            passed(network, Inputs(mixture))
+    without_onednn = torch.backends.mkldnn.flags(enabled=False)
+    counter = FlopCounterMode(display=False)
+    with without_onednn, torch.no_grad(), counter:
+        passed(network, Inputs(mixture))
     return counter.get_total_flops() / 2 / SECONDS

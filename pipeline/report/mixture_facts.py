@@ -9,8 +9,8 @@ from pipeline.mixtures.names import source_names
 from pipeline.report.names import number
 from pipeline.report.run import Run
 
-WORDS = re.compile(r"(?:^|(?<=[_ ]))[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .]|$)")
-"""Words of letters in a name: of `office-ambience_fs335711_0` the first two."""
+WORDS = re.compile(r"(?:^|(?<=[_ ]))[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .@]|$)")
+"""Words of letters alone in a name: of `office-ambience_fs335711_0` the first two."""
 
 SAME_SEX, MIXED_SEX = "same sex", "mixed"
 

@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.base.files import read_json
 from pipeline.base.provenance import package_versions, sha256
+from pipeline.config.corpora import LocalCorpus
 from pipeline.report.figures.dag import draw_dag
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
@@ -78,7 +79,8 @@ def local_folders(corpora: dict[str, Any]) -> list[str]:
     """Return the corpora's folders if they are the user's own."""
     if corpora.get("kind") != "local":
         return []
-    return [str((corpora.get("local") or {}).get(key, key)) for key in ("speech", "noise")]
+    local = LocalCorpus(**corpora["local"])
+    return [*local.speech, *local.noise]
 
 
 def rule_times(benchmarks: Path) -> pd.DataFrame:

@@ -58,6 +58,9 @@ def test_the_lock_names_everything_once():
     assert len(names) == len(set(names))
 
 
+NETWORKS, LOSSES = ROOT / "pipeline/models", ROOT / "pipeline/training/losses.py"
+
+
 def rules():
     """Every rule's name and text, by file."""
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
@@ -89,13 +92,15 @@ def test_every_rule_logs_in_an_environment_of_ours(path, name, text):
     assert (path.parent / directive(text, "script")).is_file()
 
 
-def imports(path):
-    """Dotted names a file imports, in functions too, but not for type checking alone."""
+def imports(path, in_functions=True):
+    """Dotted names a file imports, in functions too or not, but not for type checking alone."""
     nodes = [ast.parse(path.read_text(encoding="utf-8"))]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             nodes.extend(node.orelse)
+            continue
+        if isinstance(node, ast.FunctionDef) and not in_functions:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -118,18 +123,27 @@ def ours(name):
         yield from (path for path in (at / "__init__.py", at.with_suffix(".py")) if path.exists())
 
 
-def reached(script):
-    """A script and all of `pipeline` that it can come to import."""
-    found, waiting = set(), [script]
+def imported_by(script):
+    """Dotted names that a script and all of `pipeline` that it reaches can come to import.
+
+    The registries of networks and losses import torch in functions, which are called only where
+    a network is built: by whatever reads weights.
+    """
+    names = names_reached(script, builds=False)
+    return names_reached(script, builds=True) if "pipeline.models.weights" in names else names
+
+
+def names_reached(script, builds):
+    names, found, waiting = set(), set(), [script]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            names = [name for name in imports(path) if name.split(".")[0] == "pipeline"]
-            waiting.extend(chain.from_iterable(ours(name) for name in names))
-            if path == ROOT / "pipeline/models/weights.py":  # builds the models, by name
-                waiting.append(path.with_name("conv_tasnet") / "__init__.py")
-    return found
+            registry = path == LOSSES or path.parents[1] == NETWORKS or path.parent == NETWORKS
+            here = set(imports(path, builds or not registry))
+            names |= here | {name.rpartition(".")[0] for name in here if "." in name}
+            waiting.extend(chain.from_iterable(ours(n) for n in here if n.startswith("pipeline")))
+    return names
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -140,6 +154,5 @@ def test_what_is_imported_is_declared(path):
 @pytest.mark.parametrize("path, name, text", SCRIPTED)
 def test_an_environment_holds_what_its_rule_imports(path, name, text):
     script = path.parent / directive(text, "script")
-    names = chain.from_iterable(imports(file) for file in reached(script))
     environment = path.parent / directive(text, "conda")
-    assert third_party(names) <= names_of(pip_requirements(environment))
+    assert third_party(imported_by(script)) <= names_of(pip_requirements(environment))

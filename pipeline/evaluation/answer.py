@@ -26,7 +26,7 @@ SENTENCES = {
     "matched": (
         "In this run denoising with {denoiser} and separating with {separator}, trained on"
         " denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates noisy"
-        " mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}. {sizes}"
+        " mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}."
     ),
     "clean-trained": (
         "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
@@ -40,7 +40,7 @@ REPEATED = {
         "Denoising first with {denoiser} {verdict}: over {trainings} trainings {separator},"
         " trained on denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
         " separates noisy mixtures directly, reached {mean_b:.2f} dB, {change}"
-        " ({evidence}){cost}. {sizes}"
+        " ({evidence}){cost}."
     ),
     "clean-trained": (
         "For the {separator} separator trained on clean mixtures, denoising its input with"
@@ -100,8 +100,15 @@ def answer(
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
-    sentences = [fact["sentence"] for fact in facts]
+    sentences = [sentence for fact in facts for sentence in _sentences(fact)]
     write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
+
+
+def _sentences(fact: Fact) -> Iterator[str]:
+    """The sentence of a fact, and one on the rival of a cascade."""
+    yield fact["sentence"]
+    if "chosen" in fact:
+        yield f"{sizes(fact)} {fact['chosen']}".strip()
 
 
 def _of_metric(table: pd.DataFrame) -> list[Fact]:
@@ -174,8 +181,6 @@ def _judged(facts: list[Fact], margin: float) -> list[Fact]:
         if fact["trainings"] > 1:
             fact["verdict"] = _verdict(fact)
         words = {"change": _change(fact), "evidence": _evidence(fact), "cost": _cost(fact)}
-        if fact["kind"] == "matched":
-            words["sizes"] = f"{sizes(fact)} {fact['chosen']}"
         said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
         fact["sentence"] = sentences[fact["kind"]].format(**fact | words | said)
     return facts

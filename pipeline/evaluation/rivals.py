@@ -68,13 +68,18 @@ def sizes(fact: dict[str, Any]) -> str:
     """A sentence on the size and the training compute of both sides of a comparison."""
     if fact["equal_size"] is None or fact["equal_compute"] is None:
         return ""
-    size = " and ".join(f"{fact[f'parameters_{side}'] / 1e6:.2f} M" for side in "ab")
+    size = " and ".join(_size(fact[f"parameters_{side}"]) for side in "ab")
     ratio = f"{fact['training_compute_a'] / fact['training_compute_b']:.2f}"
     if fact["equal_size"] and fact["equal_compute"]:
-        return f"Both are of equal size ({size} parameters) and training compute."
+        return f"The two are of equal size ({size} parameters) and training compute."
     marks = {"equal_size": "size", "equal_compute": "training compute"}
     unequal = [words for mark, words in marks.items() if not fact[mark]]
     return (
-        f"They are not of equal {' and '.join(unequal)} ({size} parameters, {ratio} times the"
+        f"The two are not of equal {' and '.join(unequal)} ({size} parameters, {ratio} times the"
         " training compute)."
     )
+
+
+def _size(parameters: float) -> str:
+    """Parameters in words, in millions or in thousands."""
+    return f"{parameters / 1e6:.2f} M" if parameters >= 1e5 else f"{parameters / 1e3:.2f} k"

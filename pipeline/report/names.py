@@ -138,12 +138,13 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
 def significant(value: float | None, digits: int = 3) -> str:
     """Return a number with `digits` significant digits, never as a power of ten; a dash for none.
 
-    >>> significant(0.26607), significant(12.345), significant(123456.0)
-    ('0.266', '12.3', '123456')
+    >>> significant(0.26607), significant(12.345), significant(123456.0), significant(75.0)
+    ('0.266', '12.3', '123456', '75')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    whole = value == 0 or (float(value).is_integer() and abs(value) >= 10 ** (digits - 2))
+    decimals = 0 if whole else digits - 1 - math.floor(math.log10(abs(value)))
     return f"{value:.{max(decimals, 0)}f}"
 
 

@@ -130,5 +130,5 @@ def test_a_file_is_loaded_once(tmp_path):
 
 @pytest.mark.parametrize("given", ["mine.py", [3], {"a": 1}])
 def test_other_than_a_list_of_paths_is_refused(given):
-    with pytest.raises(PipelineError, match="^config: extensions"):
+    with pytest.raises(PipelineError, match=r"^config: extensions"):
         load_config(SMALLEST | {"extensions": given})

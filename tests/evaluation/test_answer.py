@@ -56,13 +56,14 @@ def change():
 def test_what_was_higher_is_said(tmp_path, noisy, change):
     result = answered(tmp_path, {DENOISED: noisy + 0.5 + change, NOISY: noisy})
     assert result["question"].endswith("?")
-    sentence, caution = result["sentences"]
+    sentence, size, caution = result["sentences"]
+    assert size.startswith("The two are not of equal size and training compute (2.00 M and 1.00 M")
     assert sentence.startswith(
         "In this run denoising with net and separating with conv, trained on denoised mixtures,"
         " reached "
     )
     assert " dB: 0.50 dB higher (95 % interval 0.3" in sentence
-    assert ", 200 mixtures, better on 50 % of them). They are not of equal size" in sentence
+    assert ", 200 mixtures, better on 50 % of them)." in sentence
     assert caution == CAUTION
     fact = result["facts"][0]
     assert (fact["kind"], fact["separator"], fact["denoiser"]) == ("matched", "conv", "net")
@@ -72,7 +73,7 @@ def test_what_was_higher_is_said(tmp_path, noisy, change):
 
 
 def test_what_was_lower_is_said(tmp_path, noisy, change):
-    sentence, _ = answered(tmp_path, {DENOISED: noisy - 0.5 + change, NOISY: noisy})["sentences"]
+    sentence, *_ = answered(tmp_path, {DENOISED: noisy - 0.5 + change, NOISY: noisy})["sentences"]
     assert " dB: 0.50 dB lower (95 % interval -0.6" in sentence
 
 
@@ -95,7 +96,7 @@ def test_clean_trained_separator_and_the_best(tmp_path, noisy, change):
         NOISY: noisy + 0.5,
     }
     result = answered(tmp_path, systems)
-    matched, clean, caution, best = result["sentences"]
+    matched, _, clean, caution, best = result["sentences"]
     assert " dB: 1.50 dB higher" in matched
     assert "the conv separator trained on clean mixtures reached" in clean
     assert "on mixtures denoised with net where it reached" in clean
@@ -133,7 +134,7 @@ def test_missing_metric_is_said(tmp_path, noisy):
 
 def test_one_mixture_has_no_interval(tmp_path):
     result = answered(tmp_path, {DENOISED: [2.0], NOISY: [1.0]})
-    sentence, _ = result["sentences"]
+    sentence, *_ = result["sentences"]
     assert "1.00 dB higher" in sentence
     assert "(too few for an interval, 1 mixture, better on 100 % of them)" in sentence
 
@@ -148,10 +149,10 @@ def test_the_latency_that_it_adds_is_said(tmp_path, noisy, change):
     times = [timed("denoised-net", milliseconds) for milliseconds in (70.0, 73.4, 500.0)]
     systems = {DENOISED: noisy + 0.5 + change, NOISY: noisy}
     result = answered(tmp_path, systems, times=others + times)
-    sentence, _ = result["sentences"]
+    sentence, *_ = result["sentences"]
     assert (
         " % of them), at 73 ms of added latency a mixture (median, 6.1 s of audio,"
-        " CPU Intel Xeon, 1 thread). They"
+        " CPU Intel Xeon, 1 thread)."
     ) in sentence
     fact, _ = result["facts"]
     assert fact["timings"] == [
@@ -169,18 +170,18 @@ def test_latency_on_a_gpu_and_on_several_machines(tmp_path, noisy):
     systems = {DENOISED: noisy, NOISY: noisy}
     gpu = answered(tmp_path, systems, times=[timed("denoised-net", 4.25, "NVIDIA H200", 4)])
     assert ", at 4.2 ms of added latency a mixture" in gpu["sentences"][0]
-    assert ", NVIDIA H200). They" in gpu["sentences"][0]
+    assert ", NVIDIA H200)." in gpu["sentences"][0]
 
 
 def test_latencies_of_several_settings_are_not_one_figure(tmp_path, noisy):
     systems = {DENOISED: noisy, NOISY: noisy}
     times = [timed("denoised-net", 70.0, "CPU A", 1), timed("denoised-net", 72.0, "CPU A", 1)]
     times += [timed("denoised-net", 303.0, "CPU A", 2)]
-    sentence, _ = answered(tmp_path, systems, times=times)["sentences"]
+    sentence, *_ = answered(tmp_path, systems, times=times)["sentences"]
     assert (
         ", at an added latency that was timed under several settings: medians 71 ms (2 mixtures,"
         " 6.1 s of audio, CPU A, 1 thread) and 303 ms (1 mixture, 6.1 s of audio, CPU A,"
-        " 2 threads). They"
+        " 2 threads)."
     ) in sentence
 
 

@@ -59,11 +59,11 @@ def test_sizes_in_words():
     fact |= {"training_compute_a": 3e12, "training_compute_b": 2e12}
     unequal = fact | {"equal_size": False, "equal_compute": False}
     assert sizes(unequal) == (
-        "They are not of equal size and training compute (2.00 M and 1.00 M parameters, 1.50 times"
-        " the training compute)."
+        "The two are not of equal size and training compute (2.00 M and 1.00 M parameters,"
+        " 1.50 times the training compute)."
     )
     assert "not of equal training compute (" in sizes(unequal | {"equal_size": True})
     assert sizes(fact | {"equal_size": True, "equal_compute": True}) == (
-        "Both are of equal size (2.00 M and 1.00 M parameters) and training compute."
+        "The two are of equal size (2.00 M and 1.00 M parameters) and training compute."
     )
     assert sizes(fact | {"equal_size": None, "equal_compute": None}) == ""

@@ -19,11 +19,11 @@ from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Paired comparisons"
 COSTS = {
-    "parameters": "parameters (M)",
-    "multiply_adds": "multiply-adds (G/s)",
-    "steps": "training steps",
-    "training_compute": "training compute (T)",
-    "minutes": "training minutes",
+    "parameters": "size (M)",
+    "multiply_adds": "MACs (G/s)",
+    "steps": "steps",
+    "training_compute": "compute (T)",
+    "minutes": "minutes",
 }
 """Columns of both sides' costs, with their headings."""
 UNITS = {"parameters": 1e6, "multiply_adds": 1e9, "training_compute": 1e12}
@@ -83,14 +83,14 @@ def _matched(name: str) -> bool:
 def comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:
     """A row a pair and metric."""
     rows = [_comparison(row) for _, row in comparisons.iterrows()]
-    columns = ["B", "metric", "A − B", "A better in (%)", "mixtures", *COSTS.values(), "equal"]
+    columns = ["B", "metric", "A − B", "A better in (%)", "mixtures", "equal", *COSTS.values()]
     notes = ["Bold: the interval of the difference does not contain zero."]
     if len(comparisons) and comparisons[[f"{cost}_a" for cost in COSTS]].notna().any(axis=None):
         notes.append(
-            "What A costs stands above what B costs, the denoiser before a separator included:"
-            " multiply-adds a second of audio, training steps, multiply-adds of all trainings, and"
-            f" their minutes. Equal: sizes that differ by at most {100 * SIZE:g} %, training"
-            f" compute by at most {100 * COMPUTE:g} %."
+            "The costs of A stand above those of B, denoisers included: parameters, multiply-adds"
+            " (MACs) for a second of audio, training steps, multiply-adds of all trainings, and"
+            f" their minutes. Equal are sizes that differ by at most {100 * SIZE:g} %, and training"
+            f" compute that differs by at most {100 * COMPUTE:g} %."
         )
     return Table(caption, "A", columns, rows, notes)
 
@@ -113,8 +113,8 @@ def _comparison(row: pd.Series) -> Row:
         ),
         plain(share),
         plain(row["mixtures"]),
-        *(_costs(cost, row[f"{cost}_a"], row[f"{cost}_b"]) for cost in COSTS),
         Cell(_equality(row["equal_size"], row["equal_compute"]), kind="words"),
+        *(_costs(cost, row[f"{cost}_a"], row[f"{cost}_b"]) for cost in COSTS),
     ]
     return Row(system_label(a), cells, separator_of(a), is_oracle(a) or is_oracle(b))
 

@@ -149,7 +149,7 @@ def test_times_of_what_was_not_scored_stand_alone(builder):
     summary = read_manifest(tree.inputs.summary).assign(mean=np.nan)
     summary.to_csv(tree.inputs.summary, index=False)
     text = rendered(tree.inputs, tree.index, "latency")
-    assert "By stage" in text and "What denoising costs" not in text
+    assert "By stage" in text and "Cost and benefit of denoising" not in text
 
 
 def test_without_latency_there_are_figures_and_no_section(builder, tmp_path):

@@ -165,7 +165,7 @@ def test_what_is_not_there_is_left_out(tree, tmp_path, lacking):
     text = shown(tree)
     assert (FACTS["started"][:10] in text) == ("run" not in lacking)
     assert ("Wall time" in text) == ("benchmarks" not in lacking)
-    assert ("Sums of the weights files" in text) == ("weights" not in lacking)
+    assert ("Checksums of the weights files" in text) == ("weights" not in lacking)
     assert "Package versions" in text
     assert (tree.index.parent / "figures/dag.svg").exists()
 

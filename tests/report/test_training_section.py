@@ -76,7 +76,7 @@ def test_page_and_csv_have_the_same_numbers(tree, text):
     written = pd.read_csv(tree.index.parent / "tables/training.csv")
     for value in written["dev SI-SDRi (dB)"]:
         assert f">{value:.2f}<" in text
-    assert "Wedges: where a killed training was taken up." in text
+    assert "Wedges: a killed training was continued here." in text
 
 
 def test_without_cards_there_are_dashes(tree):

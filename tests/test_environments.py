@@ -133,12 +133,12 @@ def reached(script):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_what_is_imported_is_declared(path):
+def test_imports_are_declared(path):
     assert third_party(imports(path)) <= names_of(DECLARED)
 
 
 @pytest.mark.parametrize("path, name, text", SCRIPTED)
-def test_an_environment_holds_what_its_rule_imports(path, name, text):
+def test_an_environment_holds_the_imports_of_its_rule(path, name, text):
     script = path.parent / directive(text, "script")
     names = chain.from_iterable(imports(file) for file in reached(script))
     environment = path.parent / directive(text, "conda")

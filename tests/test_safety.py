@@ -54,5 +54,5 @@ def test_no_rule_gives_names_to_a_shell(path):
         "yaml.load(text, Loader)",
     ],
 )
-def test_what_is_forbidden_is_seen(code):
+def test_forbidden_calls_are_detected(code):
     assert list(offences(code))

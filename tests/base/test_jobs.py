@@ -54,7 +54,7 @@ def assert_one_line(job, message):
     assert job.log[0].endswith(f" ERROR {message}")
 
 
-def test_what_is_logged_stands_in_the_file_and_on_screen(run):
+def test_log_lines_are_in_the_file_and_on_the_screen(run):
     job = run("logging.info('200 files')", "warnings.warn('odd')")
     assert job.code == 0 and job.log == job.err
     assert job.log[0].endswith(" INFO 200 files")
@@ -156,7 +156,7 @@ def test_an_earlier_log_is_kept(run):
     assert [line.split()[-1] for line in run("logging.info('second')").log] == ["first", "second"]
 
 
-def test_an_input_cut_short_is_not_read(run, tmp_path):
+def test_a_truncated_input_is_not_read(run, tmp_path):
     run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
     (tmp_path / OUTPUT).write_text("id")
     job = run("logging.info('read')", inputs=(OUTPUT,), log="results/logs/next.log")
@@ -164,7 +164,7 @@ def test_an_input_cut_short_is_not_read(run, tmp_path):
     assert_one_line(job, line)
 
 
-def test_an_input_cut_short_meanwhile_is_the_cause_of_what_comes_of_it(run, tmp_path):
+def test_an_input_truncated_meanwhile_is_reported_as_the_cause(run, tmp_path):
     run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
     statements = (f"write_text({OUTPUT!r}, 'id')", "{}['length']")
     job = run(*statements, inputs=(OUTPUT,), log="results/logs/next.log")

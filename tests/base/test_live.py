@@ -50,7 +50,7 @@ def test_a_note_holds_where_a_run_is(tmp_path):
     "elsewhere",
     [{"host": "another"}, {"namespace": "pid:[1]"}, {"namespace": None}, {"local": False}],
 )
-def test_what_runs_elsewhere_may_be_alive(gone, elsewhere):
+def test_a_run_elsewhere_may_be_alive(gone, elsewhere):
     assert not was_killed(gone(**elsewhere))
 
 

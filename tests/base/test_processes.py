@@ -56,7 +56,7 @@ def test_a_job_ends_with_its_snakemake(parent):
     assert process.stdout.read() == "SIGTERM\n"
 
 
-def test_a_job_outlives_what_is_no_snakemake(parent):
+def test_a_job_outlives_a_process_that_is_not_snakemake(parent):
     process, job = parent("nohup")
     process.kill()
     time.sleep(2)

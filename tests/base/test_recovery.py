@@ -71,7 +71,7 @@ def said(*arguments, local=True):
 DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and made again where it is needed"
 
 
-def test_what_is_damaged_is_removed():
+def test_damaged_files_are_removed():
     assert said() == [DAMAGED]
     assert not TABLE.exists()
     assert said() == []
@@ -219,7 +219,7 @@ def test_a_disk_that_can_hold_no_more_files_is_full(tmp_path):
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
-def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):
+def test_files_behind_a_link_elsewhere_are_named_and_kept(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     Path("results/mixtures").symlink_to(elsewhere)
@@ -239,7 +239,7 @@ def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):
     assert said() == [DAMAGED]
 
 
-def test_what_cannot_be_removed_stops_a_run(monkeypatch):
+def test_an_output_that_cannot_be_removed_stops_a_run(monkeypatch):
     said("-n")
     monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: refuse(path))
     with pytest.raises(PermissionError):

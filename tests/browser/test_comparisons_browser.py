@@ -174,7 +174,7 @@ def test_the_list_opens_a_mixture_without_a_mouse(page):
     assert "STOI" in page.locator(".opened caption").text_content()
 
 
-def test_only_what_can_be_heard_is_linked(page):
+def test_only_mixtures_with_sound_are_linked(page):
     listen = page.locator(".opened .listen a")
     for place, links in ((7, ["#mixture-test-007"]), (8, [])):
         page.select_option("select[name=mixture]", value=str(place))

@@ -46,7 +46,7 @@ def read_yaml(path):
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
 
-def test_defaults_fill_what_is_not_given():
+def test_defaults_fill_missing_keys():
     config = load_config(SMALLEST)
     check_networks(config)
     assert (config.seed, config.sample_rate, config.shards) == (0, 8000, 2)
@@ -158,7 +158,7 @@ def test_a_key_with_dots_is_told_how_to_write_it():
         ("mixtures.speech_lufs", [-33], "must be two numbers, [low, high], not [-33]"),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_wrong(key, value, cause):
+def test_a_bad_value_is_named_with_the_error(key, value, cause):
     assert refused(with_value(key, value)).startswith(f"{key}: {cause}")
 
 

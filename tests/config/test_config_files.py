@@ -68,7 +68,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path, encoding):
     assert read_file(path) == {"report": {"title": "café"}}
 
 
-def test_what_is_no_mapping_holds_nothing(tmp_path):
+def test_a_file_that_is_not_a_mapping_has_no_keys(tmp_path):
     path = tmp_path / "mine.yaml"
     assert read_file(path) == {}
     for text in ("", "- a", "a: [", "text"):

@@ -133,7 +133,7 @@ def test_the_rules_on_models_are_true():
     assert list(configured(out).denoisers) == ["small", "large"]
 
 
-def test_a_part_of_a_corpus_is_what_the_page_says():
+def test_a_part_of_a_corpus_is_as_the_page_says():
     (text,) = [text for page, text in EXAMPLES if "max_speakers" in text]
     download = configured(yaml.safe_load(text)).corpora.download
     assert (download.folder, download.noise.max_files) == ("/scratch/corpora", 300)

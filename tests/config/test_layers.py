@@ -30,7 +30,7 @@ def test_a_new_name_takes_the_place_of_the_demos_and_that_is_told():
 
 
 @pytest.mark.parametrize("change", [{}, {"seed": 1}, {"denoisers": None}, {"denoisers": [3]}])
-def test_what_names_no_models_leaves_them(change):
+def test_a_file_without_models_keeps_them(change):
     config = merge(deepcopy(DEMO), change)
     expected = deepcopy(config)
     assert choose_models(config, DEMO, change) == [] and config == expected

@@ -68,7 +68,7 @@ def test_a_home_that_is_not_known_is_one_line():
     )
 
 
-def test_what_cannot_be_a_path_is_refused():
+def test_an_impossible_path_is_refused():
     with pytest.raises(PipelineError, match=r"folder: holds a NUL character, which no path can"):
         read_back("corpora.download.folder", "a\0b")
 

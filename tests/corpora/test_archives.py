@@ -130,7 +130,7 @@ def test_a_truncated_archive_is_refused(into, pack, unpack, part):
 
 
 @pytest.mark.parametrize("pack, unpack", [(make.make_tar, untar), (make.make_zip, unzip)])
-def test_what_is_no_archive_is_refused(into, pack, unpack):
+def test_a_file_that_is_not_an_archive_is_refused(into, pack, unpack):
     assert refused(unpack, b"<html>not here</html>" * 50, into).startswith("damaged archive (")
 
 
@@ -152,7 +152,7 @@ def test_a_flipped_byte_in_a_flac_is_refused(into, corpus):
     assert not written(into)
 
 
-def test_what_lies_there_whole_is_not_unpacked_again(into):
+def test_complete_files_are_not_unpacked_again(into):
     unzip(make.make_zip(FILES), into)
     (into / "1/2/a.txt").write_bytes(b"TEXT")  # same size, another CRC
     kept = (into / "1/2/b.bin").stat().st_mtime_ns

@@ -113,7 +113,7 @@ def test_a_recording_that_is_new_and_bad_is_refused_before_anything_is_lost(look
     assert "1 changed" in look("speech").line  # the list of what is said has one more
 
 
-def test_before_the_first_scan_what_is_wrong_is_said(look, corpus):
+def test_before_the_first_scan_errors_are_reported(look, corpus):
     shutil.rmtree(corpus.noise)
     with pytest.raises(PipelineError, match="no such folder"):
         look("noise")
@@ -140,7 +140,7 @@ def test_names_that_a_table_cannot_hold_are_written_otherwise(tmp_path):
     assert read_files(tmp_path / "files.csv") == stamps([odd])
 
 
-def test_what_a_run_makes_itself_is_not_looked_at(tmp_path):
+def test_corpora_made_by_the_run_are_not_checked(tmp_path):
     assert files_of(Corpora(), "speech") == {}
     assert look_at(Corpora(), "noise", tmp_path / "no.csv", []).line is None
 

@@ -242,7 +242,7 @@ def test_samples_that_overflow_in_resampling_are_refused(tmp_path):
         convert(tmp_path / "a.wav", tmp_path / "b.wav", 8000)
 
 
-def test_what_has_no_offset_stays_the_same_to_the_bit(corpus, voice, tmp_path):
+def test_samples_without_offset_stay_the_same_to_the_bit(corpus, voice, tmp_path):
     voices = [voice(seed, 1.0) for seed in range(3)]
     voices.append(voices[0] + np.float32(0.003))  # -50 dBFS, 0.1 % of the power
     for samples in voices:

@@ -33,7 +33,7 @@ def test_a_whole_tar(parts, served, fetched, corpus):
     assert served.sent.total() == len(served.files[TAR])
 
 
-def test_what_is_there_is_not_fetched_again(parts, served, fetched):
+def test_existing_files_are_not_fetched_again(parts, served, fetched):
     for part in vars(parts).values():
         first = fetched(part)
         served.forget()
@@ -202,7 +202,7 @@ def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monke
     assert fetched(parts.noise, max_files=5)
 
 
-def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_from(parts, served, fetched, monkeypatch):
+def test_a_disk_that_fills_up_leaves_a_resumable_download(parts, served, fetched, monkeypatch):
     def full(self, *args):
         raise OSError(28, "No space left on device")
 

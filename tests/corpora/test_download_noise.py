@@ -137,7 +137,7 @@ def test_a_bad_listing_is_refused(parts, served, fetched, tmp_path, tree, words)
     assert fetched(cured.model_copy(update={"mirrors": [parts.git.address]}), max_files=3)
 
 
-def test_what_is_moved_is_said_first(parts, served, fetched, caplog):
+def test_the_size_to_fetch_is_said_first(parts, served, fetched, caplog):
     with caplog.at_level(logging.INFO):
         fetched(parts.noise, max_files=5)
     first, second, *_ = caplog.messages

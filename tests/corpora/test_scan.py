@@ -55,7 +55,7 @@ def test_a_row_for_each_utterance(one_each):
     assert table["path"][1].endswith("LibriSpeech/dev-clean/0012/7/0012-7-0000.flac")
 
 
-def test_what_a_corpus_may_lack(one_each):
+def test_optional_files_of_a_corpus(one_each):
     for file in one_each.speech.rglob("*.trans.txt"):
         file.unlink()
     table = scanned(one_each)
@@ -108,7 +108,7 @@ def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
     assert list(read_manifest(one_each.root / "speech.csv")["sex"].fillna("?")) == ["F", "M", "?"]
 
 
-def test_only_what_was_fetched_is_listed(one_each, tmp_path):
+def test_only_fetched_files_are_listed(one_each, tmp_path):
     """A folder may hold what another run fetched; it may lie behind a link."""
     taken = [one_each.speech.rglob("*.flac"), one_each.noise.rglob("*.wav")]
     (tmp_path / "link").symlink_to(one_each.root)
@@ -121,7 +121,7 @@ def test_only_what_was_fetched_is_listed(one_each, tmp_path):
     assert set(scanned_noise(one_each, only)["noise"]) == {"rain"}
 
 
-def test_what_was_fetched_and_has_vanished_is_named(one_each, tmp_path):
+def test_a_fetched_file_that_has_vanished_is_named(one_each, tmp_path):
     path = one_each.noise / "tt/rain.wav"
     write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": [path], "bytes": 1}))
     path.unlink()
@@ -192,7 +192,7 @@ def test_many_bad_files_are_counted(one_each):
     assert refused(scanned, one_each).endswith("; and 3 more")
 
 
-def test_a_bad_transcript_is_told_and_stops_only_what_needs_it(one_each, caplog):
+def test_a_bad_transcript_is_reported_and_stops_only_runs_that_need_it(one_each, caplog):
     file = one_each.speech / "train-clean/84/7/84-7.trans.txt"
     file.write_bytes("84-7-0000 CAFÉ".encode("latin-1"))
     line = f"{file}: is not UTF-8 text; save it as UTF-8"

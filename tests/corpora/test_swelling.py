@@ -115,7 +115,7 @@ def test_a_file_with_some_holes_is_unpacked(untar):
     assert found == NOISE[:half] + bytes(100_000 - half) + NOISE[half:] + bytes(100_000 - half)
 
 
-def test_a_stream_may_unpack_to_what_was_read_of_it(tmp_path):
+def test_a_stream_may_unpack_in_proportion_to_the_bytes_read(tmp_path):
     """Not to what will be read: nobody knows that it comes."""
     content, read = pack({"content": NOISE}), [400]
     with tarfile.open(fileobj=io.BytesIO(content), mode="r|*", tarinfo=Member) as tar:

@@ -41,7 +41,7 @@ def no_factorisation(monkeypatch):
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 5])
 @pytest.mark.parametrize("leak", [0.1, 1e-4])
-def test_a_few_steps_find_what_factorisation_finds(sources, leak, no_factorisation):
+def test_a_few_steps_find_the_solution_of_the_factorisation(sources, leak, no_factorisation):
     references = coloured(sources, sources)
     estimates = estimates_of(references, leak)
     expected = direct(references, estimates)

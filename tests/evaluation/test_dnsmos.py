@@ -72,7 +72,7 @@ def test_windows_equal_the_reference_code(seconds, monkeypatch):
     np.testing.assert_array_equal(windows(samples), code.onnx_sess.heard)
 
 
-def test_every_level_is_heard_alike(speech, tmp_path):
+def test_every_level_gives_the_same_scores(speech, tmp_path):
     heard = []
     for gain in (1e-3, 1.0, 30.0):  # the last far over full scale
         audio.write(tmp_path / "a.wav", gain * speech, RATE, subtype="FLOAT")
@@ -81,7 +81,7 @@ def test_every_level_is_heard_alike(speech, tmp_path):
     np.testing.assert_allclose(heard[0], heard[2], atol=1e-6)
 
 
-def test_8_khz_is_resampled_and_silence_is_not_heard(speech, tmp_path):
+def test_8_khz_is_resampled_and_silence_is_not_rated(speech, tmp_path):
     audio.write(tmp_path / "a.wav", audio.resample(speech, RATE, 8000), 8000, subtype="FLOAT")
     assert len(hear(tmp_path / "a.wav", 8000)) == len(speech)
     audio.write(tmp_path / "a.wav", np.zeros(800, np.float32), 8000)
@@ -104,7 +104,7 @@ def test_measure_of_estimates(speech, tmp_path):
     assert np.isnan([score.value for score in scores[3:]]).all()
 
 
-def test_the_mixture_is_heard_once(noisy, tmp_path, monkeypatch):
+def test_the_mixture_is_rated_once(noisy, tmp_path, monkeypatch):
     heard = []
     monkeypatch.setattr(
         measures,

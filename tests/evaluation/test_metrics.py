@@ -102,7 +102,7 @@ def test_bss_of_one_source_has_no_sir(references, estimates):
     assert np.isnan(sir).all()
 
 
-def test_bss_drops_only_what_is_silent(references, estimates):
+def test_bss_drops_only_silent_signals(references, estimates):
     two = metrics.bss(references[:2], estimates[:2])
     silenced = references.copy()
     silenced[2] = 0
@@ -190,7 +190,7 @@ def test_too_short_is_nan_without_warnings(samples, references, estimates):
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 4])
-def test_score_item_computes_what_is_asked(sources, monkeypatch):
+def test_score_item_computes_the_requested_metrics(sources, monkeypatch):
     references = speech_like(5, sources)
     estimates = estimates_of(references)
     scores = metrics.score_item(references, estimates, RATE, ALL)

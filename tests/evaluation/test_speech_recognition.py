@@ -47,7 +47,7 @@ def test_clean_speech_is_recognised_better_than_noisy(recognise, speech, noisy):
     assert error_rates(SAID, clean)["wer"] < error_rates(SAID, recognise(noisy))["wer"]
 
 
-def test_what_is_heard_does_not_depend_on_what_was_heard(recognise, speech, noisy):
+def test_recognition_does_not_depend_on_earlier_recordings(recognise, speech, noisy):
     first = recognise(speech)
     recognise(noisy)
     assert recognise(speech) == first == open_recogniser(POCKETSPHINX)(speech)
@@ -65,7 +65,7 @@ def test_error_rates_by_hand():
     assert error_rates(" .", "go") is None
 
 
-def test_faster_whisper_hears_a_folder_of_weights(monkeypatch, tmp_path):
+def test_faster_whisper_reads_a_folder_of_weights(monkeypatch, tmp_path):
     calls = []
 
     class WhisperModel:
@@ -107,7 +107,7 @@ def write_speech(path, texts):
     return path
 
 
-def test_reference_texts_are_heard_in_the_clean_sources(mixtures, tmp_path, monkeypatch):
+def test_reference_texts_are_recognised_in_the_clean_sources(mixtures, tmp_path, monkeypatch):
     monkeypatch.setattr(references, "open_recogniser", lambda _: lambda samples: "nan")
     write_references(mixtures, tmp_path / "out.csv", "1-of-1", 8000, POCKETSPHINX)
     found = read_references(tmp_path / "out.csv")

@@ -42,7 +42,7 @@ def repeated(trainings, truth, spread=LIKE_THE_DEMO):
 
 @pytest.mark.parametrize("trainings", [3, 5])
 @pytest.mark.parametrize("training", [0.0, 0.1, 0.47, 1.5])
-def test_intervals_cover_what_a_repetition_would_change(trainings, training):
+def test_intervals_cover_all_changes_of_a_repetition(trainings, training):
     spread = LIKE_THE_DEMO | {"training": training}
     found = np.array(list(repeated(trainings, 0.3, spread)))
     covered = np.mean((found[:, 1] <= 0.3) & (found[:, 2] >= 0.3))

@@ -71,7 +71,7 @@ def test_reading_anywhere_needs_ranges(web, patience):
     assert len(web.asked) == 1
 
 
-def test_a_growing_file_fetches_what_is_read_and_nothing_twice(
+def test_a_growing_file_fetches_only_the_parts_read_and_nothing_twice(
     web, tmp_path, patience, monkeypatch
 ):
     monkeypatch.setattr(remote, "BLOCK", 50_000)

@@ -172,7 +172,7 @@ def test_a_wrong_file_of_the_right_size_is_refused(web, got):
     assert got("/a", "/b") == CONTENT
 
 
-def test_what_a_wrong_mirror_sent_is_not_joined_with_what_a_right_one_sends(web, got):
+def test_bytes_of_a_wrong_mirror_are_not_joined_with_those_of_a_right_one(web, got):
     web.files["/a"] = CONTENT[::-1]
     web.manners = lambda path, number: Manners(
         drop=600_000 if path == "/a" and number in (0, 2) else None,
@@ -192,7 +192,7 @@ def test_a_beginning_longer_than_the_file_is_given_up(web, got, tmp_path):
         assert got(size=size) == CONTENT
 
 
-def test_what_has_all_arrived_is_not_asked_for(web, got, tmp_path):
+def test_a_complete_file_is_not_requested(web, got, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     assert got() == CONTENT and not web.asked
     (tmp_path / "file.part").write_bytes(CONTENT)

@@ -35,7 +35,7 @@ def test_items_come_from_the_caller_and_work_goes_to_a_thread():
     assert seen == [threading.main_thread()] and worker is not threading.main_thread()
 
 
-def test_an_error_comes_in_its_place_and_drops_what_waits():
+def test_an_error_comes_in_its_place_and_drops_waiting_items():
     done, threads = [], threading.active_count()
 
     def work(number):

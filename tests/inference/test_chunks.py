@@ -74,7 +74,7 @@ def test_short_mixture_goes_whole(time):
 
 
 @pytest.mark.parametrize("time", [101, 129, 130, 131, 169, 170, 171, 239, 240, 241, 1000])
-def test_pieces_join_to_what_the_whole_gives(time):
+def test_pieces_join_to_the_output_of_the_whole(time):
     network, mixture = Gains(), noise(time)
     found = run(network, mixture)
     np.testing.assert_allclose(found, GAINS[:, None] * mixture, atol=1e-6)
@@ -109,7 +109,7 @@ def test_last_piece_overlaps_more_and_fades_over_all_of_it():
 
 
 @pytest.mark.parametrize("time", [101, 169, 170, 171, 239, 240, 241, 1000])
-def test_piece_by_piece_is_to_the_bit_what_the_whole_at_once_gives(time):
+def test_piece_by_piece_equals_one_pass_to_the_bit(time):
     random, mixture = np.random.default_rng(time), noise(time)
     orders = [random.permutation(3) for _ in range(20)]
     found, expected = (join(Gains(iter(orders).__next__), mixture) for join in (run, in_memory))
@@ -117,7 +117,7 @@ def test_piece_by_piece_is_to_the_bit_what_the_whole_at_once_gives(time):
 
 
 @pytest.mark.parametrize("time", [1, 100, 101, 170, 171, 180, 1000])
-def test_pieces_follow_one_another_and_tell_what_they_share(time):
+def test_pieces_follow_one_another_and_give_their_overlap(time):
     found = pieces(time)
     assert found[0].start == 0 and found[0].shared == 0
     assert [piece.last for piece in found] == [False] * (len(found) - 1) + [True]

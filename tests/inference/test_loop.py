@@ -67,7 +67,7 @@ def test_lengths_are_told_where_there_are_zeros_behind(tmp_path):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_what_breaks_on_the_way_leaves_no_file(tmp_path, alone):
+def test_an_error_on_the_way_leaves_no_file(tmp_path, alone):
     long = recording(tmp_path, "long", 20000)
     with pytest.raises(PipelineError, match=r"^w: gives NaN for .*long\.wav; ") as error:
         run(Twice(broken=12), [long], 1, alone)
@@ -75,7 +75,7 @@ def test_what_breaks_on_the_way_leaves_no_file(tmp_path, alone):
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
 
 
-def test_want_of_memory_is_said_in_a_line():
+def test_lack_of_memory_is_one_line():
     class Large(nn.Module):
         def forward(self, mixtures, lengths):
             if mixtures.numel() > 14:

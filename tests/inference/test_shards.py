@@ -50,7 +50,7 @@ def assert_float_wav_equals(path, expected):
     np.testing.assert_allclose(audio.read_at(path, RATE), expected, atol=1e-6)
 
 
-def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
+def test_denoise_writes_the_output_of_the_network(mixtures, weights, tmp_path):
     infer_shard(DENOISE, mixtures, "noisy", None, weights(1), tmp_path, "1-of-1", SETTING)
     estimates, table = read_manifest(tmp_path / "estimates.csv"), read_manifest(mixtures)
     assert list(estimates) == ["mixture_id", "mix_clean_path", "digest"]
@@ -62,7 +62,7 @@ def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
 
 
 @pytest.mark.parametrize("condition", ["clean", "noisy", "denoised-x"])
-def test_separate_hears_the_mixture_of_its_condition(mixtures, weights, tmp_path, condition):
+def test_separate_is_given_the_mixture_of_its_condition(mixtures, weights, tmp_path, condition):
     inputs, denoised = read_manifest(mixtures), None
     if condition.startswith("denoised"):
         infer_shard(
@@ -105,7 +105,7 @@ def test_latency_is_positive_and_rtf_its_share_of_the_audio(mixtures, weights, t
 
 
 @pytest.mark.parametrize("alone, at_once", [(SETTING, BATCHED), (SHORT, SHORT_BATCHED)])
-def test_many_at_once_give_what_each_gives_alone(mixtures, weights, tmp_path, alone, at_once):
+def test_a_batch_gives_each_mixture_s_own_output(mixtures, weights, tmp_path, alone, at_once):
     expected, _ = separate(mixtures, weights(2), tmp_path / "alone", setting=alone)
     found, _ = separate(mixtures, weights(2), tmp_path / "at_once", setting=at_once)
     assert found["mixture_id"].tolist() == expected["mixture_id"].tolist()
@@ -211,7 +211,7 @@ def test_weights_of_another_speaker_count_or_rate_are_refused(mixtures, weights,
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("setting", [SETTING, BATCHED], ids=["alone", "batched"])
-def test_gpu_gives_what_the_cpu_gives(mixtures, weights, tmp_path, monkeypatch, setting):
+def test_the_gpu_gives_the_output_of_the_cpu(mixtures, weights, tmp_path, monkeypatch, setting):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     setting = replace(setting, machine=Machine(device="cuda"))
     cpu, _ = separate(mixtures, weights(2), tmp_path / "cpu")

@@ -73,7 +73,7 @@ def test_the_latency_of_a_recording_is_the_sum_of_its_pieces(mixtures, weights, 
     assert latency["latency_ms"].tolist() == [1e3 * RUN * count for count in pieces]
 
 
-def test_what_goes_in_batches_is_not_warmed_up(mixtures, weights, tmp_path, done):
+def test_batches_are_not_warmed_up(mixtures, weights, tmp_path, done):
     separate(mixtures, weights, tmp_path, replace(ALONE, timed=False))
     runs = [length for name, length in done if name == "run"]
     assert runs == sorted(read_manifest(mixtures)["length"], reverse=True)  # longest first

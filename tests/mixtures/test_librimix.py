@@ -131,7 +131,7 @@ def test_mixtures_are_to_the_sample_those_of_librimix(bench, rate, mode):
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("noise", ["long", "stereo", "longsp08", "stereosp12"])
-def test_no_more_is_read_than_is_heard(bench, monkeypatch, rate, noise):
+def test_only_the_used_part_of_a_file_is_read(bench, monkeypatch, rate, noise):
     [row] = bench.plan(rate, "min", noise)
     asked = []
     read_at = audio.read_at
@@ -165,7 +165,7 @@ def test_a_shard_is_written_as_librimix_writes_it(bench, settings, tmp_path):
             assert np.array_equal(written, steps(samples)), (noise, name)
 
 
-def test_the_plan_tells_who_speaks_and_what_is_heard(bench):
+def test_the_plan_lists_speakers_files_and_lengths(bench):
     row = bench.plan(8000, "min", "longsp12")[0]
     assert row["mixture_id"] == "of-longsp12"
     assert [row[f"source_{k}_utterance"] for k in (1, 2, 3)] == UTTERANCES

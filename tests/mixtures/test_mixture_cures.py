@@ -90,7 +90,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("asked, line, cures", ASKED)
-def test_what_is_asked_is_drawn_once_its_line_is_followed(made, asked, line, cures):
+def test_a_plan_is_drawn_once_its_line_is_followed(made, asked, line, cures):
     assert refused(made.draw, **asked) == line
     for cure in cures:
         made.draw(**asked | cure)
@@ -206,7 +206,7 @@ def test_metadata_is_read_once_one_of_two_rows_is_kept(metadata):
     assert len(metadata.read()) == 1
 
 
-def test_metadata_is_read_once_what_it_names_is_in_the_corpora(metadata):
+def test_metadata_is_read_once_its_files_are_in_the_corpora(metadata):
     metadata.fetch(noise_path="tr/none.wav", source_1_path="more/1007/7/1007-7-0000.flac")
     assert "2 files are not in the corpora: more/1007/7/1007-7-0000.flac; tr/none.wav; add" in (
         refused(metadata.read)

@@ -381,7 +381,7 @@ def test_joined_speech_has_the_rms_drawn(plan):
         assert 10 * np.log10(power) == pytest.approx(-25, abs=0.01)
 
 
-def test_only_the_train_split_hears_noise_at_other_speeds(plan):
+def test_only_the_train_split_has_noise_at_other_speeds(plan):
     speeds = plan(split="train", count=40, noise_speeds=[0.8, 1.0, 1.2])["noise_speed"]
     assert set(speeds) == {0.8, 1.0, 1.2}
     for split in ("dev", "test"):

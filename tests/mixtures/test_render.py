@@ -46,7 +46,7 @@ def files(folder):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("num_speakers", [1, 3])
-def test_mixtures_are_sums_of_what_is_written(make, rule, num_speakers):
+def test_mixtures_are_sums_of_the_written_signals(make, rule, num_speakers):
     table = make(noise_rule=rule, num_speakers=num_speakers)
     assert len(table) == 6
     for row in table.to_dict("records"):
@@ -369,7 +369,7 @@ def test_mix_single_is_the_first_speaker_in_the_noise(make):
         assert np.abs(heard["s1"] + heard["noise"] - heard["mix_single"]).max() <= 1.5 * STEP + 1e-7
 
 
-def test_joined_utterances_are_heard_with_their_silence(make, converted):
+def test_joined_utterances_are_mixed_with_their_silence(make, converted):
     for row in make(min_seconds=3, join_silence=0.25, num_speakers=1).to_dict("records"):
         paths = row["source_1_path"].split("|")
         assert len(paths) > 1

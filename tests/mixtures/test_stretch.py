@@ -54,7 +54,7 @@ def stretch(tmp_path_factory):
     "start, used",
     [(0, 0), (400, 400), (1500, 3000), (2000, 3000), (4000, 5000), (6000, 0), (6999, 0)],
 )
-def test_a_nearly_silent_stretch_gives_way_to_the_next_that_is_not(stretch, start, used):
+def test_a_nearly_silent_stretch_is_replaced_by_the_next_that_is_not(stretch, start, used):
     samples = recording(-20, None, None, -30, None, -20, None, None)
     assert stretch(samples, start) == used
 

@@ -93,7 +93,7 @@ SAME = [  # values of theirs, and what they are in ours
 
 @pytest.mark.filterwarnings("ignore:In causal configuration")
 @pytest.mark.parametrize("theirs, ours", SAME, ids=str)
-def test_what_is_accepted_gives_what_asteroid_gives(tmp_path, theirs, ours):
+def test_an_accepted_checkpoint_gives_the_output_of_asteroid(tmp_path, theirs, ours):
     torch.manual_seed(1)
     given = THEIRS | theirs
     twin = ConvTasNet(**given).eval()
@@ -128,7 +128,7 @@ def test_what_is_accepted_gives_what_asteroid_gives(tmp_path, theirs, ours):
         ("something_new", True),
     ],
 )
-def test_what_ours_does_not_have_is_named(tmp_path, name, value):
+def test_unsupported_arguments_are_named(tmp_path, name, value):
     given = THEIRS | {name: value}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     assert refused(path) == (
@@ -256,7 +256,7 @@ def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
         ),
     ],
 )
-def test_what_is_no_checkpoint_says_what_it_lacks(tmp_path, content, said):
+def test_a_file_that_is_not_a_checkpoint_is_refused_with_the_reason(tmp_path, content, said):
     torch.save(content, tmp_path / "m.pth")
     assert f"asteroid checkpoint ({said}" in refused(tmp_path / "m.pth")
 

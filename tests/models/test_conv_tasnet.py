@@ -98,7 +98,7 @@ def test_an_even_kernel_gives_as_many_frames(kernel, causal, mixtures):
         torch.testing.assert_close(network(mixtures), trained, rtol=1e-9, atol=1e-12)
 
 
-def test_compiled_kernels_are_there_and_do_what_torch_does(mixtures, monkeypatch):
+def test_compiled_kernels_exist_and_equal_torch(mixtures, monkeypatch):
     assert kernels._library() is not None
     network, mixtures = make(H=24, P=5).float(), mixtures.float()
     with torch.inference_mode():

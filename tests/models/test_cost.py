@@ -22,7 +22,7 @@ def by_hand(sources, rate, N, L, B, H, Sc, P, X, R):
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("sources", [1, 3])
 @pytest.mark.parametrize("arguments", [PAPER, SMALL, SMALL | {"Sc": 0}])
-def test_conv_tasnet_costs_what_is_counted_by_hand(arguments, sources, rate):
+def test_the_cost_of_conv_tasnet_equals_the_count_by_hand(arguments, sources, rate):
     skip = arguments | {"Sc": arguments["Sc"] or arguments["B"]}  # the masks are made of either
     expected = by_hand(sources, rate, **skip)
     if not arguments["Sc"]:

@@ -81,7 +81,7 @@ def test_convolve_is_depthwise_convolution_and_prelu(clone, random, width, count
     assert_close(out, sums, F.leaky_relu(convolved.T, -0.3))
 
 
-def test_what_is_not_finite_stays_so(clone):
+def test_values_that_are_not_finite_stay_so(clone):
     rows = torch.tensor([[float("nan"), float("inf"), -float("inf"), -0.0] * 5])
     sums = kernels.activate(rows, torch.zeros(20), 0.25)
     expected = torch.tensor([float("nan"), float("inf"), -float("inf"), 0.0] * 5)

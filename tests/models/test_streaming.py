@@ -36,14 +36,14 @@ def one_pass(network, mixture):
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(arguments, st.integers(1, 3), st.lists(st.integers(0, 700), max_size=6))
-def test_chunks_of_any_lengths_give_what_one_pass_gives(arguments, sources, lengths):
+def test_chunks_of_any_lengths_give_the_output_of_one_pass(arguments, sources, lengths):
     network, mixture = make(sources, causal=True, **arguments), noise(sum(lengths))
     found = streamed(Stream(network), mixture.split(lengths))
     torch.testing.assert_close(found, one_pass(network, mixture), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 5000])
-def test_chunks_of_one_length_give_what_one_pass_gives(chunk):
+def test_chunks_of_one_length_give_the_output_of_one_pass(chunk):
     network, mixture = make(causal=True), noise(1603)
     found = streamed(Stream(network), mixture.split(chunk))
     torch.testing.assert_close(found, one_pass(network, mixture), rtol=1e-10, atol=1e-12)
@@ -79,7 +79,7 @@ def test_latency_is_the_longest_that_a_sample_waits(length, chunk):
     assert latency <= chunk / 8000 + ahead + 1e-9
 
 
-def test_what_is_kept_does_not_grow():
+def test_the_kept_samples_do_not_grow():
     def kept():
         torch.save(stream, file := io.BytesIO())
         return file.tell()

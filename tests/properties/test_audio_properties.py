@@ -86,7 +86,7 @@ def assert_sound_or_one_line(path):
 
 
 @given(signals, rates, st.sampled_from(["PCM_16", "FLOAT"]), st.sampled_from(["WAV", "FLAC"]))
-def test_what_is_written_is_read_whole_and_in_parts(example, signal, rate, subtype, format):
+def test_written_samples_are_read_back_whole_and_in_parts(example, signal, rate, subtype, format):
     subtype = "PCM_16" if format == "FLAC" else subtype
     path = example(b"", f".{format.lower()}")
     audio.write(path, signal, rate, subtype, format)

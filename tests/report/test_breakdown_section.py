@@ -60,7 +60,7 @@ def test_kind_of_a_noise(name, kind):
     assert noise_kind(name) == kind if kind else pd.isna(noise_kind(name))
 
 
-def test_input_snr_is_what_rendering_measured():
+def test_input_snr_is_as_measured_by_rendering():
     table = pd.DataFrame({"noise_snr": [5.0], "noise_both_snr": [-2.0]})
     assert input_snr(table).tolist() == [2.0]
     assert input_snr(table[["noise_snr"]]).tolist() == [5.0]
@@ -110,7 +110,7 @@ def test_a_mixture_alone_has_no_interval(tmp_path):
         assert np.isfinite(group.estimates[0].mean) and np.isnan(group.estimates[0].low)
 
 
-def test_what_is_not_known_or_all_alike_is_left_out(tmp_path):
+def test_unknown_or_constant_facts_are_left_out(tmp_path):
     facts = {
         "source_1_sex": [np.nan] * 12,
         "source_2_sex": ["F"] * 12,
@@ -154,7 +154,7 @@ def test_no_mixture_is_among_the_best_and_the_worst(tmp_path, metric, mixtures):
     assert best == order[: len(best)] and worst == order[::-1][: len(worst)]
 
 
-def test_best_and_worst_tell_the_gain_and_link_to_what_can_be_heard(tmp_path, monkeypatch):
+def test_best_and_worst_give_the_gain_and_link_to_mixtures_with_sound(tmp_path, monkeypatch):
     scores = {HELPED: np.array([[7.0], [1.0]]), DIRECT: np.array([[4.5], [2.0]])}
     facts = {"noise_snr": [3.0, np.nan], "overlap_ratio": [0.5, 0.75], "noise": ["a<b>", "c"]}
     run = Run(write_run(tmp_path, {"si_sdri": scores}, facts))

@@ -70,7 +70,7 @@ def test_end_to_end_is_both_stages_of_the_same_mixture(run):
     assert helped[4].value == pytest.approx((both / 1000).median())  # of recordings of 1 s
 
 
-def test_oracles_and_what_was_not_timed_have_no_end_to_end(tree, run):
+def test_oracles_and_untimed_systems_have_no_end_to_end(tree, run):
     assert set(latency.end_to_end(run)) == set(run.realistic)
     table = read_manifest(tree.inputs.latency)
     lost = (table["task"] == "denoise") & (table["mixture_id"] == "test-0001")
@@ -114,7 +114,7 @@ def test_cost_of_denoising_stands_beside_its_gain(run):
     assert matched[2].value == pytest.approx(added.median())
 
 
-def test_what_was_not_compared_has_a_dash(tree):
+def test_systems_that_were_not_compared_have_a_dash(tree):
     tree.inputs.comparisons.write_text("\n")
     run = Run(tree.inputs)
     table = latency.cost_table(run, latency.end_to_end(run))
@@ -144,7 +144,7 @@ def test_throughput_stands_apart_from_latency(tree, run):
     assert written["device busy (%)"].tolist() == [97.5] + [80.0] * len(others)
 
 
-def test_times_of_what_was_not_scored_stand_alone(builder):
+def test_times_without_scores_are_shown_alone(builder):
     tree = builder(metrics=["stoi"]).build()
     summary = read_manifest(tree.inputs.summary).assign(mean=np.nan)
     summary.to_csv(tree.inputs.summary, index=False)

@@ -45,7 +45,7 @@ def test_estimates_are_aligned_levelled_and_scored(shown):
         assert f"STOI {values['stoi']:.3f}" in estimate.scores
 
 
-def test_what_is_heard_and_what_was_removed(shown):
+def test_estimates_and_removed_parts_are_tracks(shown):
     *_, made = shown
     example = made["examples"][0]
     mixture, denoised, removed = (player.track for player in next(iter(example.players.values())))

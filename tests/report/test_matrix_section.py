@@ -106,7 +106,7 @@ def test_without_an_oracle_there_is_no_way_to_it(builder, tmp_path):
     assert [len(view.tables) for view in made["views"]] == [1] and not made["ceiling"]
 
 
-def test_rows_are_what_a_separator_was_trained_on(builder):
+def test_rows_are_training_conditions(builder):
     systems = [f"one/{c}/noisy" for c in ("clean", "noisy")] + ["two/noisy/noisy"]
     run = Run(builder(systems=systems).build(timed=False, trained=False).inputs)
     rows = {name: [row.heading for row in t.rows] for name, t in matrix_tables(run, "si_sdri")}

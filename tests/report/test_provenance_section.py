@@ -43,7 +43,7 @@ def shown(tree) -> str:
     return rendered(tree.inputs, tree.index, "provenance")
 
 
-def test_page_tells_what_the_run_was(tree):
+def test_the_page_describes_the_run(tree):
     text = shown(tree)
     assert "<pre>snakemake --cores 2 --config &#39;a={b: &lt;1&gt;}&#39;</pre>" in text
     assert "2026-01-02 03:04:05 UTC" in text
@@ -159,7 +159,7 @@ def test_licences_of_downloads_are_repeated(tree):
 @pytest.mark.parametrize(
     "lacking", [{"run"}, {"benchmarks"}, {"weights"}, {"run", "benchmarks", "weights"}]
 )
-def test_what_is_not_there_is_left_out(tree, tmp_path, lacking):
+def test_missing_parts_are_left_out(tree, tmp_path, lacking):
     nowhere = {name: {} if name == "weights" else tmp_path / "nowhere" for name in lacking}
     tree.inputs = replace(tree.inputs, **nowhere)
     text = shown(tree)

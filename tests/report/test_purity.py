@@ -13,7 +13,7 @@ def speech_with_pauses(seconds=4.0):
 
 
 @pytest.mark.parametrize("decibels", [20, 40])
-def test_is_what_the_pure_speech_scores(decibels):
+def test_purity_is_the_score_of_the_pure_speech(decibels):
     speech = speech_with_pauses()
     noise = np.random.default_rng(0).normal(size=len(speech))
     noise *= np.sqrt(np.mean(speech**2)) / np.std(noise) * 10 ** (-decibels / 20)

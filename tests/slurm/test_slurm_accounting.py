@@ -21,7 +21,7 @@ def finished(cluster, tmp_path_factory):
     return finished
 
 
-def test_the_database_knows_what_ran_where(finished):
+def test_the_database_records_jobs_and_nodes(finished):
     rows = run("sacct", "-X", "-n", "--parsable2", f"--format={FIELDS}").splitlines()
     jobs = {row.split("|")[0].split("_wildcards_")[0]: row.split("|")[1:] for row in rows}
     assert {state for state, *_ in jobs.values()} == {"COMPLETED"}

@@ -20,6 +20,6 @@ def test_spectrogram_of_silence_is_finite():
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
-def test_a_sample_to_hear_is_at_full_scale_or_silent(odd):
+def test_a_clip_is_at_full_scale_or_silent(odd):
     assert full_scale(torch.tensor([0.5, -0.25])).tolist() == [1, -0.5]
     assert full_scale(torch.tensor([0.5, odd, -0.25])).tolist() == [0, 0, 0]

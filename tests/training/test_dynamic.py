@@ -98,7 +98,7 @@ def mean_powers(signals):
 
 @pytest.mark.parametrize("speeds", [(0.9, 1.1), (1, 1)])
 @pytest.mark.parametrize("peak", [0.9, 0.05])
-def test_an_item_is_what_its_row_says_to_the_bit(fresh, speeds, peak):
+def test_an_item_follows_its_row_to_the_bit(fresh, speeds, peak):
     data = fresh("noisy", peak=peak)
     items = FreshMixtures(data, SECTION.model_copy(update={"speech_speed": speeds}), 7)
     held = dict(zip(data.pool.noises["path"], data.pool.noises["samples"], strict=True))
@@ -132,7 +132,7 @@ def test_draws_are_those_of_the_plan_with_a_place_and_a_speed(fresh):
 
 
 @pytest.mark.parametrize("rule", ["wham", "librimix"])
-def test_levels_and_speeds_are_within_what_is_configured(fresh, rule):
+def test_levels_and_speeds_are_within_the_configured_ranges(fresh, rule):
     data = fresh("noisy", noise_rule=rule, noise_speeds=[0.8, 1.0], peak=1.0)
     items = FreshMixtures(data, SECTION, 0)
     rows = [items.draw((epoch, item)) for epoch in range(20) for item in range(10)]
@@ -218,7 +218,7 @@ def test_the_front_is_no_part_of_the_trainee():
     assert not any(p.requires_grad for p in front.parameters())
 
 
-def test_the_network_hears_what_the_front_returns():
+def test_the_input_of_the_network_is_the_output_of_the_front():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
     trainee = Trainee(network, "si_sdr", SECTION, front)
     plain = Trainee(network, "si_sdr", SECTION)

@@ -194,7 +194,7 @@ def test_random_numbers_go_on_too(attempt, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [0, 0.5, "flip"])
-def test_a_damaged_state_gives_way_to_the_one_before(
+def test_a_damaged_state_is_replaced_by_the_one_before(
     attempt, kill, uninterrupted, tmp_path, caplog, damage
 ):
     resumed = attempt(tmp_path)

@@ -27,7 +27,7 @@ EVEN = {"batch_size": 2, "epochs": 2}  # 22 pieces: 11 whole batches
 @pytest.mark.parametrize(
     "size, batch, ranks", [(24, 4, 2), (22, 4, 2), (21, 6, 3), (7, 4, 4), (1, 4, 4)]
 )
-def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
+def test_devices_together_use_the_batches_of_one(sampler, size, batch, ranks):
     one = list(sampler(size, 3, 5))
     shares = [list(sampler(size, 3, 5, 0, Share(k, ranks))) for k in range(ranks)]
     assert all(len(share) == len(sampler(size, 3, 5, 0, Share(0, ranks))) for share in shares)

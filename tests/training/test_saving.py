@@ -226,7 +226,7 @@ def test_short_memory_is_one_line_with_cures_that_work(attempt, tmp_path, monkey
         shutil.rmtree(state)
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_not_changed():
     with pytest.raises(RuntimeError, match="shapes"), memory_in_words(None, Path()):
         raise RuntimeError("shapes differ")
 

@@ -114,7 +114,7 @@ def test_a_change_of_the_last_file_trains_again(attempt, tmp_path):
     assert len(steps) == 6
 
 
-def test_a_state_whose_job_is_torn_is_nobody_s(attempt, tmp_path, monkeypatch):
+def test_a_state_with_a_damaged_job_file_is_not_used(attempt, tmp_path, monkeypatch):
     stop_after(attempt(tmp_path), monkeypatch, 4)
     for torn in ("", "[1]", "{}"):
         (tmp_path / "state/job.json").write_text(torn)

@@ -69,7 +69,7 @@ def scripted(sets_and_denoised, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_model_is_trained_and_scored_on_what_its_job_says(
+def test_a_model_is_trained_and_scored_on_the_input_of_its_job(
     name, sets_and_denoised, scripted, tmp_path
 ):
     sets, denoised_sets = sets_and_denoised

@@ -88,7 +88,7 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("case", BEFORE)
-def test_what_ends_in_snakemake_is_in_the_docs(asked, case):
+def test_commands_that_end_in_snakemake_are_in_the_docs(asked, case):
     content, arguments = BEFORE[case]
     code, printed = asked(content, *arguments)
     assert code != 0

@@ -253,7 +253,7 @@ def test_short_utterances_are_left_out_and_counted(attempt, workspace):
     assert "train: 1 of 7 utterances are shorter than mixtures.min_seconds = 0.5 s" in log
 
 
-def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
+def test_harmless_files_are_used_or_left_out_and_reported(attempt, workspace):
     def damage(corpus) -> None:
         rewrite(lambda samples: np.stack([samples, samples], axis=1))(corpus)
         path = sorted((corpus.speech / "train-clean").rglob("*.flac"))[1]
@@ -272,7 +272,7 @@ def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
     assert log.count("1001-7.trans.txt: is UTF-16 text; save it as UTF-8") == 1
 
 
-def test_a_bad_transcript_stops_what_asks_for_it(attempt):
+def test_a_bad_transcript_stops_runs_that_need_it(attempt):
     def damage(corpus) -> None:
         path = first(corpus).with_name("1001-7.trans.txt")
         path.write_bytes("1001-7-0000 CAFÉ".encode("latin-1"))

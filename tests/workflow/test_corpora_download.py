@@ -52,7 +52,7 @@ def settings(web, tmp_path):
     return (SMOKE, tmp_path / "download.yaml")
 
 
-def test_a_dry_run_says_what_would_be_moved(workspace, web, settings):
+def test_a_dry_run_says_how_much_would_be_fetched(workspace, web, settings):
     said = workspace.succeed("corpora", "-n", config=settings)
     assert "corpora.kind is download: into data" in said
     assert "train-clean-100" in said and "wham_noise" in said and "mixtures: ~" in said

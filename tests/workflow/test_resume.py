@@ -101,7 +101,7 @@ def test_a_model_is_trained_by_two_processes(finished, tmp_path):
     assert workspace.jobs(TARGET) == {}  # one process would have trained the same
 
 
-def test_what_was_damaged_is_made_again(finished, tmp_path):
+def test_damaged_outputs_are_made_again(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
     whole = {name: (finished / name).read_bytes() for name in ("mixtures/dev/mixtures.csv", SCORES)}
     (workspace / "mixtures/dev/1-of-1/index.csv").write_text("mixture_id")
@@ -130,7 +130,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     assert wav.read_bytes() == whole
 
 
-def test_what_older_jobs_made_of_an_unfinished_output_is_not_taken_for_new(finished, tmp_path):
+def test_results_of_older_jobs_from_an_unfinished_output_are_not_reused(finished, tmp_path):
     target = ("results/mixtures/test/mixtures.csv", "--config", "mixtures={noise_snr: [5, 6]}")
     whole, killed = finished.copy(tmp_path / "whole"), finished.copy(tmp_path / "killed")
     whole.succeed(*target)

@@ -123,7 +123,7 @@ def test_how_it_runs_is_no_reason_to_train_again(finished):
     assert set(jobs) <= {"report"}
 
 
-def test_what_is_timed_does_not_depend_on_the_batch_size(finished):
+def test_timed_jobs_do_not_depend_on_the_batch_size(finished):
     jobs = finished.jobs("--config", "inference={batch_size: 2}")
     assert jobs["train"] == 1
     assert jobs["apply"] == 2 + SYSTEMS // 3  # train and dev are denoised; one separator's systems
@@ -184,7 +184,7 @@ def test_profiles_dry_run(workspace, profile):
     assert "train_denoiser" in workspace.succeed("-n", "--workflow-profile", str(folder))
 
 
-def test_weights_say_what_they_are(finished):
+def test_weights_describe_themselves(finished):
     path = finished / "models/separate/conv_tasnet/noisy/0/model.safetensors"
     with safe_open(str(path), "pt") as file:
         card = json.loads(file.metadata()["card"])

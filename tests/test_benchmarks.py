@@ -1,4 +1,4 @@
-"""What the benchmarks measure: their figures are nobody's to test."""
+"""The imports and the settings of the benchmarks; their figures are not tested."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""One version of everything: the environments of the rules, pyproject.toml, the lock."""
+"""One version of every package: the environments of the rules, pyproject.toml, the lock."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # not called as their modules
-OPTIONAL = {"torch_stoi", "faster_whisper"}  # imported if it is there
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # module names differ from these
+OPTIONAL = {"torch_stoi", "faster_whisper"}  # imported if it is installed
 
 
 def normal(name):
@@ -22,7 +22,7 @@ def normal(name):
 
 
 def pins(requirements):
-    """Distribution to version, of the requirements that name one."""
+    """Distribution to version, for requirements with a version."""
     pairs = (re.fullmatch(r"([\w.-]+)==(\S+)", line.strip()) for line in requirements)
     return {normal(pair[1]): pair[2] for pair in pairs if pair}
 
@@ -45,7 +45,7 @@ LOCK = (ROOT / "envs/constraints.txt").read_text(encoding="utf-8").splitlines()
 def test_environments_have_the_versions_of_the_project(environment):
     requirements = pip_requirements(environment)
     unpinned = [line for line in requirements if not pins([line])]
-    assert set(unpinned) <= set(PROJECT["dependencies"])  # as the project has them
+    assert set(unpinned) <= set(PROJECT["dependencies"])  # with the version of the project
     assert pins(requirements).items() <= pins(DECLARED).items()
 
 
@@ -69,7 +69,7 @@ SCRIPTED = [pytest.param(*rule, id=rule[1]) for rule in rules() if "script:" in 
 
 
 def directive(text, name):
-    """What stands in quotes below a directive of a rule."""
+    """The quoted strings below a directive of a rule."""
     found = re.search(rf'^    {name}:\n        "([^"]+)"', text, flags=re.MULTILINE)
     assert found, f"no {name}:"
     return found[1]
@@ -90,7 +90,7 @@ def test_every_rule_logs_in_an_environment_of_ours(path, name, text):
 
 
 def imports(path):
-    """Dotted names a file imports, in functions too, but not for type checking alone."""
+    """Dotted names that a file imports, also in functions, but not for type checking only."""
     nodes = [ast.parse(path.read_text(encoding="utf-8"))]
     while nodes:
         node = nodes.pop()
@@ -105,7 +105,7 @@ def imports(path):
 
 
 def third_party(names):
-    """The distributions of the modules that are neither Python's nor ours."""
+    """The distributions of the modules that are neither in Python's library nor ours."""
     tops = {name.split(".")[0] for name in names} - OPTIONAL - {"pipeline", "snakemake"}
     return {normal(DISTRIBUTIONS.get(top, top)) for top in tops - sys.stdlib_module_names}
 
@@ -119,7 +119,7 @@ def ours(name):
 
 
 def reached(script):
-    """A script and all of `pipeline` that it can come to import."""
+    """A script and all files of `pipeline` that it may import."""
     found, waiting = set(), [script]
     while waiting:
         path = waiting.pop()
@@ -127,7 +127,7 @@ def reached(script):
             found.add(path)
             names = [name for name in imports(path) if name.split(".")[0] == "pipeline"]
             waiting.extend(chain.from_iterable(ours(name) for name in names))
-            if path == ROOT / "pipeline/models/weights.py":  # builds the models, by name
+            if path == ROOT / "pipeline/models/weights.py":  # it builds the models, by name
                 waiting.append(path.with_name("conv_tasnet") / "__init__.py")
     return found
 

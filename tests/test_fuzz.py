@@ -1,4 +1,4 @@
-"""`make fuzz` notices a crash and keeps the file at which it came."""
+"""`make fuzz` notices a crash and keeps the file that caused it."""
 
 import subprocess
 import sys

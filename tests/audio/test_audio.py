@@ -91,7 +91,7 @@ def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monke
 
 @pytest.mark.parametrize("step", [-32768, -2, -1, 0, 1, 2, 777, 32767])
 def test_a_sample_just_below_a_step_is_rounded_to_that_step(tmp_path, step):
-    """The nearest 32-bit step decides, of which the upper half is kept, as in libsndfile."""
+    """The nearest 32-bit step is taken, and its upper half is kept, as in libsndfile."""
     values = (step * 2**16 + np.array([-0.7, -0.3, 0, 0.3, 0.7])) / 2**31
     samples = values.astype(np.float32)
     nearest = np.rint(samples.astype(np.float64) * 2**31)
@@ -268,15 +268,15 @@ def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path):
 
 @pytest.mark.parametrize("rate, target", [(16000, 8000), (8000, 16000), (44100, 8000)])
 def test_resampling_keeps_a_tone(rate, target):
-    heard = audio.resample(tone(1000, rate), rate, target)
-    assert len(heard) == target and heard.dtype == np.float32
+    resampled = audio.resample(tone(1000, rate), rate, target)
+    assert len(resampled) == target and resampled.dtype == np.float32
     inside = slice(target // 10, -target // 10)  # the filter rings at both ends
-    assert np.abs(heard - tone(1000, target))[inside].max() < 1e-3
+    assert np.abs(resampled - tone(1000, target))[inside].max() < 1e-3
 
 
 def test_resampling_removes_a_tone_above_nyquist():
-    heard = audio.resample(tone(5000, 16000), 16000, 8000)
-    assert np.abs(heard[800:-800]).max() < 1e-4
+    resampled = audio.resample(tone(5000, 16000), 16000, 8000)
+    assert np.abs(resampled[800:-800]).max() < 1e-4
 
 
 def test_the_same_rate_changes_nothing():

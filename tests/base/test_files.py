@@ -67,7 +67,7 @@ def test_a_path_that_a_manifest_cannot_hold_is_refused(tmp_path, letter, shown):
 
 
 def assert_made_again(manifest):
-    """Delete a manifest and join it again, as the job that makes it does."""
+    """Delete a manifest and join it again, like the job that makes it."""
     write_manifest(manifest.with_name("shard.csv"), table_of(manifest.parent))
     manifest.unlink(missing_ok=True)
     concatenate([manifest.with_name("shard.csv")], manifest)

@@ -1,4 +1,4 @@
-"""Whether a run is gone for sure."""
+"""Whether a run has certainly ended."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from pipeline.base.live import note_run, was_killed, whereabouts
 
 @pytest.fixture
 def gone(tmp_path):
-    """The note of a run of this machine whose process has ended; `gone(boot=…)` changes it."""
+    """The record of a run of this machine whose process has ended; `gone(boot=…)` changes it."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     began = round(psutil.Process(process.pid).create_time())
     process.kill()
@@ -90,7 +90,7 @@ def test_a_process_that_goes_on_is_alive(tmp_path):
         note = whereabouts() | {"pid": process.pid, "began": began, "local": True}
         write_json(tmp_path / "note", note)
         assert not was_killed(tmp_path / "note")
-        write_json(tmp_path / "note", note | {"began": 1})  # another had its number
+        write_json(tmp_path / "note", note | {"began": 1})  # another process had its number
         assert was_killed(tmp_path / "note")
         process.send_signal(signal.SIGKILL)
         while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:

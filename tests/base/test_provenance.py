@@ -18,7 +18,7 @@ class Job:
 
 
 def graph(names, edges, pending=0):
-    """A graph of jobs as Snakemake keeps it; edges are pairs of places in `names`."""
+    """A graph of jobs as Snakemake stores it; edges are pairs of indices into `names`."""
     jobs = [Job(name) for name in names]
     needs = {job: {jobs[a]: set() for a, b in edges if jobs[b] is job} for job in jobs}
     return SimpleNamespace(
@@ -71,7 +71,7 @@ def test_revision_and_whether_files_differ_from_it(tmp_path):
     (tmp_path / "code.py").write_text("2")
     assert git_revision(tmp_path) == found | {"modified": True}
     (tmp_path / "below").mkdir()
-    assert git_revision(tmp_path / "below") is None  # of somebody else
+    assert git_revision(tmp_path / "below") is None  # owned by another user
 
 
 def test_no_git_is_no_revision(tmp_path, monkeypatch):

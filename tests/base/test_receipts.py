@@ -218,7 +218,7 @@ CHAIN = {"plan": [], "shard": ["plan"], "table": ["shard"], "page": ["table"]}
 
 
 def make_chain(content="a,b\n1,2\n"):
-    """Make `results/plan` and what comes of it, each of the one before."""
+    """Make `results/plan` and the outputs that follow, each from the one before."""
     for name, inputs in CHAIN.items():
         write(f"results/logs/{name}.log")
         given = [f"results/{one}" for one in inputs]
@@ -228,7 +228,7 @@ def make_chain(content="a,b\n1,2\n"):
 
 
 def make_again(name, content):
-    """What a job does, up to where Snakemake looks at it."""
+    """What a job does until Snakemake checks its outputs."""
     log = f"results/logs/{name}.log"
     given = [f"results/{one}" for one in CHAIN[name]]
     receipt = open_receipt(log, given, [f"results/{name}"], receipts())
@@ -239,7 +239,7 @@ def make_again(name, content):
 def test_older_results_go_where_a_job_failed_after_it_had_made_others():
     make_chain()
     make_again("plan", "other")
-    Path("results/plan").unlink()  # as Snakemake does with what a failed job made
+    Path("results/plan").unlink()  # as Snakemake does with the outputs of a failed job
     assert damages() == []
     stale = ["results/page", "results/shard", "results/table"]
     assert find_stale(receipts(), []) == [Path(name) for name in stale]
@@ -261,7 +261,7 @@ def test_a_clock_that_was_ahead_hides_nothing():
         os.utime(f"results/{name}", (future, future))
     make_again("plan", "other")
     assert Path("results/shard") in find_stale(receipts(), [])
-    os.utime("results/plan", (future + 9, future + 9))  # Snakemake sees it
+    os.utime("results/plan", (future + 9, future + 9))  # Snakemake notices it
     assert find_stale(receipts(), []) == []
 
 

@@ -17,7 +17,7 @@ from pipeline.base.recovery import only_asks, parsed, recover
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
-# A run of another process, which then is killed or waits.
+# A run of another process, which is then killed or waits.
 RUN = """
 import sys, time
 from pathlib import Path
@@ -118,7 +118,7 @@ def test_beside_a_run_without_a_lock_nothing_is_touched(other):
     )
     assert TABLE.exists()
     kill(run)
-    Path(line.split(": another")[0]).unlink()  # as it says
+    Path(line.split(": another")[0]).unlink()  # as the line says
     assert said() == [DAMAGED]
 
 
@@ -164,7 +164,7 @@ def test_a_run_that_ends_takes_its_note_back(tmp_path):
         ("-n", True),
         ("--cores 2 -np", True),
         ("-c2 -pn", True),
-        ("-qn", False),  # quiet about what is called n
+        ("-qn", False),  # quiet about the rule called n
         ("--dry-run", True),
         ("--dryrun", True),
         ("--executor dryrun", True),
@@ -191,7 +191,7 @@ def test_command_lines_that_run_nothing_are_known(arguments, asks, capsys):
 
 
 def test_a_full_disk_is_refused():
-    full = Path("/proc")  # has no room for anybody's files
+    full = Path("/proc")  # has no space for any user's files
     assert is_full(full) and not is_full(Path.cwd())
     with pytest.raises(OSError) as caught:
         watch_disk(full)
@@ -233,7 +233,7 @@ def test_files_behind_a_link_elsewhere_are_named_and_kept(tmp_path):
         "results/mixtures/plan.csv: to be made again, and outside the results folder, behind a"
         " link; remove that and run again"
     )
-    assert (elsewhere / "plan.csv").exists() and TABLE.exists()  # nothing is done by halves
+    assert (elsewhere / "plan.csv").exists() and TABLE.exists()  # no part of the work is done
     assert len(said("-n")) == 2
     (elsewhere / "plan.csv").unlink()
     assert said() == [DAMAGED]
@@ -365,7 +365,7 @@ def test_a_copy_without_times_is_said():
         " stop, and copy it anew with cp -a, to avoid that"
     )
     for receipt in read_receipts(LOGS):
-        os.utime(receipt.path, (receipt.closed, receipt.closed))  # as cp -a leaves it
+        os.utime(receipt.path, (receipt.closed, receipt.closed))  # as after cp -a
     assert said() == []
 
 

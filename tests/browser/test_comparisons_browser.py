@@ -38,7 +38,7 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    """A page of both sections that a test set of 40 mixtures makes."""
+    """A page with both sections, from a test set of 40 mixtures."""
     root = tmp_path_factory.mktemp("run")
     fact = {"kind": "matched", "system_a": A, "system_b": B}
     inputs = write_run(root, SCORES, FACTS, answer_facts=[fact])
@@ -199,7 +199,7 @@ def test_plots_follow_the_theme(visit, index, scheme):
     page = ready(visit(index, color_scheme=scheme))
     point = page.locator(".tracebetter .point").first.evaluate("e => getComputedStyle(e).fill")
     link = page.locator("#comparisons a").first.evaluate("e => getComputedStyle(e).color")
-    assert point == link  # both in the accent of the theme
+    assert point == link  # both have the accent colour of the theme
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(visit, index):

@@ -21,7 +21,7 @@ NONE = object()
 
 
 def with_value(key, value):
-    """The smallest configuration with one dotted key set, or removed where the value is NONE."""
+    """The smallest configuration with one dotted key set, or removed if the value is NONE."""
     values = deepcopy(SMALLEST)
     *parents, last = key.split(".")
     section = values
@@ -34,7 +34,7 @@ def with_value(key, value):
 
 
 def refused(values):
-    """The one line with which a configuration is refused, without `config: `."""
+    """The line with which a configuration is refused, without `config: `."""
     with pytest.raises(PipelineError) as error:
         check_networks(load_config(values))
     message = str(error.value)

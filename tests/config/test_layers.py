@@ -11,7 +11,7 @@ SEVERAL = {"separators": {name: {"model": "conv_tasnet"} for name in "abc"}}
 
 
 def chosen(above, below=DEMO):
-    """The models of each role, and the lines that are told."""
+    """The models of each role, and the printed lines."""
     config = merge(deepcopy(below), above)
     lines = choose_models(config, below, above)
     roles = [list(config.get(role, {})) for role in ("denoisers", "separators")]
@@ -47,4 +47,4 @@ def test_null_takes_a_model_out(null):
     assert chosen({"separators": {"b": null}}, SEVERAL)[1:] == (["a", "c"], [])
     both = {"denoisers": {"conv_tasnet": null, "other": {"model": "conv_tasnet"}}}
     assert chosen(both) == (["other"], ["conv_tasnet"], [])
-    assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused as empty
+    assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused because it is empty

@@ -27,7 +27,7 @@ PATHS = [
 
 
 def read_back(key, path):
-    """The path of a key in the configuration that has it."""
+    """The path of a key in the configuration that has this key."""
     values = {
         "corpora": {"local": {"speech": "/s", "noise": "/n"}},
         "evaluation": {"asr": {"engine": "faster_whisper", "model": "/m"}},

@@ -30,7 +30,7 @@ def configured(mixtures=None, kind="download", **download):
 
 @pytest.fixture
 def table(tmp_path):
-    """`table(row, …)`: a catalogue of the user's."""
+    """`table(row, …)` writes a catalogue of the user."""
 
     def write(*rows, header=HEADER) -> str:
         (tmp_path / "own.csv").write_text("\n".join([header, *rows]), encoding="utf-8")

@@ -112,7 +112,7 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
     bad = make.part_of(served, "test-clean", TAR, **values)
     message = refused(fetched, bad, max_speakers=2)
     assert name in message and "no mirror serves it whole and right" in message
-    assert message.count("; ") == 1  # no cure but that of all mirrors
+    assert message.count("; ") == 1  # the only cure is the one for all mirrors
     assert message.endswith("; add another with corpora.download.catalogue")
     assert not list(fetched.folder.rglob("*.flac")) and not list(fetched.folder.rglob("*.part"))
     mirrored = make.part_of(served, "test-clean", TAR, **values, mirrors=served.url("/mirror"))
@@ -183,7 +183,7 @@ def test_a_folder_of_the_users_is_left_alone(parts, served, fetched, tmp_path, p
     message = refused(fetched, parts.speech)
     assert "was not made by this workflow as test-clean; use it with corpora.kind: local" in message
     assert own.read_bytes() == b"mine" and not served.asked
-    assert list_speech(own.parents[1]).audio == [own]  # the cures: used as a corpus on disk
+    assert list_speech(own.parents[1]).audio == [own]  # the cures: use it as a corpus on disk
     elsewhere = DownloadCorpus(folder=str(tmp_path / "another"))
     download.download_part(parts.speech, elsewhere, 0, tmp_path / "part.csv", patience)
 
@@ -198,7 +198,7 @@ def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monke
     assert "wham_noise needs" in refused(fetched, parts.noise, max_files=5)
     assert "ms_snsd needs" in refused(fetched, parts.git)
     assert served.sent.total() < 3 * remote.TAIL + 50_000
-    usage.free = 10**9  # some space is freed, or the folder is on another disk
+    usage.free = 10**9  # some space is freed, or the folder is moved to another disk
     assert fetched(parts.noise, max_files=5)
 
 

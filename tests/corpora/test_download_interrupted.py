@@ -1,4 +1,4 @@
-"""Downloads beside each other, and those that were killed."""
+"""Concurrent downloads, and downloads that were killed."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from pipeline.corpora import held
 
 TAR = "/test-clean.tar.gz"
 
-# Jobs in the background of a shell ignore SIGINT, and so would what they start.
+# Background jobs of a shell ignore SIGINT, and the processes that they start would do so too.
 PROGRAM = """
 import signal, sys
 from pathlib import Path
@@ -35,7 +35,7 @@ download.download_part(part, settings, 0, Path(sys.argv[3]))
 
 @pytest.fixture
 def beside(parts, fetched, served, tmp_path):
-    """`beside(**limits)`: another process that fetches the speech, once it is at work."""
+    """`beside(**limits)`: another process that fetches the speech and has started to do so."""
 
     def start(**limits) -> subprocess.Popen:
         slow = Manners(slow=0.02)
@@ -48,7 +48,7 @@ def beside(parts, fetched, served, tmp_path):
         )
         arrived = fetched.folder / "downloads/test-clean.tar.part"
         while served.sent.total() < 200_000 or not (arrived.exists() and arrived.stat().st_size):
-            time.sleep(0.01)  # what is sent may still be on its way
+            time.sleep(0.01)  # bytes that were sent may still be on their way
         process.hasten = lambda: setattr(slow, "slow", 0.0)
         return process
 

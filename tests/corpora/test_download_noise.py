@@ -74,7 +74,7 @@ def test_a_vanished_recording_is_fetched_again(parts, served, fetched, tmp_path,
         f"{fetched.folder.resolve() / 'wham_noise' / got[0]}: was fetched and has vanished, 1 files"
         " in all; run again with --forcerun download"
     )
-    assert fetched(parts.noise, max_files=5) == got  # what that job does
+    assert fetched(parts.noise, max_files=5) == got  # like that job
     assert len(fetched_files([tmp_path / "part.csv"])) == 5
     assert len(served.asked) <= 4
     assert "2 files are missing or changed; fetched again" in caplog.text

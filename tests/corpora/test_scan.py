@@ -24,7 +24,7 @@ def scanned_noise(corpus, only=None):
 
 
 def refused(function, corpus, *arguments, **options):
-    """The one line with which a corpus is refused; no manifest is left."""
+    """The line with which a corpus is refused; no manifest is left."""
     with pytest.raises(PipelineError) as error:
         function(corpus, *arguments, **options)
     assert "\n" not in str(error.value)
@@ -109,7 +109,7 @@ def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
 
 
 def test_only_fetched_files_are_listed(one_each, tmp_path):
-    """A folder may hold what another run fetched; it may lie behind a link."""
+    """A folder may hold files that another run fetched; it may be behind a link."""
     taken = [one_each.speech.rglob("*.flac"), one_each.noise.rglob("*.wav")]
     (tmp_path / "link").symlink_to(one_each.root)
     paths = [tmp_path / "link" / p.relative_to(one_each.root) for found in taken for p in found]
@@ -205,12 +205,12 @@ def test_a_bad_transcript_is_reported_and_stops_only_runs_that_need_it(one_each,
 
 
 def test_names_are_compared_as_they_are_read(one_each):
-    """macOS writes é as e and an accent; texts that come with a corpus, as one character."""
+    """macOS writes é as e and an accent; texts that come with a corpus use one character."""
     one, two = "Jos\u00e9", "Jose\u0301"
     path = one_each.speak("train", two)
     path.with_name(f"{two}-7.trans.txt").write_text(f"{one}-7-0000 CAFÉ\n", encoding="utf-8")
     (one_each.speech / "SPEAKERS.TXT").write_text(f"{one} | M | train-clean\n", encoding="utf-8")
-    row = scanned(one_each).set_index("speaker").loc[two]  # as it stands on the disk
+    row = scanned(one_each).set_index("speaker").loc[two]  # the name on the disk
     assert (row["transcript"], row["sex"], row["path"]) == ("CAFÉ", "M", str(path))
     path.rename(path.with_name(f"{one}-7-0000.flac"))  # folder and file in two forms
     assert two in set(scanned(one_each)["speaker"])
@@ -232,7 +232,7 @@ def test_two_forms_of_a_name_are_one_name(one_each):
 
 
 def test_hidden_files_are_left_out_and_counted(one_each, caplog):
-    """macOS puts `._x` beside every x of a disk that is not its own, and .DS_Store into folders."""
+    """macOS puts `._x` beside every x on a foreign disk, and .DS_Store into folders."""
     before, noises = scanned(one_each), scanned_noise(one_each)
     assert not caplog.messages
     files = [p for p in one_each.root.rglob("*") if p.suffix in (".flac", ".txt", ".wav")]
@@ -296,7 +296,7 @@ def test_a_recording_twice_in_one_split_is_told(one_each, caplog):
 
 
 def test_a_published_recording_in_two_splits_is_told(one_each, tmp_path, caplog):
-    """Whoever fetched it cannot mend it: what is removed would be missed."""
+    """A user who fetched it cannot correct it: a removed file would be missed."""
     copy = one_each.noise / "tt/wet.wav"
     shutil.copyfile(one_each.noise / "tr/rain.wav", copy)
     paths = sorted(one_each.noise.rglob("*.wav"))

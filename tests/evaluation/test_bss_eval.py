@@ -35,7 +35,7 @@ def direct(references, estimates):
 
 @pytest.fixture
 def no_factorisation(monkeypatch):
-    """Fail where fast_bss_eval would be asked."""
+    """Fail if fast_bss_eval is called."""
     monkeypatch.setitem(sys.modules, "fast_bss_eval.numpy.metrics", None)
 
 
@@ -59,7 +59,7 @@ def test_references_that_are_alike_are_told_apart_as_well(references, difference
 def test_references_that_sound_one_after_another(references):
     references *= np.arange(TIME) // 7000 == np.arange(3)[:, None]
     estimates = references + 0.1 * coloured(1)
-    estimates[0] = references[0]  # nothing of it is left for other sources to explain
+    estimates[0] = references[0]  # no part of it is left for other sources to explain
     expected = direct(references, estimates)
     np.testing.assert_allclose(square_cosines(references, estimates), expected, rtol=1e-8)
 

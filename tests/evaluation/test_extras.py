@@ -1,4 +1,4 @@
-"""Extra measures that cannot be had: one line, before anything is computed."""
+"""Extra measures that are not available: one line, before anything is computed."""
 
 import re
 
@@ -60,7 +60,7 @@ def test_missing_packages_are_named(evaluation, missing, line, monkeypatch, tmp_
     assert str(error.value) == line
     if found := re.search(r"pip install -e '\.\[(\w+)\]'", line):
         assert missing <= {name.replace("-", "_") for name in declared()[found[1]]}
-    monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if installed
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if it were installed
     given = {"asr": WHISPER | {"model": str(tmp_path)}}
     extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
 

@@ -43,7 +43,7 @@ def test_where_the_estimate_is_silent_nothing_is_understood():
 
 @pytest.mark.filterwarnings("ignore:Not enough STFT frames")
 def test_a_number_of_frames_too_few_for_pystoi_is_too_few():
-    """It answers 1e-5 then."""
+    """pystoi returns 1e-5 in this case."""
     found = set()
     for samples in range(4000, 6000, 50):
         signals = pair(samples / FS, FS)

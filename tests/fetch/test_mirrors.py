@@ -1,4 +1,4 @@
-"""What is said of mirrors that fail, and when they are given up."""
+"""Messages about failing mirrors, and when they are given up."""
 
 import logging
 import re
@@ -26,7 +26,7 @@ def web(server):
 
 @pytest.fixture
 def lines(caplog):
-    """What is logged as a warning."""
+    """The warnings in the log."""
     caplog.set_level(logging.WARNING)
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -38,7 +38,7 @@ def get(web, tmp_path, patience, *paths):
 
 
 def test_every_failed_attempt_is_a_line(web, tmp_path, patience, lines):
-    """Which mirror, why, which is next, and when."""
+    """It says which mirror failed, why, which is next, and when."""
     bad = {("/a", 0): Manners(status=503), ("/b", 0): Manners(drop=100_000)}
     web.manners = lambda path, number: bad.get((path, number), Manners())
     get(web, tmp_path, patience, "/a", "/b")
@@ -62,7 +62,7 @@ def test_a_mirror_that_was_cut_goes_on_before_another_is_asked(web, tmp_path, pa
 
 
 def test_without_a_network_all_is_said_and_it_ends(tmp_path, lines):
-    """Nothing listens at these ports."""
+    """No server listens on these ports."""
     addresses = ["http://127.0.0.1:1/a", "http://127.0.0.1:2/a"]
     patience = Patience(pause=0.01, longest=0.1, start=0.5)
     began = time.monotonic()
@@ -105,7 +105,7 @@ def test_an_added_mirror_goes_on_from_there(web, tmp_path, patience):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that passes only where somebody waits."""
+    """Time that passes only during waits."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
     clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
@@ -114,7 +114,7 @@ def clock(monkeypatch):
 
 
 def attempts_until_given_up(clock, some, seconds, failure=lambda: Failed("silent for too long")):
-    """Ask until all is given up, each attempt in vain for some seconds."""
+    """Ask until all mirrors are given up; each attempt fails after some seconds."""
     for attempts in range(1, 1000):
         mirror = some.next()
         clock.sleep(seconds)

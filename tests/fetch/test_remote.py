@@ -21,7 +21,7 @@ def web(server):
 
 
 def test_git_hashes_a_blob_with_its_size(tmp_path):
-    """`echo hello | git hash-object --stdin`"""
+    """The result of `echo hello | git hash-object --stdin`."""
     (tmp_path / "a").write_text("hello\n")
     check_file(tmp_path / "a", 6, "git:ce013625030ba8dba906f756967f9e9ca394464a")
 

@@ -30,7 +30,7 @@ def web(server):
 
 @pytest.fixture
 def got(web, tmp_path, patience):
-    """`got(*paths)`: fetch from these addresses in turn; what has arrived."""
+    """`got(*paths)` fetches from these addresses in turn, and returns the received bytes."""
 
     def run(*paths, size=SIZE, checksum=SHA, patience=patience) -> bytes:
         target = tmp_path / "file"
@@ -42,12 +42,12 @@ def got(web, tmp_path, patience):
 
 
 def first(**values):
-    """Bad manners at the first request of every path, good ones later."""
+    """Faulty behaviour at the first request of every path, correct behaviour later."""
     return lambda path, number: Manners(**values) if number == 0 else Manners()
 
 
 def always(bad, **values):
-    """Bad manners of one path."""
+    """Faulty behaviour of one path."""
     return lambda path, number: Manners(**values) if path == bad else Manners()
 
 
@@ -140,7 +140,7 @@ def test_a_server_that_ignores_ranges_is_passed_over_for_the_rest(web, got):
 
 
 def test_a_server_that_ignores_ranges_is_never_joined_wrongly(web, got):
-    """Where it is all there is, what is here already is skipped, not appended."""
+    """If it is the only mirror, the bytes that exist already are skipped, not appended."""
     web.manners = lambda path, number: Manners(whole=True, drop=600_000 if number == 0 else None)
     assert got(checksum=None) == CONTENT
     assert web.sent.total() == 1_600_000

@@ -12,7 +12,7 @@ GAINS = np.array([1, 2, -1], np.float32)
 
 
 class Gains(nn.Module):
-    """Three sources: the mixture, its double and its negative, in the order that `order` draws."""
+    """Three sources: the mixture, its double and its negative, in the order drawn by `order`."""
 
     def __init__(self, order=lambda: [0, 1, 2]):
         super().__init__()
@@ -24,7 +24,7 @@ class Gains(nn.Module):
 
 
 class Counter(nn.Module):
-    """A constant signal, the number of the call: what was joined where can be seen."""
+    """A constant signal, the number of the call: it shows which pieces were joined where."""
 
     calls = 0
 
@@ -42,16 +42,16 @@ def pieces(time):
 
 
 def run(network, mixture):
-    """What is settled piece after piece, joined: `[sources, time]`."""
+    """The final samples of all pieces, joined: `[sources, time]`."""
     joiner, parts = Joiner(), []
     for piece in pieces(len(mixture)):
-        heard = torch.from_numpy(mixture[piece.start : piece.start + piece.samples])
-        parts += joiner.join(piece, network(heard[None])[0].numpy())
+        samples = torch.from_numpy(mixture[piece.start : piece.start + piece.samples])
+        parts += joiner.join(piece, network(samples[None])[0].numpy())
     return np.concatenate(parts, axis=1)
 
 
 def in_memory(network, mixture):
-    """Overlap-add over the whole recording at once, in its plainest form."""
+    """Overlap-add over the whole recording in one pass, in its simplest form."""
     starts = [*range(0, len(mixture) - LONGEST, LONGEST - OVERLAP), len(mixture) - LONGEST]
     parts = [network(torch.from_numpy(mixture[s : s + LONGEST])[None])[0].numpy() for s in starts]
     output = np.zeros((len(parts[0]), len(mixture)), np.float32)

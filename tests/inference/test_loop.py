@@ -1,4 +1,4 @@
-"""The loop over pieces, with networks of which it is known what they give."""
+"""The loop over pieces, with networks of known output."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ RATE, LONGEST, OVERLAP = 8000, 800, 200
 
 
 class Twice(nn.Module):
-    """The mixture and its double; notes what it was given; gives NaN from call `broken` on."""
+    """The mixture and its double; records its inputs; returns NaN from call `broken` on."""
 
     def __init__(self, broken=None):
         super().__init__()
@@ -34,7 +34,7 @@ class Twice(nn.Module):
 
 
 def recording(folder, name, samples):
-    """A file of noise that is to be separated into `<name>-1.wav` and `<name>-2.wav`."""
+    """A file of noise to be separated into `<name>-1.wav` and `<name>-2.wav`."""
     noise = np.random.default_rng(samples).uniform(-0.1, 0.1, samples).astype(np.float32)
     audio.write(folder / f"{name}.wav", noise, RATE, "FLOAT")
     targets = tuple(folder / f"{name}-{k}.wav" for k in (1, 2))
@@ -185,4 +185,4 @@ def test_memory_does_not_grow_with_the_recording(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
         assert audio.info(tmp_path / "s2.wav").samples == 8000 * seconds
-    assert peaks[1] - peaks[0] < 60  # MB; an hour of samples is 110, of two sources 220 more
+    assert peaks[1] - peaks[0] < 60  # MB; an hour of samples takes 110, of two sources another 220

@@ -112,7 +112,7 @@ def test_a_batch_gives_each_mixture_s_own_output(mixtures, weights, tmp_path, al
     for column in ("s1_path", "s2_path"):
         for one, other in zip(found[column], expected[column], strict=True):
             assert_float_wav_equals(one, audio.read_at(other, RATE))
-    assert not (tmp_path / "at_once/latency.csv").exists()  # nothing was timed by itself
+    assert not (tmp_path / "at_once/latency.csv").exists()  # no mixture was timed by itself
 
 
 @pytest.mark.parametrize("setting, size", [(SETTING, 1), (SHORT, 1), (SHORT_BATCHED, 3)])
@@ -179,7 +179,7 @@ def test_bf16_is_nearly_the_same(mixtures, weights, tmp_path, monkeypatch):
     "setting", [SETTING, SHORT, SHORT_BATCHED], ids=["whole", "pieces", "batched"]
 )
 def test_weights_that_give_nan_are_named(mixtures, weights, tmp_path, setting):
-    broken = weights(2, spoil=1e30)  # finite, what comes of them is not
+    broken = weights(2, spoil=1e30)  # finite weights, but their output is not
     line = r"gives NaN for .*; delete it and state/ beside it, and run again"
     with pytest.raises(PipelineError, match=line) as error:
         separate(mixtures, broken, tmp_path, setting=setting)

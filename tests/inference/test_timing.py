@@ -1,4 +1,4 @@
-"""What is timed, by a clock that moves only as files are read, run and written."""
+"""The timed parts, by a clock that moves only while files are read, run and written."""
 
 import time
 from dataclasses import replace
@@ -15,14 +15,14 @@ from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.tasks import SEPARATE
 
 RATE, WARMUP = 8000, 3
-READ, RUN, WRITE = 1.0, 20.0, 300.0  # s that each takes
+READ, RUN, WRITE = 1.0, 20.0, 300.0  # s of each step
 ALONE = Setting(RATE, Machine(device="cpu"), Inference(warmup=WARMUP))
-PIECES = Inference(max_seconds=0.2, overlap_seconds=0.1, warmup=1)  # of 1600 samples, 800 apart
+PIECES = Inference(max_seconds=0.2, overlap_seconds=0.1, warmup=1)  # 1600 samples every 800
 
 
 @pytest.fixture
 def done(monkeypatch):
-    """Names and lengths of what was done, while the clock moves by that alone."""
+    """Names and lengths of the steps; only these steps move the clock."""
     clock, done = [0.0], []
 
     def taking(seconds, name, function):

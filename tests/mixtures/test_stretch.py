@@ -1,4 +1,4 @@
-"""Noises that are silent for most of their time: every mixture has the SNR asked for."""
+"""Noises that are silent for most of their time: every mixture has the requested SNR."""
 
 import logging
 
@@ -36,10 +36,10 @@ def recording(*parts):
 
 @pytest.fixture
 def stretch(tmp_path_factory):
-    """`stretch(samples, start, …)`: what is read of a noise from there, and where it begins."""
+    """`stretch(samples, start, …)`: the samples read from a noise, and the start that is used."""
 
     def read(samples, start, length=1000, **row):
-        # Levels are kept by path, and the folder of a test that passed may be the next one's.
+        # Levels are cached by path, and the folder of a passed test may be used by the next one.
         path = str(tmp_path_factory.mktemp("noise") / "noise.wav")
         audio.write(path, samples, RATE, "FLOAT")
         row = {"noise_source_path": path, "noise_start": start, "noise_snr": 0.0} | row
@@ -77,7 +77,7 @@ def test_one_stretch_is_always_loud_enough(stretch, length, monkeypatch):
     samples[5000:5100] = hiss(100)
     level = np.square(samples).mean()
     used = stretch(samples, 0, length)
-    if length > 1:  # one sample is no sound
+    if length > 1:  # one sample counts as silence
         assert np.square(samples[used : used + length]).mean() > level / 1000
 
 
@@ -116,7 +116,7 @@ def test_a_recording_is_not_read_where_the_stretch_is_loud(stretch, monkeypatch)
 
 @pytest.fixture
 def bursts(corpus, converted, tmp_path):
-    """Manifest of a corpus of noise with half a second of sound, then zeros, in each split."""
+    """Manifest of a noise corpus with half a second of sound, then zeros, in each split."""
     for split in corpus.subsets:
         path = corpus.hiss(split, "burst", 8.0)
         samples, _ = sf.read(path)
@@ -197,7 +197,7 @@ def test_fresh_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, sett
 
 
 def quieter(corpus, noises, level, split="train"):
-    """A manifest of noises with one at so many dBFS among those of a split."""
+    """A manifest of noises with one at a given level in dBFS among those of a split."""
     path = corpus.hiss(split, "faint", 2.0)
     samples, _ = sf.read(path)
     sf.write(path, samples * 10 ** (level / 20) / 0.1, 16000, subtype="PCM_24")
@@ -229,7 +229,7 @@ def test_a_very_quiet_noise_is_refused_by_the_users_name(
         f"mixtures: 1 noises are too quiet, below -70 dBFS: {path} (-78.0);"
         " remove them, or exclude them by mixtures.exclude_noises"
     )
-    draw(exclude_noises=["faint"])  # the cure that is printed
+    draw(exclude_noises=["faint"])  # the printed cure
 
 
 def test_a_quiet_noise_is_used(corpus, bursts, converted, settings, tmp_path):

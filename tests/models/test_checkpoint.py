@@ -1,4 +1,4 @@
-"""Checkpoints of asteroid: what is read gives what asteroid gives; what is not alike is named."""
+"""Checkpoints of asteroid: the loaded network equals asteroid's; unsupported ones are named."""
 
 import inspect
 import io
@@ -37,7 +37,7 @@ THEIRS = {
 
 
 def publish(path, network, given=None, **entries):
-    """A checkpoint as asteroid's recipes publish it, of the arguments `given`."""
+    """A checkpoint as published by asteroid's recipes, with the arguments `given`."""
     content = network.serialize() | {
         "model_args": network.get_model_args() if given is None else given,
         "dataset": "Libri2Mix",
@@ -68,7 +68,7 @@ def refused(source, **changes):
     return line.removeprefix(f"init_from: {source} ")
 
 
-SAME = [  # values of theirs, and what they are in ours
+SAME = [  # asteroid's values, and their names in our network
     ({}, {}),
     ({"encoder_activation": None}, {}),
     ({"encoder_activation": "linear"}, {}),
@@ -97,7 +97,7 @@ def test_an_accepted_checkpoint_gives_the_output_of_asteroid(tmp_path, theirs, o
     torch.manual_seed(1)
     given = THEIRS | theirs
     twin = ConvTasNet(**given).eval()
-    for parameter in twin.parameters():  # norms and slopes begin as ones else
+    for parameter in twin.parameters():  # otherwise norms and slopes are ones
         torch.nn.init.uniform_(parameter, -0.5, 0.5)
     network = build("conv_tasnet", SMALL | ours, 2, RATE).eval()
     assert start(network, publish(tmp_path / "m.pth", twin, given), **ours) == []
@@ -144,7 +144,7 @@ def test_a_causal_network_with_a_norm_over_the_past_is_named(tmp_path):
 
 
 def test_arguments_left_out_are_asteroid_s_own(tmp_path):
-    """Its masks are sigmoids where nothing is said, ours are not."""
+    """Its masks are sigmoids by default, ours are not."""
     signature = inspect.signature(ConvTasNet).parameters
     assert {name: signature[name].default for name in DEFAULTS} == DEFAULTS
     twin = ConvTasNet(**(THEIRS | {"mask_act": "sigmoid"}))
@@ -196,7 +196,7 @@ def test_scalars_of_any_kind_come_as_plain_values(tmp_path, kind):
 
 
 def rename_in_pickle(path, old, new):
-    """Put another name of a module into a checkpoint, of whichever format."""
+    """Put another name of a module into a checkpoint of either format."""
     content = path.read_bytes()
     if not zipfile.is_zipfile(path):
         assert old in content
@@ -295,7 +295,7 @@ def test_a_checkpoint_without_its_rate_is_said_to_be_believed(tmp_path, caplog):
 
 
 def test_the_rate_of_asteroid_s_own_list_is_known(tmp_path, monkeypatch):
-    """As asteroid itself reads them: they were published without a rate."""
+    """Like asteroid's own loader: they were published without a rate."""
     given = {name: value for name, value in THEIRS.items() if name != "sample_rate"}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     monkeypatch.setattr("pipeline.models.asteroid.cached_download", lambda name: path)

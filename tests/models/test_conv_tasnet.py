@@ -26,7 +26,7 @@ TIME = 1603
 
 
 def make(sources=2, seed=1, **changes):
-    """A network whose every weight has moved from where it begins."""
+    """A network with all weights moved from their initial values."""
     torch.manual_seed(seed)
     network = build("conv_tasnet", TINY | changes, sources, 8000).double()
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_a_frozen_network_arranges_its_weights_once_until_they_change(mixtures):
 
 
 def test_weights_in_training_may_change_unseen(mixtures):
-    """As where an average of them is swapped in."""
+    """For example when an average of them is swapped in."""
     network = make()
     with torch.no_grad():
         network(mixtures)

@@ -1,4 +1,4 @@
-"""Weights that are damaged or not what they say: one line, whatever is wrong with them."""
+"""Weights that are damaged or differ from their card: one line, for any damage."""
 
 import json
 

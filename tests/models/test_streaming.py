@@ -1,4 +1,4 @@
-"""What comes chunk by chunk against one pass of the network as it is trained."""
+"""The output of chunks against one pass of the network in its training form."""
 
 import io
 
@@ -71,7 +71,7 @@ def test_latency_is_the_longest_that_a_sample_waits(length, chunk):
     stream, given, returned, waits = Stream(network), 0, 0, []
     for samples in noise(20 * chunk).split(chunk):
         given += chunk
-        waits.append(given - returned)  # of the first sample that was not there before
+        waits.append(given - returned)  # of the first sample that is new
         returned += stream.push(samples).shape[1]
     latency = stream.latency(chunk)
     assert latency * 8000 == pytest.approx(max(waits))
@@ -89,7 +89,7 @@ def test_the_kept_samples_do_not_grow():
     before = kept()
     for samples in noise(16_000).split(800):
         stream.push(samples)
-    assert kept() == pytest.approx(before, abs=64)  # a sample more would have 8 bytes
+    assert kept() == pytest.approx(before, abs=64)  # another sample would have 8 bytes
 
 
 def test_a_network_that_is_not_causal_is_refused():

@@ -86,7 +86,7 @@ def test_groups_of_constructed_mixtures(tmp_path):
     assert summed_up(found["overlap"]) == {"40 to 50": (2, 9.0), "90 to 100": (2, 3.5)}
     assert summed_up(found["sexes"]) == {"same sex": (3, 20 / 3), "mixed": (1, 5.0)}
     assert summed_up(found["noise"]) == {"hum": (2, 5.0), "rain": (2, 7.5)}
-    # Speakers by their own scores, the worst first; c was not scored in the third mixture.
+    # Speakers are ranked by their own scores, the worst first; c has no score in the third mixture.
     assert summed_up(found["speaker"]) == {"b": (2, 5.5), "a": (3, 17 / 3), "c": (2, 7.0)}
     assert list(summed_up(found["speaker"])) == ["b", "a", "c"]
     assert [group.below for group in found["speaker"].groups] == ["F", "F", "M"]
@@ -161,7 +161,7 @@ def test_best_and_worst_give_the_gain_and_link_to_mixtures_with_sound(tmp_path, 
     monkeypatch.setattr(breakdown, "listed", lambda run: ["test-001"])
     made = breakdown.content(run, Site(tmp_path / "report"))
     helped, direct = made["extremes"]
-    assert made["direct"] and "sexes" not in helped.tables[0].columns  # of which nothing is known
+    assert made["direct"] and "sexes" not in helped.tables[0].columns  # they are unknown
     best, worst = (table.rows[0] for table in helped.tables)
     assert [cell.text for cell in best.cells] == ["7.00", "+2.50", "3.0", "50", "a<b>"]
     assert [cell.text for cell in worst.cells] == ["1.00", "−1.00", "–", "75", "c"]

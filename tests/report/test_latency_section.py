@@ -101,13 +101,13 @@ def test_cost_of_denoising_stands_beside_its_gain(run):
     totals = latency.end_to_end(run)
     table = latency.cost_table(run, totals)
     rows = {(row.heading, row.cells[0].text): row.cells for row in table.rows}
-    assert len(rows) == 4  # three that are trained alike, and each on what it hears
+    assert len(rows) == 4  # three with the same training, each with its own input
     matched = rows[
         f"trained on {DENOISED}, tested on {DENOISED}", "trained on noisy, tested on noisy"
     ]
     a, b = path_of(f"{NET}/{DENOISED}/{DENOISED}"), path_of(f"{NET}/noisy/noisy")
     pairs = run.comparisons.set_index(["metric", "system_a", "system_b"])
-    row = pairs.loc["si_sdri", b, a]  # the other way round
+    row = pairs.loc["si_sdri", b, a]  # with the roles exchanged
     assert matched[1].value == pytest.approx(-row["difference"])
     assert (matched[1].low, matched[1].high) == pytest.approx((-row["high"], -row["low"]))
     added = totals[a]["milliseconds"] - totals[b]["milliseconds"]
@@ -187,7 +187,7 @@ def test_length_figure_names_factors_and_stays_small(tmp_path):
 
 def test_every_system_is_a_labelled_point(tmp_path):
     points = [
-        Point("n", trained, tested, 50.0, 3.0, 2.0, 4.0)  # all in one place
+        Point("n", trained, tested, 50.0, 3.0, 2.0, 4.0)  # all at the same place
         for trained in ("clean", "noisy", "denoised-x")
         for tested in ("noisy", "denoised-x")
     ]
@@ -196,4 +196,4 @@ def test_every_system_is_a_labelled_point(tmp_path):
     assert all(text.count(f">{label}<") == 2 for label in ("clean", "noisy", "x"))
     assert "hears mixtures denoised by x" in text and "SI-SDRi (dB)" in text
     heights = re.findall(r'<text[^>]*y="([\d.]+)"[^>]*>(?:clean|noisy|x)<', text)
-    assert len(heights) == len(set(heights))  # none on top of another
+    assert len(heights) == len(set(heights))  # no label overlaps another

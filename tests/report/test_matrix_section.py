@@ -53,7 +53,7 @@ def gap_run(builder, scores: pd.DataFrame) -> Run:
 
 @pytest.mark.parametrize(("metric", "sign"), [("si_sdr", 1), ("wer", -1)])
 def test_share_of_the_gap(builder, metric, sign):
-    """A quarter of the way in every mixture, whichever direction is good."""
+    """A quarter of the way in every mixture, for both directions of a metric."""
     rows = [
         (f"m{n}", name, "s1", metric, sign * value)
         for n in range(3)

@@ -28,7 +28,7 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\n"
 
 @pytest.fixture
 def tree(builder):
-    """A tree with all that a run leaves beside its results."""
+    """A tree with everything that a run leaves beside its results."""
     tree = builder(mixtures=2).build(timed=False)
     write_json(tree.inputs.run, FACTS)
     jobs = {"mix/a": "1.5\t-\t100.2\t-", "mix/b": "2.5\t-\t300.4\t-", "score/a": "60.0\t-\tNA\t-"}

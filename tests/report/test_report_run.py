@@ -1,4 +1,4 @@
-"""The best system of a run, and what it is held against."""
+"""The best system of a run, and the system that it is compared with."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ SEPARATOR = "separator conv_tasnet, noisy"
 
 @pytest.fixture
 def tree(builder):
-    """A tree in which every training kept its excerpts."""
+    """A tree in which every training has kept its excerpts."""
     tree = builder(mixtures=2).build(timed=False)
     tones = np.sin(np.arange(800) / np.arange(1, 11)[:, None]).astype(np.float32)
     for name, folder in tree.inputs.samples.items():

@@ -1,4 +1,4 @@
-"""A training on a cluster whose accounting is enforced: what the database says afterwards."""
+"""A training on a cluster with enforced accounting: its records in the database afterwards."""
 
 import pytest
 from cluster import ACCOUNT, run
@@ -15,7 +15,7 @@ FIELDS = "Comment,State,Account,Partition,ReqTRES,NodeList"
 
 @pytest.fixture(scope="module")
 def finished(cluster, tmp_path_factory):
-    """A run as far as one training."""
+    """A run up to one training."""
     finished = ClusterRun(tmp_path_factory.mktemp("run"))
     finished.succeed(TARGET, config=(SMOKE,))
     return finished

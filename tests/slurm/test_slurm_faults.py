@@ -1,4 +1,4 @@
-"""Faults of a cluster while a training runs: the end is that of a run nothing happened to."""
+"""Faults of a cluster while a training runs: the result equals that of an undisturbed run."""
 
 import signal
 

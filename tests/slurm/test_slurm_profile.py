@@ -1,4 +1,4 @@
-"""The profile itself; no cluster is needed."""
+"""The profile itself; these tests need no cluster."""
 
 import re
 
@@ -9,7 +9,7 @@ from workspace import ROOT
 
 @pytest.fixture
 def dry(workspace, tmp_path):
-    """`dry(changes, *arguments)`: rule to its line of resources in a dry run with the profile."""
+    """`dry(changes, *arguments)`: rule to its line of resources, in a dry run with the profile."""
 
     def run(changes=None, *arguments):
         profile = set_profile(tmp_path / "profile", changes or {})

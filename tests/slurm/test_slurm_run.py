@@ -1,4 +1,4 @@
-"""A whole run on a cluster without accounting, judged by SLURM's own records."""
+"""A whole run on a cluster without accounting, checked against SLURM's own records."""
 
 import json
 
@@ -33,7 +33,7 @@ def jobs(cluster, run):
 
 
 def of(jobs, key):
-    """Rule to what its jobs have in one field of their records."""
+    """Rule to the values of its jobs in one field of their records."""
     return {rule: {job.get(key) for job in records} for rule, records in jobs.items()}
 
 

@@ -1,4 +1,4 @@
-"""Names are spelled as they are parsed, and what is no name is refused."""
+"""Names are parsed and written in the same form, and invalid names are refused."""
 
 import re
 

@@ -11,7 +11,7 @@ def test_spectrogram_of_a_tone_is_a_bright_line_at_its_height(hertz):
     image = spectrogram_image(tone)
     assert image.shape == (1, 129, 126)
     assert image.min() >= 0 and image.max() == 1
-    line = 128 - round(hertz / 8000 * 256)  # low frequencies at the bottom
+    line = 128 - round(hertz / 8000 * 256)  # low frequencies are at the bottom
     np.testing.assert_array_equal(image[0, :, 5:-5].argmax(0), line)
 
 

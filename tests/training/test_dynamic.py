@@ -1,4 +1,4 @@
-"""Mixtures drawn in training: the same whatever reads them, and those of the plan."""
+"""Mixtures drawn during training: the same for any reader, and drawn like those of the plan."""
 
 import math
 
@@ -35,7 +35,7 @@ SECTION = Training(data="dynamic", segment_seconds=0.5, batch_size=4)
 
 @pytest.fixture
 def fresh(converted, settings):
-    """`fresh(condition, front, num_speakers=2, …)`: what a separator, or the denoiser, hears."""
+    """`fresh(condition, front, num_speakers=2, …)`: mixtures of a separator, or of the denoiser."""
 
     def make(condition=None, front=None, **values):
         corpora, mixtures = (converted.speech, converted.noise), settings(**values)
@@ -69,25 +69,25 @@ def same(one, other):
 @pytest.mark.parametrize("num_speakers", [1, 3])
 def test_an_item_is_a_mixture_of_the_condition(fresh, num_speakers):
     key, values = (2, 5), {"num_speakers": num_speakers}
-    hears = {
+    inputs_of = {
         None: ("mix_both", ["mix_clean"]),
         "clean": ("mix_clean", [f"s{k}" for k in range(1, num_speakers + 1)]),
         "noisy": ("mix_both", [f"s{k}" for k in range(1, num_speakers + 1)]),
         "denoised-x": ("mix_both", [f"s{k}" for k in range(1, num_speakers + 1)]),
     }
-    for condition, (heard, wanted) in hears.items():
+    for condition, (mixture, wanted) in inputs_of.items():
         data = fresh(condition, **values)
         items = FreshMixtures(data, SECTION, 7)
         signals, _ = render(items.draw(key), num_speakers, RATE, data.settings.peak)
         inputs, targets = items[key]
         assert inputs.shape == (4000,) and inputs.dtype == torch.float32
         assert targets.shape == (data.num_sources, 4000) == (len(wanted), 4000)
-        np.testing.assert_array_equal(inputs, signals[heard])
+        np.testing.assert_array_equal(inputs, signals[mixture])
         np.testing.assert_array_equal(targets, np.stack([signals[name] for name in wanted]))
 
 
-def heard_at(path, start, length, speed):
-    """A stretch of a file, `[length]`, played at some speed: by soundfile and soxr alone."""
+def played(path, start, length, speed):
+    """A stretch of a file, `[length]`, played at some speed, with only soundfile and soxr."""
     said, _ = sf.read(path, math.ceil(length * speed), start, dtype="float32", fill_value=0)
     return said if speed == 1 else soxr.resample(said, speed, 1, quality="HQ")[:length]
 
@@ -109,8 +109,8 @@ def test_an_item_follows_its_row_to_the_bit(fresh, speeds, peak):
             continue  # repeated
         names = [f"source_{k}" for k in (1, 2, 3)]
         placed = [[row[f"{n}_{x}"] for x in ("path", "start", "speed", "gain")] for n in names]
-        sources = np.stack([heard_at(p, at, 4000, v) * np.float32(g) for p, at, v, g in placed])
-        noise = heard_at(row["noise_source_path"], row["noise_start"], 4000, row["noise_speed"])
+        sources = np.stack([played(p, at, 4000, v) * np.float32(g) for p, at, v, g in placed])
+        noise = played(row["noise_source_path"], row["noise_start"], 4000, row["noise_speed"])
         snr = 10 * np.log10(mean_powers(sources).max() / mean_powers(noise))
         noise = noise * np.float32(10 ** ((snr - row["noise_snr"]) / 20))
         clean = sources[0] + sources[1] + sources[2]
@@ -160,8 +160,8 @@ def test_levels_and_speeds_are_within_the_configured_ranges(fresh, rule):
 
 def test_no_epoch_repeats_another(fresh):
     items = FreshMixtures(fresh("noisy"), SECTION, 7)
-    heard = {items[epoch, item][0].numpy().tobytes() for epoch in range(3) for item in range(6)}
-    assert len(heard) == 18
+    drawn = {items[epoch, item][0].numpy().tobytes() for epoch in range(3) for item in range(6)}
+    assert len(drawn) == 18
     assert not torch.equal(items[0, 0][0], FreshMixtures(items.fresh, SECTION, 8)[0, 0][0])
 
 
@@ -234,7 +234,7 @@ def test_the_input_of_the_network_is_the_output_of_the_front():
     assert any(p.grad is not None for p in network.parameters())
     assert all(p.grad is None for p in front.parameters())
     whole = (torch.randn(1, 5000), torch.randn(1, 2, 5000), torch.randn(1, 5000))
-    with torch.no_grad():  # what dev holds is denoised already
+    with torch.no_grad():  # the mixtures of dev are denoised already
         assert torch.equal(trainee.validation_step(whole, 0), plain.validation_step(whole, 0))
 
 
@@ -268,8 +268,8 @@ def test_joined_utterances_are_drawn_too(fresh):
     rows = [items.draw((0, item)) for item in range(20)]
     assert all("|" in row["source_1_path"] for row in rows)
     assert max(row["source_1_start"] for row in rows) > 2 * RATE
-    heard = [items[0, item][1] for item in range(20)]
-    assert all(piece.shape == (1, 4000) for piece in heard) and any(piece.any() for piece in heard)
+    drawn = [items[0, item][1] for item in range(20)]
+    assert all(piece.shape == (1, 4000) for piece in drawn) and any(piece.any() for piece in drawn)
 
 
 def test_a_trained_network_holds_nothing_of_its_front(attempt, front, tmp_path):

@@ -12,7 +12,7 @@ from pipeline.training.state import program
 
 
 def old_model(results, place, **facts):
-    """A finished training in an old place, as far as it is looked at."""
+    """A finished training in an old folder, with the files that are checked."""
     state = results / "models" / place / "state"
     state.mkdir(parents=True)
     for name in ("model.safetensors", "history.csv"):

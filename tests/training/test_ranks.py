@@ -1,4 +1,4 @@
-"""Two processes that train together do what one does."""
+"""Two processes that train together give the result of one process."""
 
 import os
 import signal
@@ -107,7 +107,7 @@ def test_as_many_devices_as_its_line_says_share_the_dev_recordings(
     train, dev = attempt(tmp_path).examples
 
     def shares(devices, dev):
-        """What each device is given, as its trainer asks for it."""
+        """The items of each device, as its trainer requests them."""
         settings = Training(batch_size=devices, devices=devices)
         for rank in range(devices):
             data = TrainingData(train, dev, settings, 0, 0)

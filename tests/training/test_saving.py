@@ -86,7 +86,7 @@ def test_a_few_such_steps_in_a_row_end_the_training(attempt, tmp_path, monkeypat
     kept = torch.load(ill.state / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 13
     assert all(t.isfinite().all() for t in kept["state_dict"].values())
-    done = ill.run()  # whose loss is finite again
+    done = ill.run()  # its loss is finite again
     assert done.history["skipped_steps"].tolist() == [0, 4, 5]
     assert done.history["step"].tolist() == [6, 12, 18]
 
@@ -136,7 +136,7 @@ def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):
     done = attempt(tmp_path, epochs=1).run()
     kept = [path.read_bytes() for path in (done.weights, done.curve)]
     for path in (done.weights, done.curve):
-        path.unlink()  # as Snakemake does before it makes an output again
+        path.unlink()  # as Snakemake does before it rebuilds an output
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.training.train._fit", None)
         done.run()
@@ -205,7 +205,7 @@ def refuse(error):
     ],
 )
 def test_short_memory_is_one_line_with_cures_that_work(attempt, tmp_path, monkeypatch, ask):
-    """Also after a state was saved, which is of the configuration that needs too much."""
+    """Also after a state was saved, with a configuration that needs too much memory."""
 
     def step(module, batch, index):
         enough = batch[0].shape[0] <= 2 or batch[0].shape[1] <= 2000 or index < 2

@@ -1,4 +1,4 @@
-"""What is wrong with a command or a file of the configuration is said before anything runs."""
+"""Errors in a command or a file of the configuration are reported before anything runs."""
 
 import os
 import re
@@ -16,7 +16,7 @@ TWICE = "seed: 1\ntraining: {epochs: 3}\nmixtures: {mode: max}\ntraining: {batch
 
 @pytest.fixture
 def asked(workspace, tmp_path):
-    """A dry run with a file of the user, and arguments; its exit code and what is printed."""
+    """A dry run with a file of the user and arguments; returns its exit code and output."""
     mine = tmp_path / "mine.yaml"
 
     def run(content, *arguments):
@@ -102,7 +102,7 @@ def test_its_cures_work(asked):
 
 
 NAMELESS = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
-# Only so that an interpreter in the home folder of root can be read.
+# This is only needed so that an interpreter in the home folder of root can be read.
 NAMELESS += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
@@ -112,7 +112,7 @@ def test_a_user_without_a_name():
     if os.geteuid() != 0 or tried.returncode:
         pytest.skip("no right to be another user")
     given = {"capture_output": True, "text": True, "timeout": 300}
-    with tempfile.TemporaryDirectory() as folder:  # not below one of root's own
+    with tempfile.TemporaryDirectory() as folder:  # not below one of root's own folders
         Path(folder).chmod(0o777)
         command = [*NAMELESS, *Workspace(Path(folder)).command("-n", "-q", "all")]
         without = subprocess.run(command, env=path, **given)

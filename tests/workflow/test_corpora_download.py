@@ -31,7 +31,7 @@ def web(corpus):
 
 @pytest.fixture
 def settings(web, tmp_path):
-    """A configuration that asks for a little of each part, and the catalogue it needs."""
+    """A configuration that needs a little of each part, and the catalogue for it."""
     noise = {"kind": "noise", "format": "zip", "unpacks_to": "wham_noise"}
     parts = [make.part_of(web, name, ARCHIVES[split]) for split, name in make.SUBSETS.items()]
     parts.append(make.part_of(web, "wham_noise", "/wham_noise.zip", **noise))

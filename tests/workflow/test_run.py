@@ -1,4 +1,4 @@
-"""The DAG itself: a whole small run, and what does and does not run again after it."""
+"""The DAG itself: a whole small run, and which jobs run again after it."""
 
 import json
 import shutil
@@ -146,7 +146,7 @@ def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
     ],
 )
 def test_a_key_that_nothing_looks_at_makes_nothing_again(finished, change):
-    assert set(finished.jobs("--config", change)) == {"report"}  # which shows all keys
+    assert set(finished.jobs("--config", change)) == {"report"}  # this value shows all keys
 
 
 def test_speeds_of_noise_are_the_train_split_s_alone(finished):

@@ -1,4 +1,4 @@
-"""What a run leaves beside its results, for the report."""
+"""Files that a run leaves beside its results, for the report."""
 
 import json
 

@@ -38,6 +38,6 @@ def test_a_room_imports_only_those_before_it(room):
     assert not wrong
 
 
-def test_every_module_stands_in_a_room():
+def test_every_module_is_in_a_room():
     found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")}
     assert found == {*ROOMS, "__init__.py", "experiment.py"}

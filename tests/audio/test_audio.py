@@ -54,7 +54,7 @@ def test_samples_written_part_by_part_are_read_back(tmp_path):
     assert np.array_equal(sf.read(tmp_path / "new/a.wav", dtype="float32")[0], NOISE)
 
 
-def test_whoever_writes_is_told_the_digest_of_the_file(tmp_path):
+def test_the_writer_is_given_the_digest_of_the_file(tmp_path):
     for name, options in {"a.wav": {}, "a.flac": {"format": "FLAC"}}.items():
         told = audio.write(tmp_path / name, NOISE, RATE, **options)
         assert told == digest_of((tmp_path / name).read_bytes())
@@ -246,7 +246,7 @@ def test_several_parts_are_joined(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_sample_that_is_no_number_is_refused(tmp_path, bad):
+def test_a_sample_that_is_not_a_number_is_refused(tmp_path, bad):
     audio.write(tmp_path / "a.wav", np.append(NOISE, np.float32(bad)), RATE, subtype="FLOAT")
     assert refused(audio.read, tmp_path / "a.wav").startswith("holds NaN or infinite samples")
     assert np.isfinite(audio.read(tmp_path / "a.wav", 0, len(NOISE))[0]).all()

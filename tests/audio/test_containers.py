@@ -139,7 +139,7 @@ def test_a_length_that_is_neither_true_nor_that_of_a_pipe_is_refused(tmp_path, l
 
 
 @pytest.mark.parametrize("behind", [b"", b"LIST\x04\0\0\0abcd", b"id3 \x02\0\0\0abbext\0\0\0\0"])
-def test_a_wav_that_is_truly_empty_is_said_to_be(tmp_path, behind):
+def test_an_empty_wav_is_called_empty(tmp_path, behind):
     content = encoded("WAV", samples=NOISE[:0])
     (tmp_path / "a.wav").write_bytes(content + behind)
     assert refused(tmp_path / "a.wav").startswith("holds no samples")
@@ -154,7 +154,7 @@ def test_a_sphere_without_a_true_count_is_read_to_its_end(tmp_path, count):
     assert np.abs(read_samples(tmp_path / "a.wav") - NOISE).max() < 1e-4
 
 
-def test_a_compressed_sphere_is_not_said_to_be_cut(tmp_path):
+def test_a_compressed_sphere_is_not_called_truncated(tmp_path):
     content = encoded("NIST").replace(b"-s3 pcm\n", b"-s26 pcm,embedded-shorten-v2.00\n")
     (tmp_path / "a.wav").write_bytes(content[:3000])
     assert refused(tmp_path / "a.wav").startswith("cannot be read as audio (")

@@ -61,7 +61,7 @@ def test_log_lines_are_in_the_file_and_on_the_screen(run):
     assert "odd" in job.log[1]
 
 
-def test_a_cause_the_user_can_mend_is_one_line(run):
+def test_a_cause_the_user_can_correct_is_one_line(run):
     assert_one_line(run("raise PipelineError('a.wav: is empty')"), "a.wav: is empty")
 
 
@@ -143,7 +143,7 @@ def test_where_there_is_room_again_a_file_is_written(tmp_path, limit):
 
 
 @pytest.mark.parametrize("statement", ["[][1]", "open('missing')"])
-def test_a_surprise_leaves_its_trace(run, statement):
+def test_an_unexpected_error_leaves_its_trace(run, statement):
     job = run(statement)
     assert job.code == 1
     assert "an error of the program, please report it" in job.log[0]
@@ -200,7 +200,7 @@ def test_an_error_out_of_a_loader_s_worker_is_one_line(run):
     assert_one_line(run(f"raise PipelineError('{error}')"), "a.wav: is empty")
 
 
-def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
+def test_a_killed_worker_is_not_a_program_error(run):
     job = run(
         "from torch.utils.data import DataLoader",
         "class Fatal(list):",
@@ -220,7 +220,7 @@ def test_a_job_whose_worker_was_killed_ends_well_the_next_time(run, tmp_path):
     assert (tmp_path / OUTPUT).read_text() == "id"
 
 
-def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
+def test_a_killed_worker_of_a_pool_is_not_a_program_error_either(run):
     job = run(
         "from pipeline.base.workers import in_workers",
         "list(in_workers(2, os._exit, [1]))",

@@ -83,7 +83,7 @@ def test_a_process_that_is_hidden_is_alive(gone, monkeypatch, error):
     assert not was_killed(gone())
 
 
-def test_a_process_that_goes_on_is_alive(tmp_path):
+def test_a_running_process_is_alive(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         began = round(psutil.Process(process.pid).create_time())
@@ -107,6 +107,6 @@ def test_an_earlier_process_had_the_number_of_this_one(gone):
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"host": 1}'])
-def test_a_torn_note_says_nothing(tmp_path, content):
+def test_a_damaged_note_is_ignored(tmp_path, content):
     (tmp_path / "note").write_text(content)
     assert not was_killed(tmp_path / "note")

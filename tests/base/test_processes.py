@@ -63,7 +63,7 @@ def test_a_job_outlives_a_process_that_is_not_snakemake(parent):
     assert job.is_running()
 
 
-def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):
+def test_a_killed_snakemake_that_waits_to_be_reaped_does_not_count(parent):
     process, _ = parent("snakemake")
     seen = psutil.Process(process.pid)
     assert is_snakemake(seen)

@@ -53,7 +53,7 @@ def test_another_snakemake_leaves_the_graph_out(tmp_path, caplog):
     assert "the graph of rules could not be read" in caplog.text
 
 
-def test_a_run_goes_on_where_nothing_can_be_written(tmp_path, caplog):
+def test_a_run_continues_where_nothing_can_be_written(tmp_path, caplog):
     (tmp_path / "logs").touch()
     record_run(tmp_path / "logs/run.json", graph([], []), tmp_path)
     assert "run.json: not written" in caplog.text
@@ -74,7 +74,7 @@ def test_revision_and_whether_files_differ_from_it(tmp_path):
     assert git_revision(tmp_path / "below") is None  # owned by another user
 
 
-def test_no_git_is_no_revision(tmp_path, monkeypatch):
+def test_without_git_there_is_no_revision(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_revision(tmp_path) is None
 

@@ -178,7 +178,7 @@ def test_only_the_requested_outputs():
     assert [damage.output for damage in find_damages(receipts(), [SHARD, "other"])] == [Path(SHARD)]
 
 
-def test_torn_receipts_say_nothing():
+def test_damaged_receipts_are_ignored():
     make(TABLE).write_text('{"resul')
     write(TABLE, "")
     assert damages() == []
@@ -191,13 +191,13 @@ def test_partial_files_of_a_killed_job_are_removed():
     assert sorted(p.name for p in Path(TABLE).parent.glob(".*")) == [".other.csv.77.part"]
 
 
-def test_a_file_goes_alone():
+def test_only_the_damaged_file_is_removed():
     make(TABLE, "results/mixtures/train/other.csv")
     discard(Path(TABLE))
     assert not Path(TABLE).exists() and Path("results/mixtures/train/other.csv").exists()
 
 
-def test_distrust_is_of_the_folder_that_a_message_begins_with(tmp_path):
+def test_the_distrusted_folder_is_the_one_that_a_message_begins_with(tmp_path):
     make(SHARD)
     path = f"{tmp_path.resolve()}/{SHARD}/s1/a.wav"
     assert distrust(receipts(), f"model.safetensors: gives NaN for {path}") is None
@@ -300,7 +300,7 @@ def test_a_results_folder_may_itself_be_a_link(tmp_path):
     assert is_inside(Path("results/mixtures/train"))
 
 
-def test_of_a_link_the_link_alone_is_removed(tmp_path):
+def test_only_the_link_itself_is_removed(tmp_path):
     write(tmp_path / "elsewhere/kept.csv")
     Path("results").mkdir()
     Path("results/train").symlink_to(tmp_path / "elsewhere")

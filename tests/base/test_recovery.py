@@ -96,13 +96,13 @@ def test_a_dry_run_leaves_the_lock(other):
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_beside_a_run_that_goes_on_nothing_is_touched(other):
+def test_beside_a_live_run_nothing_is_changed(other):
     other()
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_a_run_that_is_not_called_snakemake_goes_on_too(other):
+def test_a_live_run_that_is_not_called_snakemake_counts_too(other):
     other(name="cover.py")
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
@@ -132,7 +132,7 @@ def test_jobs_of_a_cluster_outlive_their_run_until_somebody_unlocks(other):
     assert said() == [DAMAGED]
 
 
-def test_beside_a_killed_run_another_may_go_on(other):
+def test_beside_a_killed_run_another_may_continue(other):
     kill(other())
     other()
     assert said() == []
@@ -140,7 +140,7 @@ def test_beside_a_killed_run_another_may_go_on(other):
 
 
 @pytest.mark.parametrize("noted", [None, {}, {"host": "another"}])
-def test_the_lock_of_nobody_known_here_is_left(noted):
+def test_a_lock_without_a_known_run_is_kept(noted):
     LOCK.parent.mkdir(parents=True)
     LOCK.write_text(str(TABLE))
     if noted is not None:
@@ -149,7 +149,7 @@ def test_the_lock_of_nobody_known_here_is_left(noted):
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_a_run_that_ends_takes_its_note_back(tmp_path):
+def test_a_run_removes_its_record_when_it_ends(tmp_path):
     script = tmp_path / "snakemake"
     script.write_text(
         RUN.replace("LOCAL", "True").replace("time.sleep(60)", "import os; os.chdir('/')")

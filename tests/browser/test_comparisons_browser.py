@@ -147,7 +147,7 @@ def test_a_click_on_a_point_opens_its_mixture(page):
     assert page.locator(".tracechosen .point").count() == 1
 
 
-def test_one_mixture_of_which_little_is_known_in_words(visit, tmp_path):
+def test_one_mixture_with_few_known_facts_in_words(visit, tmp_path):
     inputs = write_run(tmp_path, {"stoi": drawn([A, B], 1)}, {"source_1_speaker": "a"})
     rendered(inputs, tmp_path / "r" / "index.html", "comparisons")
     page = ready(visit(tmp_path / "r" / "index.html"))

@@ -98,7 +98,7 @@ def test_every_track_decodes_and_plays(page):
             wait_until_alone(page, track, number)
 
 
-def test_a_click_switches_in_place_and_goes_on(page):
+def test_a_click_switches_in_place_and_playing_continues(page):
     button(page, 0).click()
     wait_until_alone(page, 0)
     gaps = []
@@ -108,7 +108,7 @@ def test_a_click_switches_in_place_and_goes_on(page):
     assert median(gaps) < 0.1
 
 
-def test_number_keys_switch_in_place_and_go_on(page):
+def test_number_keys_switch_in_place_and_playing_continues(page):
     example(page).locator(".play").click()
     wait_until_alone(page, 0)
     gaps = []
@@ -180,7 +180,7 @@ def test_only_one_example_sounds(page):
     wait_until_alone(page, 3, number=1)
 
 
-def test_hasty_switching_ends_with_the_last(page):
+def test_fast_switching_ends_with_the_last_track(page):
     button(page, 0).click()
     for key in "2345678923":
         page.keyboard.press(key)

@@ -76,7 +76,7 @@ def test_presets_are_valid_over_the_default(preset):
     assert speech["train"] == [Path("data/LibriSpeech", subset) for subset in subsets]
 
 
-def test_the_demo_lies_where_it_is_made():
+def test_the_folder_of_the_demo_is_where_it_is_made():
     speech, noise = corpus_roots(load_config(SMALLEST).corpora, Path("made"))
     assert noise == Path("made/wham_noise")
     assert speech == {split: [Path(f"made/LibriSpeech/{split}-demo")] for split in SPLITS}
@@ -108,7 +108,7 @@ def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
     assert f"{key}: unknown key; allowed here: {allowed}" in refused(with_value(key, 1))
 
 
-def test_a_key_with_dots_is_told_how_to_write_it():
+def test_a_key_with_dots_is_refused_with_the_right_form():
     dotted = SMALLEST | {"training.epochs": 3}
     assert refused(dotted) == "training.epochs: unknown key; write training: {epochs: …}"
     deep = SMALLEST | {"corpora": {"local.subsets.train": ["a"]}}
@@ -163,7 +163,7 @@ def test_a_bad_value_is_named_with_the_error(key, value, cause):
 
 
 @pytest.mark.parametrize("key", ["corpora.local", "corpora.download.speech"])
-def test_a_subset_named_twice_in_a_split_is_said_to_stand_twice(key):
+def test_a_subset_named_twice_in_a_split_is_reported(key):
     subsets = {"train": ["a", "b", "a"], "dev": ["c"], "test": ["d"]}
     section = {"subsets": subsets} | ({} if "speech" in key else {"speech": ".", "noise": "."})
     line = f"{key}.subsets.train: 'a' stands twice; name it once"
@@ -221,7 +221,7 @@ def test_overlap_must_fit():
     )
 
 
-def test_all_problems_stand_in_one_line():
+def test_all_problems_are_in_one_line():
     values = with_value("denoisers.small.arguments", {"N": 0, "Q": 1})
     message = refused(values)
     assert "denoisers.small.arguments.N: Input should be greater" in message
@@ -238,7 +238,7 @@ def test_a_long_value_is_shortened():
     assert len(message) < 150
 
 
-def test_a_model_lays_its_training_over_the_shared():
+def test_the_training_of_a_model_overrides_the_shared_one():
     values = with_value("training", {"epochs": 7, "batch_size": 2})
     values["denoisers"]["small"]["training"] = {"epochs": 30, "ema_decay": 0.9}
     config = load_config(values)

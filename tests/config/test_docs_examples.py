@@ -110,7 +110,7 @@ def test_a_preset_has_the_models_of_the_demo_and_no_others(preset):
     assert config.separators["conv_tasnet"].conditions == ["clean", "noisy", "denoised-conv_tasnet"]
 
 
-def test_two_denoisers_side_by_side_are_two():
+def test_the_example_of_two_denoisers_has_two():
     (text,) = [text for page, text in EXAMPLES if "denoised-large" in text]
     config, demo = configured(yaml.safe_load(text)), configured({})
     assert list(config.denoisers) == ["small", "large"]
@@ -140,7 +140,7 @@ def test_a_part_of_a_corpus_is_as_the_page_says():
     assert (download.speech.max_speakers, download.speech.max_utterances) == (20, 30)
 
 
-def test_the_commented_corpus_of_the_demo_is_one():
+def test_the_commented_corpus_of_the_demo_is_valid():
     lines = [line.removeprefix("  # ") for line in read(DEMO).splitlines() if "  # " in line[:4]]
     local = yaml.safe_load("\n".join(lines))
     config = configured({"corpora": {"kind": "local"} | local})

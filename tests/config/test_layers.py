@@ -18,7 +18,7 @@ def chosen(above, below=DEMO):
     return *roles, lines
 
 
-def test_a_new_name_takes_the_place_of_the_demos_and_that_is_told():
+def test_a_new_name_replaces_those_of_the_demo_with_a_message():
     new = {"denoisers": {"small": {"model": "conv_tasnet"}, "large": {"model": "conv_tasnet"}}}
     line = (
         "config: denoisers.conv_tasnet of config.yaml is left out, since other denoisers are named;"

@@ -94,7 +94,7 @@ def test_a_corpus_that_is_not_there_is_told_with_its_place(tmp_path, monkeypatch
     require_roots(Corpora(kind="local", local=whole).local)
 
 
-def test_a_catalogue_that_is_not_there_is_told_with_its_place(tmp_path, monkeypatch):
+def test_a_catalogue_that_is_not_there_is_reported_with_its_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         PipelineError, match=r"^mine.csv \(relative to the working folder /.*\): no"

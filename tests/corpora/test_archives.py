@@ -102,13 +102,13 @@ def test_links_in_a_zip_are_refused(into):
     assert "a link or an encrypted file" in refused(unzip, packed.getvalue(), into)
 
 
-def test_a_name_that_stands_twice_in_a_zip_is_refused(into):
+def test_a_name_that_occurs_twice_in_a_zip_is_refused(into):
     with pytest.warns(UserWarning, match="Duplicate"):
         content = make.make_zip([("L/part/x", b"1"), ("L/part/x", b"2")])
     assert "twice" in refused(unzip, content, into)
 
 
-def test_a_zip_that_swells_is_refused(into):
+def test_a_zip_that_unpacks_to_too_much_is_refused(into):
     content = make.make_zip([("L/part/x", b"\0" * 10_000_000)])
     assert re.search(r"of \d+ bytes claims to unpack to 10000000", refused(unzip, content, into))
 
@@ -202,7 +202,7 @@ def test_a_flipped_byte_in_a_compressed_tar_is_refused(into, mode, place):
         untar(bytes(content), into)
 
 
-def test_a_failing_disk_is_no_damage():
+def test_a_failing_disk_is_not_damage():
     with pytest.raises(OSError, match="Input/output"), damage():
         raise OSError(5, "Input/output error")
 

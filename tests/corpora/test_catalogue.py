@@ -172,7 +172,7 @@ def test_parts_of_librimix():
     assert message.startswith("config: mixtures.librimix.subsets: 'libri4mix_train-clean-100' is")
 
 
-def test_roots_lie_below_the_folder():
+def test_roots_are_below_the_folder():
     folders, noise = corpus_roots(configured(folder="/big").corpora, None)
     assert [str(path) for path in folders["train"]] == ["/big/LibriSpeech/train-clean-100"]
     assert str(noise) == "/big/wham_noise"

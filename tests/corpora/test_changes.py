@@ -79,7 +79,7 @@ def test_texts_count_too(look, corpus, name):
     assert look("speech").state != before.state and "1 changed" in look("speech").line
 
 
-def test_a_replacement_of_the_same_size_is_seen_by_its_time(look, corpus):
+def test_a_replacement_of_the_same_size_is_detected_by_its_time(look, corpus):
     look.scan("noise")
     path = corpus.noise / "tr/long.wav"
     status = path.stat()
@@ -126,7 +126,7 @@ def test_a_text_that_may_not_be_read_is_another_one_once_it_may(look, corpus, mo
     assert "1 changed" in look("speech").line
 
 
-def test_a_torn_record_is_none(look, tmp_path):
+def test_a_damaged_record_is_ignored(look, tmp_path):
     look.scan("noise")
     for torn in ("", "file,bytes\na,1\n", "file,bytes,modified\na,,\n"):
         (tmp_path / "noise.files.csv").write_text(torn)
@@ -166,7 +166,7 @@ def fetched(tmp_path):
     return paths, tmp_path / "results/part.csv"
 
 
-def test_fetched_files_that_changed_are_told_once_and_each_change_counts(fetched, tmp_path):
+def test_fetched_files_that_changed_are_reported_once_and_each_change_counts(fetched, tmp_path):
     paths, listed = fetched
     corpora, recorded = Corpora(kind="download"), tmp_path / "files.csv"
 

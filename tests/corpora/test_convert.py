@@ -155,7 +155,7 @@ def test_channels_that_are_all_silent_are_silent(scan):
     assert refused(scan) == f"{path}: is silent (below -80 dBFS); remove it from the corpus"
 
 
-def test_other_rates_are_told_once_each_with_a_count(corpus, caplog):
+def test_other_rates_are_reported_once_each_with_a_count(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "same")
     for name, rate in (("a", 8000), ("b", 8000), ("c", 11025), ("d", 48000)):
@@ -207,7 +207,7 @@ def test_a_constant_offset_is_removed(corpus, tmp_path, offset, rate):
     assert abs(other.mean()) < 1 / 32768
 
 
-def test_offsets_are_counted_and_told(corpus, caplog):
+def test_offsets_are_counted_and_reported(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "plain")
     recorded(corpus, 0.05, "b"), recorded(corpus, -0.01, "c"), recorded(corpus, 0.003, "d")
@@ -264,5 +264,5 @@ def test_loudness_is_that_of_the_standard():
 
 
 @pytest.mark.parametrize("samples", [np.ones(3199), np.zeros(8000), np.full(8000, 1e-6)])
-def test_loudness_is_undefined_of_the_short_and_the_silent(samples):
+def test_loudness_of_short_or_silent_signals_is_undefined(samples):
     assert np.isnan(loudness(samples.astype(np.float32), 8000))

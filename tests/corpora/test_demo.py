@@ -94,12 +94,12 @@ def test_noise_has_the_layout_of_wham(corpus):
         assert audio.info(path) == (16000, 24000, 1)
 
 
-def test_no_sound_stands_twice(corpus):
+def test_no_sound_occurs_twice(corpus):
     sounds = [digest for name, digest in hashes(corpus).items() if not name.endswith("txt")]
     assert len(set(sounds)) == len(sounds)
 
 
-def test_same_seed_same_bytes_whatever_the_workers(corpus, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(corpus, tmp_path):
     make_demo_corpus(tmp_path / "again", TINY, seed=3, workers=3)
     assert hashes(tmp_path / "again") == hashes(corpus)
 

@@ -64,7 +64,7 @@ def test_a_few_utterances_of_a_few_speakers(parts, served, fetched, monkeypatch)
     assert [sum(n.startswith(f"{s}/") for n in sound(got)) for s in speakers(got)] == [2, 2]
 
 
-def test_utterances_alone_read_all_and_keep_few(parts, served, fetched):
+def test_limited_utterances_read_all_and_keep_few(parts, served, fetched):
     got = fetched(parts.speech, max_utterances=1)
     assert len(sound(got)) == len(speakers(got)) == len(speakers(fetched(parts.speech)))
 
@@ -78,13 +78,13 @@ def test_a_wider_folder_serves_a_narrower_run(parts, served, fetched):
     assert not served.asked
 
 
-def test_a_folder_too_narrow_is_fetched_anew(parts, served, fetched):
+def test_a_folder_too_narrow_is_fetched_again(parts, served, fetched):
     few = fetched(parts.speech, max_speakers=1)
     more = fetched(parts.speech, max_speakers=3)
     assert more[: len(few)] == few and len(speakers(more)) == 3
 
 
-def test_an_interrupted_stream_goes_on(parts, served, fetched, monkeypatch):
+def test_an_interrupted_stream_continues(parts, served, fetched, monkeypatch):
     monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(status=404) if number > 2 else Manners()
     assert "404" in refused(fetched, parts.speech, max_speakers=3)
@@ -121,7 +121,7 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_speakers": 2}])
-def test_a_server_without_ranges_serves_all_the_same(parts, served, fetched, limits, monkeypatch):
+def test_a_server_without_ranges_is_used_nevertheless(parts, served, fetched, limits, monkeypatch):
     monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(whole=True)
     assert len(speakers(fetched(parts.speech, **limits))) >= 2
@@ -257,7 +257,7 @@ def test_a_folder_that_is_a_link_is_filled_where_it_leads(parts, fetched, tmp_pa
     assert [path.name for path in far.parent.iterdir()] == ["far"]
 
 
-def test_a_part_that_comes_in_another_format_is_fetched_anew(parts, served, fetched, corpus):
+def test_a_part_that_comes_in_another_format_is_fetched_again(parts, served, fetched, corpus):
     fetched(parts.noise, max_files=3)
     served.files["/noise.tar.gz"] = make.make_tar(make.noise_members(corpus))
     noise = {"kind": "noise", "unpacks_to": "wham_noise"}

@@ -111,7 +111,7 @@ def test_a_list_of_speakers_behind_a_folder_that_may_not_be_entered_is_named(fil
         assert str(speakers) in files_of(local, "speech")
 
 
-def test_a_link_that_leads_to_itself_is_no_matter_of_permissions(filled):
+def test_a_link_that_leads_to_itself_is_not_a_question_of_permissions(filled):
     folders = {"speech": str(filled.speech), "noise": str(filled.noise)}
     local = Corpora(kind="local", local=folders | {"subsets": filled.subsets})
     link = filled.noise / "tr/loop.wav"

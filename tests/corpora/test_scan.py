@@ -97,7 +97,7 @@ def test_counts_are_logged(one_each, caplog):
     assert "train: 2 utterance files of 1 speakers" in caplog.messages
 
 
-def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
+def test_subsets_may_be_in_different_folders_each_with_its_speakers(one_each, tmp_path):
     (one_each.speech / "SPEAKERS.TXT").write_text("84 | F | train-clean\n0012 | F | dev-clean\n")
     moved = tmp_path / "elsewhere/dev-clean"
     moved.parent.mkdir()
@@ -171,7 +171,7 @@ def test_too_few_speakers_are_counted(one_each):
     assert message.startswith("corpora: split dev has 1 speakers, mixtures.num_speakers is 2")
 
 
-def test_a_name_that_stands_twice_is_named(one_each):
+def test_a_name_that_occurs_twice_is_named(one_each):
     flac = one_each.speak("train", "85")
     wav = one_each.speak("train", "85", suffix=".wav")
     assert refused(scanned, one_each).startswith(f"{wav}: has the name of {flac}; rename")
@@ -247,7 +247,7 @@ def test_hidden_files_are_left_out_and_counted(one_each, caplog):
     assert told == [f"9 {hidden}", f"7 {hidden}"]
 
 
-def test_a_broken_link_is_told(one_each, caplog):
+def test_a_broken_link_is_reported(one_each, caplog):
     (one_each.speech / "train-clean/85").symlink_to(one_each.root / "nowhere")
     assert len(scanned(one_each)) == 3
     assert caplog.messages == [
@@ -289,13 +289,13 @@ def test_a_recording_of_a_reader_under_the_name_of_another_is_refused(one_each):
     )
 
 
-def test_a_recording_twice_in_one_split_is_told(one_each, caplog):
+def test_a_recording_twice_in_one_split_is_reported(one_each, caplog):
     shutil.copyfile(one_each.noise / "tr/rain.wav", one_each.noise / "tr/wet.wav")
     assert len(scanned_noise(one_each)) == 4
     assert caplog.messages == ["train: 1 noise files are copies of others of this split"]
 
 
-def test_a_published_recording_in_two_splits_is_told(one_each, tmp_path, caplog):
+def test_a_published_recording_in_two_splits_is_reported(one_each, tmp_path, caplog):
     """A user who fetched it cannot correct it: a removed file would be missed."""
     copy = one_each.noise / "tt/wet.wav"
     shutil.copyfile(one_each.noise / "tr/rain.wav", copy)
@@ -332,7 +332,7 @@ def test_a_bad_noise_is_named(one_each):
     assert refused(scanned_noise, one_each).startswith(f"{path}: cannot be read as audio")
 
 
-def test_a_noise_that_stands_twice_is_named(one_each):
+def test_a_noise_that_occurs_twice_is_named(one_each):
     samples, rate = audio.read(one_each.noise / "tr/rain.wav")
     audio.write(one_each.noise / "tr/rain.flac", samples, rate, format="FLAC")
     names = [one_each.noise / "tr" / name for name in ("rain.wav", "rain.flac")]

@@ -102,7 +102,7 @@ def test_notes_count_too(untar):
         untar(pack(*notes, {"content": b"1"}))
 
 
-def test_an_archive_that_swells_as_sound_does_is_unpacked(untar):
+def test_an_archive_with_the_compression_of_sound_is_unpacked(untar):
     silence = {"content": bytes(400_000)}
     sound = {"content": NOISE, "name": "L/part/1/7/y"}
     assert untar(pack(sound, silence)) == {"1/7/y": NOISE, "1/7/x": bytes(400_000)}
@@ -176,7 +176,7 @@ def test_a_header_may_be_longer_than_usual(untar, format):
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_speakers": 1}], ids=["whole", "streamed"])
-def test_a_part_that_swells_is_refused_by_name(parts, served, fetched, limits, small_files):
+def test_a_part_that_unpacks_to_too_much_is_named(parts, served, fetched, limits, small_files):
     content = pack(holed(2_000_000_000) | {"name": "L/test-clean/1/7/1-7-0000.flac"})
     served.files["/bomb"] = content
     message = refused(fetched, make.part_of(served, "test-clean", "/bomb"), **limits)

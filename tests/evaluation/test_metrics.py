@@ -116,7 +116,7 @@ def test_bss_drops_only_silent_signals(references, estimates):
 
 
 @pytest.mark.parametrize("kind", ["identical references", "pure tones", "perfect estimates"])
-def test_bss_survives_singular_systems(kind, references, estimates):
+def test_bss_of_singular_systems_is_finite(kind, references, estimates):
     time = np.arange(references.shape[1]) / RATE
     if kind == "identical references":
         references = references[[0, 0, 1]]

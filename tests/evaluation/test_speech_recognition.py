@@ -53,7 +53,7 @@ def test_recognition_does_not_depend_on_earlier_recordings(recognise, speech, no
     assert recognise(speech) == first == open_recogniser(POCKETSPHINX)(speech)
 
 
-def test_no_speech_is_no_text(recognise):
+def test_without_speech_there_is_no_text(recognise):
     assert recognise(np.zeros(10, np.float32)) == ""
 
 

@@ -64,7 +64,7 @@ def test_a_file_arrives_with_one_request(web, got, size, checksum):
 
 
 @pytest.mark.parametrize("drop", [0, 1, 1000, 999_999])
-def test_a_cut_connection_goes_on_from_its_last_byte(web, got, drop):
+def test_a_cut_connection_continues_from_its_last_byte(web, got, drop):
     web.manners = first(drop=drop)
     assert got() == CONTENT
     assert web.asked == [("/a", "bytes=0-"), ("/a", f"bytes={drop}-")]
@@ -80,7 +80,7 @@ def test_any_number_of_cuts_costs_no_byte_twice(web, got, seed):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_asked_again(web, got, status):
+def test_a_server_in_trouble_is_tried_again(web, got, status):
     web.manners = first(status=status)
     assert got() == CONTENT
     assert len(web.asked) == 2
@@ -97,13 +97,13 @@ def test_a_server_says_when_to_come_back(web, got, as_date, patience):
 
 
 @pytest.mark.parametrize("wait", ["inf", "nan", "-5", "1e999", "9" * 5000, "soon", ""])
-def test_a_wait_that_is_none_is_passed_over(web, got, wait):
+def test_an_invalid_wait_is_ignored(web, got, wait):
     web.manners = first(status=503, retry_after=wait)
     assert got() == CONTENT and len(web.asked) == 2
 
 
 @pytest.mark.parametrize("length", ["\u00b2", "-5", "9" * 5000])
-def test_a_length_that_is_none_is_passed_over(web, got, length):
+def test_an_invalid_length_is_ignored(web, got, length):
     web.manners = lambda path, number: Manners(whole=True, length=length)
     assert got(size=None) == CONTENT
 
@@ -121,7 +121,7 @@ def test_mirrors_take_turns_where_one_fails(web, got):
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_mirror_without_the_file_is_not_asked_again(web, got, status):
+def test_a_mirror_without_the_file_is_not_tried_again(web, got, status):
     web.manners = always("/a", status=status)
     assert got("/a", "/b") == CONTENT
     assert web.requests("/a") == 1
@@ -220,7 +220,7 @@ def test_a_server_that_is_not_there_is_named(web, tmp_path, patience):
     fetch("it", [address, web.url("/a")], tmp_path / "file", None, SHA, patience)
 
 
-def test_a_killed_fetch_goes_on_where_it_was(web, got, tmp_path):
+def test_a_killed_fetch_continues_where_it_was(web, got, tmp_path):
     web.manners = first(slow=0.01)
     program = (
         "import sys; from pathlib import Path; from pipeline.fetch.remote import fetch;"

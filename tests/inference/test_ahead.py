@@ -10,7 +10,7 @@ def test_results_come_in_order():
     assert list(ahead(abs, [])) == []
 
 
-def test_the_next_items_are_done_before_they_are_asked_for_and_no_more():
+def test_the_next_items_are_done_before_they_are_requested_and_no_more():
     done, enough = [], threading.Event()
 
     def work(number):

@@ -67,7 +67,7 @@ def in_memory(network, mixture):
 
 
 @pytest.mark.parametrize("time", [1, 99, 100])
-def test_short_mixture_goes_whole(time):
+def test_a_short_mixture_is_one_piece(time):
     network, mixture = Gains(), noise(time)
     np.testing.assert_array_equal(run(network, mixture), GAINS[:, None] * mixture)
     assert network.lengths == [time]
@@ -83,7 +83,7 @@ def test_pieces_join_to_the_output_of_the_whole(time):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_channels_keep_their_order_whatever_the_network_gives(seed):
+def test_channels_keep_their_order_for_any_order_of_the_network(seed):
     random, mixture = np.random.default_rng(seed), noise(1000)
     orders = []
     network = Gains(lambda: orders.append(random.permutation(3)) or orders[-1])
@@ -149,7 +149,7 @@ def test_order_is_found_by_correlation(order):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_broken_output_comes_through_for_the_caller_to_notice(value):
+def test_broken_output_is_returned_to_the_caller(value):
     network = nn.Sequential(nn.Unflatten(1, (1, -1)))
     mixture = noise(250)
     mixture[120] = value

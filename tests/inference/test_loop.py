@@ -48,7 +48,7 @@ def run(network, recordings, size, alone):
 
 
 @pytest.mark.parametrize("size, alone", [(1, True), (1, False), (4, False), (50, False)])
-def test_all_recordings_come_out_whole(tmp_path, size, alone):
+def test_all_recordings_are_written_completely(tmp_path, size, alone):
     recordings = [recording(tmp_path, str(n), n) for n in (5000, 900, 800, 1)]
     passed = run(Twice(), recordings, size, alone)
     assert [len(p.pieces) for p in passed][:-1] == [size] * (len(passed) - 1)
@@ -58,7 +58,7 @@ def test_all_recordings_come_out_whole(tmp_path, size, alone):
             np.testing.assert_allclose(audio.read_at(path, RATE), factor * mixture, atol=1e-7)
 
 
-def test_lengths_are_told_where_there_are_zeros_behind(tmp_path):
+def test_lengths_are_given_where_zeros_follow(tmp_path):
     network = Twice()
     run(network, [recording(tmp_path, str(n), n) for n in (2000, 500)], 2, False)
     (first, none), (second, lengths) = network.given

@@ -133,7 +133,7 @@ def test_batches_are_of_like_length_the_longest_first():
 
 
 @pytest.mark.parametrize("size", [None, 5])
-def test_batches_are_larger_on_a_gpu_unless_it_is_said(size):
+def test_batches_are_larger_on_a_gpu_unless_configured(size):
     setting = replace(BATCHED, inference=Inference(batch_size=size))
     found = [setting.batch_size(torch.device(name)) for name in ("cpu", "cuda")]
     assert found == ([1, 16] if size is None else [5, 5])

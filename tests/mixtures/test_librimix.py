@@ -184,7 +184,7 @@ def test_an_odd_length_is_rounded_up(bench):
     assert bench.plan(8000, "min", "long")[0]["length"] == 4501
 
 
-def test_a_speed_changed_file_on_disk_comes_first(bench):
+def test_a_speed_changed_file_on_disk_is_preferred(bench):
     made = bench.corpus.hiss("train", "longsp08", 2.5)
     bench.scan()
     [row] = bench.plan(16000, "min", "longsp08", noise_start=800, noise_speed=0.8)
@@ -213,7 +213,7 @@ def test_repeated_noise_keeps_its_mean(held, length):
     assert len(repeat_noise(np.zeros(held), length)) == length
 
 
-def test_speeds_stand_in_names():
+def test_names_contain_speeds():
     for name, speed in (("rain", 0.8), ("a_-0.5_b_0.5", 1.2), ("sp", 1.05), ("rain", 1.0)):
         assert speed_named(name_of_speed(name, speed)) == (name, speed)
     assert name_of_speed("a_-0.5", 0.8) == "a_-0.5sp08"
@@ -350,7 +350,7 @@ def test_many_missing_files_are_counted(bench):
         read_metadata([csv], *bench.manifests, 3, 8000, "min")
 
 
-def test_other_files_are_no_metadata(bench, tmp_path):
+def test_other_files_are_not_metadata(bench, tmp_path):
     with pytest.raises(PipelineError, match=r"none\.csv: cannot be read; check mixtures\.librimix"):
         read_metadata([tmp_path / "none.csv"], *bench.manifests, 3, 8000, "min")
     (tmp_path / "empty.csv").touch()

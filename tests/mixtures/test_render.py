@@ -225,7 +225,7 @@ def test_a_very_quiet_noise_reaches_its_snr(tmp_path, voice):
     assert reached == pytest.approx(-6, abs=0.001) and facts["noise_gain"] > 100
 
 
-def test_a_noise_of_zeros_is_told(tmp_path, voice, settings, caplog):
+def test_a_noise_of_zeros_is_reported(tmp_path, voice, settings, caplog):
     """No plan has such a noise; a plan of an older version may have one."""
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.zeros(9000, np.float32), RATE)
@@ -286,7 +286,7 @@ def test_a_noise_of_three_samples_is_repeated(tmp_path, voice, speed):
     assert facts["noise_snr"] == pytest.approx(3)
 
 
-def test_a_noise_of_one_sample_is_no_sound(tmp_path, voice):
+def test_a_noise_of_one_sample_is_not_sound(tmp_path, voice):
     """No plan has such a noise; a plan of an older version may have one."""
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.array([0.5], np.float32), RATE)

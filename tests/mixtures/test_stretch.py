@@ -65,7 +65,7 @@ def test_nearly_silent_is_30_db_below_the_recording(stretch, level, used):
     assert stretch(recording(-20, below, -20, below), 1000) == used
 
 
-def test_the_end_of_a_recording_is_looked_at_too(stretch):
+def test_the_end_of_a_recording_is_checked_too(stretch):
     samples = np.concatenate([recording(None, None, None), recording(-20)[:300]])
     assert stretch(samples, 0) == 2300
 
@@ -94,7 +94,7 @@ def test_a_gain_that_is_given_keeps_the_stretch(stretch):
     assert stretch(recording(-20, None, -20), 1000, noise_gain=1.0) == 1000
 
 
-def test_an_offset_is_no_sound(stretch):
+def test_an_offset_is_not_sound(stretch):
     samples = recording(-20, None, -20) + np.float32(0.01)
     assert stretch(samples, 1000) == 2000
 
@@ -127,7 +127,7 @@ def bursts(corpus, converted, tmp_path):
     return tmp_path / "converted/index.csv"
 
 
-def test_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, settings, tmp_path, caplog):
+def test_mixtures_of_bursts_have_the_requested_snr(bursts, converted, settings, tmp_path, caplog):
     mixtures = settings(counts={"train": 12, "dev": 1, "test": 1}, noise_speeds=[0.8, 1.0, 1.2])
     plan = tmp_path / "plan.csv"
     draw_plan(converted.speech, bursts, [plan], "train", mixtures, 0, RATE)
@@ -180,7 +180,7 @@ def test_plans_of_older_versions_give_the_same_set(bursts, converted, settings, 
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-def test_fresh_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, settings, seconds):
+def test_fresh_mixtures_of_bursts_have_the_requested_snr(bursts, converted, settings, seconds):
     fresh = fresh_mixtures(SEPARATE, converted.speech, bursts, settings(), "noisy", None, RATE)
     training = Training(data="dynamic", segment_seconds=seconds, speech_speed=(1, 1))
     items, moved = FreshMixtures(fresh, training, 0), 0

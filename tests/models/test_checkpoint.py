@@ -237,7 +237,7 @@ def test_anything_else_in_a_pickle_is_refused_in_a_short_line(tmp_path, value):
         ("sample_rate", "fast", "could not convert string to float"),
     ],
 )
-def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
+def test_invalid_arguments(tmp_path, name, value, said):
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), THEIRS | {name: value})
     assert said in refused(path)
 
@@ -280,7 +280,7 @@ def test_a_silent_server_is_given_up(tmp_path, monkeypatch, caplog):
     assert f"init_from: {address} is no file here; looking for it on the network" in caplog.text
 
 
-def test_a_checkpoint_without_its_rate_is_said_to_be_believed(tmp_path, caplog):
+def test_a_checkpoint_without_its_rate_is_used_with_a_message(tmp_path, caplog):
     given = {name: value for name, value in THEIRS.items() if name != "sample_rate"}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     start(build("conv_tasnet", SMALL, 2, RATE), path)

@@ -124,7 +124,7 @@ def test_sums_of_a_long_recording_are_exact():
     assert second == pytest.approx(exact.square().sum().item(), rel=1e-6)
 
 
-def test_a_signal_that_does_not_vary_is_survived():
+def test_a_constant_signal_gives_finite_output():
     network = make(N=1, H=1, B=1, Sc=1).float()
     with torch.inference_mode():
         for level in (0.0, 0.1, 1.0, 30.0):

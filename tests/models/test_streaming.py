@@ -56,7 +56,7 @@ def test_single_precision():
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_a_finished_stream_begins_afresh():
+def test_a_finished_stream_starts_anew():
     network, first, second = make(causal=True), noise(900), noise(500)
     stream = Stream(network)
     streamed(stream, first.split(64))

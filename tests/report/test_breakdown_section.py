@@ -37,7 +37,7 @@ def test_buckets_have_round_ends_and_hold_every_value(ends):
     assert (limits[1] - limits[0]).nunique() == 1
 
 
-def test_values_that_are_no_numbers_are_in_no_bucket():
+def test_values_that_are_not_numbers_are_in_no_bucket():
     assert list(buckets(pd.Series([1.0, np.nan, np.inf]))[0].index) == [0]
     assert buckets(pd.Series([np.nan]))[1] == []
 

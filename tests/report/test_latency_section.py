@@ -131,7 +131,7 @@ def test_page_states_the_numbers_the_device_and_the_figures(tree, run):
     assert text.count("<svg") == len(FIGURES)
 
 
-def test_throughput_stands_apart_from_latency(tree, run):
+def test_throughput_is_separate_from_latency(tree, run):
     table = latency.throughput_table(run)
     assert table.columns[:3] == ["audio hours an hour", "device busy (%)", "batch"]
     first, *others = table.rows

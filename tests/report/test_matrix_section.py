@@ -98,7 +98,7 @@ def test_no_gap_no_share(builder):
     assert [row.cells[1].text for row in table.rows] == ["100", "–", "0"]
 
 
-def test_without_an_oracle_there_is_no_way_to_it(builder, tmp_path):
+def test_without_an_oracle_there_is_no_share_of_the_gap(builder, tmp_path):
     systems = [f"{NET}/noisy/clean", f"{NET}/noisy/noisy"]
     run = Run(builder(systems=systems, metrics=["pesq"]).build(timed=False, trained=False).inputs)
     assert gap_table(run, "pesq") is None

@@ -171,7 +171,7 @@ def test_missing_parts_are_left_out(tree, tmp_path, lacking):
 
 
 @pytest.mark.parametrize("known", [{"command"}, set(FACTS) - {"git"}, set(FACTS) - {"machine"}])
-def test_a_run_of_which_less_is_known(tree, known):
+def test_a_run_with_fewer_recorded_facts(tree, known):
     write_json(tree.inputs.run, {"git": None} | {key: FACTS[key] for key in known})
     text = shown(tree)
     assert ("A CPU" in text) == ("machine" in known)

@@ -61,7 +61,7 @@ def test_numbers_are_those_of_the_histories_and_cards(tree):
         assert (texts["resumed at step"], texts["device"]) == ("70", "CPU of the test")
 
 
-def test_steps_left_out_and_several_devices_are_said(tree):
+def test_steps_left_out_and_several_devices_are_reported(tree):
     run = Run(tree.inputs)
     assert len(table_of(run).notes) == 1
     run.cards[SEPARATOR].training.update(skipped_steps=3, devices=2)

@@ -40,7 +40,7 @@ def test_another_account_is_refused_with_its_name(cluster, tmp_path):
     assert "The given account nosuch appears to be invalid" in done.stdout + done.stderr
 
 
-def test_sacct_serves_as_well(cluster, tmp_path):
+def test_sacct_works_too(cluster, tmp_path):
     changes = {"status-command: squeue": "status-command: sacct"}
     run = ClusterRun(tmp_path / "run", changes)
     run.succeed("results/corpora/scan/speech.csv")

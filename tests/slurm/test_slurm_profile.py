@@ -57,7 +57,7 @@ def test_it_starts_as_it_is_without_cores(dry):
     assert "mem_mb=16000" in dry()["train_denoiser"]
 
 
-def test_without_gpus_none_is_asked_for(dry):
+def test_without_gpus_none_is_requested(dry):
     resources = dry({}, "--config", "machine={device: cpu}")
     assert not any("gpu=1" in line for line in resources.values())
 

@@ -146,7 +146,7 @@ def test_sampler_draws_a_permutation_for_each_epoch():
     assert orders[2] != list(EpochSampler(50, 2, epoch=2))
 
 
-def test_resumed_sampler_goes_on_and_then_is_whole():
+def test_resumed_sampler_continues_and_is_then_complete():
     sampler = EpochSampler(50, 1, epoch=3, first=20)
     assert list(sampler) == list(EpochSampler(50, 1, epoch=3))[20:]
     sampler.set_epoch(4)

@@ -165,7 +165,7 @@ def test_no_epoch_repeats_another(fresh):
     assert not torch.equal(items[0, 0][0], FreshMixtures(items.fresh, SECTION, 8)[0, 0][0])
 
 
-def test_the_sampler_goes_through_an_epoch_and_goes_on_in_one(fresh):
+def test_the_sampler_goes_through_an_epoch_and_continues_within_one(fresh):
     sampler = FreshSampler(5, 7, epoch=2, first=3)
     assert list(sampler) == [(2, 3), (2, 4)]
     sampler.set_epoch(3)
@@ -208,7 +208,7 @@ def test_weights_of_another_front_are_other_data(fresh, front):
     assert fingerprint(fresh("denoised-x", front)) != first
 
 
-def test_the_front_is_no_part_of_the_trainee():
+def test_the_front_is_not_part_of_the_trained_network():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
     trainee = Trainee(network, "si_sdr", SECTION, front)
     assert trainee.state_dict().keys() == Trainee(network, "si_sdr", SECTION).state_dict().keys()
@@ -245,7 +245,7 @@ def test_an_epoch_has_the_count_of_the_train_split(fresh, attempt, tmp_path):
     assert isinstance(data.dev, Recordings)
 
 
-def test_an_epoch_fills_the_hours_where_those_are_asked_for(fresh):
+def test_an_epoch_fills_the_hours_where_those_are_requested(fresh):
     hours = {"train": 0.01, "dev": 1, "test": 1}  # 36 s, in pieces of half a second
     assert len(FreshMixtures(fresh("noisy", hours=hours), SECTION, 7)) == 72
 

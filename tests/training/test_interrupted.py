@@ -174,7 +174,7 @@ def test_a_signal_stops_at_the_next_step(
     assert equal(stopped.run(), uninterrupted("plain"))
 
 
-def test_random_numbers_go_on_too(attempt, tmp_path, monkeypatch):
+def test_random_numbers_continue_too(attempt, tmp_path, monkeypatch):
     step_of = Trainee.training_step
 
     def dropped_out(module, batch, index):

@@ -40,7 +40,7 @@ def test_devices_together_use_the_batches_of_one(sampler, size, batch, ranks):
         assert together == sorted(whole + made_up)
 
 
-def test_devices_go_on_where_one_would():
+def test_devices_continue_where_one_would():
     whole = [list(EpochSampler(24, 3, 5, 0, Share(k, 2))) for k in range(2)]
     resumed = [list(EpochSampler(24, 3, 5, 8, Share(k, 2))) for k in range(2)]
     assert resumed == [items[4:] for items in whole]
@@ -58,7 +58,7 @@ def test_two_devices_give_the_loss_curve_of_one(attempt, tmp_path, data):
     assert read_card(two.weights).training["devices"] == 2
 
 
-def test_a_training_of_two_devices_stops_at_a_signal_and_goes_on(attempt, tmp_path):
+def test_a_training_of_two_devices_stops_at_a_signal_and_continues(attempt, tmp_path):
     whole = attempt(tmp_path / "whole", **EVEN).run(devices=2)
     stopped = attempt(tmp_path / "stopped", **EVEN)
     watch = stopped.state / "last.ckpt"
@@ -88,7 +88,7 @@ def die_of(rank, cause):
     "cause, line",
     [("the disk is full", "the disk is full"), ("signal", "process 1 of 2 .* killed by SIGKILL")],
 )
-def test_one_process_that_fails_ends_all(cause, line):
+def test_one_failing_process_ends_all(cause, line):
     begin = time.monotonic()
     with pytest.raises(PipelineError, match=line):
         in_ranks(2, die_of, 1, cause)

@@ -144,7 +144,7 @@ def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["settings", "data", "damage", "torn", "code", "init"])
-def test_it_is_where_anything_else_was_asked_for(attempt, tmp_path, monkeypatch, change):
+def test_it_is_trained_again_after_any_other_request(attempt, tmp_path, monkeypatch, change):
     done = attempt(tmp_path, epochs=1).run()
     other = attempt(tmp_path, epochs=1, learning_rate=0.02 if change == "settings" else 0.01)
     if change == "data":

@@ -70,7 +70,7 @@ def test_samples_and_curves_come_back_with_the_weights(attempt, tmp_path, monkey
     assert done.weights.read_bytes() == weights and left_by(done) == left
 
 
-def test_a_training_that_goes_on_by_another_program_says_so(attempt, tmp_path, monkeypatch, caplog):
+def test_a_training_continued_by_another_program_says_so(attempt, tmp_path, monkeypatch, caplog):
     stop_after(attempt(tmp_path), monkeypatch, 4)
     before = program()
     changed = {**before, "code": "other"}

@@ -34,7 +34,7 @@ def error_lines(printed):
     return [line for line in printed.splitlines() if line.startswith("error: ")]
 
 
-def test_a_key_that_stands_twice(asked):
+def test_a_key_that_occurs_twice(asked):
     code, printed = asked(TWICE.encode())
     (line,) = error_lines(printed)
     assert code != 0 and "Traceback" not in printed
@@ -42,7 +42,7 @@ def test_a_key_that_stands_twice(asked):
     assert asked(TWICE.replace("}\ntraining: {", ", ").replace("mixtures", "# ").encode())[0] == 0
 
 
-def test_a_key_that_stands_twice_on_the_command_line(asked):
+def test_a_key_that_occurs_twice_on_the_command_line(asked):
     code, printed = asked(b"seed: 1", "--config", "training={epochs: 3, epochs: 4}")
     (line,) = error_lines(printed)
     assert code != 0 and f"`{line.removeprefix('error: ')}`" in TABLE
@@ -62,7 +62,7 @@ def test_values_out_of_place(asked, content):
     assert code != 0 and f"`{line.removeprefix('error: ')}`" in TABLE
 
 
-def test_two_denoisers_of_the_docs_are_two(workspace, tmp_path):
+def test_the_docs_example_has_two_denoisers(workspace, tmp_path):
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     mine = tmp_path / "mine.yaml"

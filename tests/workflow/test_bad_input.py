@@ -237,7 +237,7 @@ def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path)
     workspace.succeed(target, "--forcerun", "convert", config=config)
 
 
-def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):
+def test_a_gpu_that_is_not_there_is_reported_before_anything_runs(attempt, workspace):
     code, printed = attempt(target="denoisers", machine={"device": "cuda"})
     assert code != 0
     assert_one_line(printed, "machine.device: cuda is asked for and no GPU is seen")

@@ -77,7 +77,7 @@ def test_transcripts_of_cut_utterances_are_refused(workspace):
     assert_documented(done, "config: evaluation.asr.reference: transcript is of whole utterances")
 
 
-def test_a_recogniser_that_is_not_installed_is_said_before_anything_runs(workspace):
+def test_a_recogniser_that_is_not_installed_is_reported_before_anything_runs(workspace):
     asr = "{engine: faster_whisper, model: /models/whisper}"
     done = workspace.run("--config", f"evaluation={{asr: {asr}}}")
     if "no such folder" in done.stdout + done.stderr:

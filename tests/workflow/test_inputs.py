@@ -59,7 +59,7 @@ def test_every_separator_is_tested_on_every_condition(rendered):
         assert rendered[f"{folder}/{system}/test/1-of-1"] == sorted(expected)
 
 
-def test_the_denoiser_denoises_the_split_that_is_asked_for(rendered):
+def test_the_denoiser_denoises_the_split_that_is_requested(rendered):
     for split in ("train", "dev", "test"):
         out = f"results/estimates/denoise/conv_tasnet/noisy/0/noisy/{split}/1-of-1"
         assert rendered[out] == sorted([MIXTURES.format(split), DENOISER])

@@ -22,7 +22,7 @@ def test_a_job_that_fails_at_its_very_end_leaves_nothing_old_to_be_used(finished
     assert asked.between(5 - 0.01, 6 + 0.01).all()
 
 
-def test_results_that_were_moved_alone_are_of_the_configuration_that_made_them(finished, tmp_path):
+def test_results_moved_alone_keep_their_configuration(finished, tmp_path):
     run = Workspace(tmp_path / "elsewhere" / "run")
     run.folder.mkdir(parents=True)
     shutil.copytree(finished / "", run / "", symlinks=True)

@@ -97,7 +97,7 @@ def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     }
 
 
-def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
+def test_a_new_denoiser_does_not_affect_the_others(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"denoisers": {"second": {"model": "conv_tasnet"}}}))
     jobs = finished.jobs(config=(SMOKE, change))
@@ -118,7 +118,7 @@ def test_more_repeats_train_the_new_runs_alone(finished):
     assert not {"render", "convert", "draw_plan"} & jobs.keys()
 
 
-def test_how_it_runs_is_no_reason_to_train_again(finished):
+def test_machine_settings_train_nothing_again(finished):
     jobs = finished.jobs("--config", "machine={threads: 2, save_seconds: 5}")
     assert set(jobs) <= {"report"}
 
@@ -149,7 +149,7 @@ def test_a_key_that_nothing_looks_at_makes_nothing_again(finished, change):
     assert set(finished.jobs("--config", change)) == {"report"}  # this value shows all keys
 
 
-def test_speeds_of_noise_are_the_train_split_s_alone(finished):
+def test_speeds_of_noise_affect_only_the_train_split(finished):
     jobs = finished.jobs("mixtures", "--config", "mixtures={noise_speeds: [0.8, 1]}")
     assert jobs["draw_plan"] == jobs["render"] == jobs["gather_mixtures"] == 1
 

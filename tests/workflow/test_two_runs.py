@@ -36,7 +36,7 @@ def test_a_second_run_is_refused_and_disturbs_nothing(workspace):
     assert workspace.jobs(TARGET) == {}
 
 
-def test_the_same_command_goes_on_after_a_run_that_was_killed(workspace):
+def test_the_same_command_continues_after_a_run_that_was_killed(workspace):
     first, jobs = start(workspace)
     first.kill()
     first.wait()

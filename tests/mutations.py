@@ -1,4 +1,4 @@
-"""Small faults in the code that affects results, and the tests that must detect each (`mutants.py`).
+"""Small faults in code that affects results, and the tests that must detect them (`mutants.py`).
 
 When code is rewritten, so are its mutants: an old text must occur in its file exactly once.
 """

@@ -29,7 +29,7 @@ class Manners:
         stall: bytes of the body after which nothing more comes, until the client gives up.
         slow: seconds before each chunk.
         chunked: no Content-Length.
-        shift: begin so many bytes after the byte that was asked for.
+        shift: begin this many bytes after the requested byte.
         length: another Content-Length.
     """
 

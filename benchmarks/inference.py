@@ -106,13 +106,15 @@ def _ways(
     recordings: list[Recording],
 ) -> dict[str, Callable[[], Figures]]:
     """What is compared, by name."""
-    exact, lower = (Estimator(network, device, precision) for precision in ("fp32", "bf16"))
+    exact, lower = (
+        Estimator(network, device, precision, exact_padding=True) for precision in ("fp32", "bf16")
+    )
 
     def way(kind: type[Loop], estimator: Estimator, alone: bool, size: int = 1) -> Callable:
         setting = Setting(RATE, Machine(), Inference(batch_size=size), timed=size == 1)
-        groups = batches(recordings, setting, device)
+        groups = batches(recordings, setting, estimator)
         seconds = sum(recording.samples for recording in recordings) / RATE
-        return lambda: _measure(kind(estimator, Path("weights"), RATE, alone), groups, seconds)
+        return lambda: _measure(kind(estimator, RATE, alone), groups, seconds)
 
     return {
         "alone": way(Loop, exact, True),

@@ -20,10 +20,11 @@ from pipeline import audio
 from pipeline.base.files import read_manifest
 from pipeline.config import Machine
 from pipeline.evaluation.metrics import Signals, permutation, si_sdr
-from pipeline.inference.estimator import Batch, Estimator, load_estimator
+from pipeline.inference.estimator import Estimator, load_estimator
 from pipeline.mixtures.names import source_names
 from pipeline.models.card import Card, read_card
 from pipeline.models.devices import describe, open_device
+from pipeline.models.signals import Inputs
 
 Row = dict[str, Any]
 
@@ -75,7 +76,7 @@ def _compare(exact: Estimator, rounded: Estimator, row: Row, card: Card) -> Comp
 
 def _estimate(estimator: Estimator, mixture: Signals) -> Signals:
     """`[time]` to `[sources, time]`."""
-    samples, _ = estimator.start(Batch(torch.from_numpy(mixture)[None], None))()
+    samples, _ = estimator.start(Inputs(torch.from_numpy(mixture)[None]))()
     return samples[0]
 
 

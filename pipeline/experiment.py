@@ -13,9 +13,13 @@ from typing import Any, cast
 import numpy as np
 
 from pipeline.config import SPLITS, Config, Split
+from pipeline.config.extensions import files_of
+from pipeline.config.models import LEFT_TO_TASK
 from pipeline.corpora.catalogue import librimix_parts
+from pipeline.models import MODELS
 from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
+from pipeline.training.losses import TERMS
 
 Inputs = dict[str, list[str]]
 
@@ -157,7 +161,14 @@ class Experiment:
             "denoised_train": [] if dynamic else self._denoised(model.trained, model.run, "train"),
             "denoised_dev": self._denoised(model.trained, model.run, "dev"),
             "init": [source] if is_file else [],
+            "extensions": self._extensions(model),
         }
+
+    def _extensions(self, model: ModelKey) -> list[str]:
+        """Files of the user in which its network, a term of its loss, or its task is written."""
+        entry, task = MODELS[self.network(model).model], TASKS[model.task]
+        loss = self.training(model).loss or task.loss
+        return files_of(entry.build, task.targets, *(TERMS[name].single for name in loss))
 
     def training_job(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the weights of one model; only a change here trains it again."""
@@ -165,6 +176,9 @@ class Experiment:
         network, dynamic = self.network(model), self.is_dynamic(model)
         training = self.training(model).model_dump(mode="json")
         del training["devices"]  # they share the same batches
+        for name in LEFT_TO_TASK:
+            if training[name] is None:
+                del training[name]
         if not dynamic:
             del training["speech_speed"]
         return {

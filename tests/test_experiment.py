@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import reduce
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from workspace import ROOT, SMOKE, merge
 
 from pipeline.config import SPLITS, load_config
+from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
 from pipeline.tasks.grammar import NOISY, ModelKey, System
 
@@ -21,9 +23,9 @@ MIXTURES = "results/mixtures/{}/mixtures.csv"
 
 
 def read(*paths):
-    values = {}
-    for path in (ROOT / "config.yaml", *paths):
-        values = merge(values, yaml.safe_load(path.read_text(encoding="utf-8")))
+    demo, *above = (yaml.safe_load(p.read_text("utf-8")) for p in (ROOT / "config.yaml", *paths))
+    values, laid_over = reduce(merge, above, demo), reduce(merge, above, {})
+    choose_models(values, demo, laid_over)
     return values
 
 

@@ -1,12 +1,14 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
 from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
+from pipeline.config.extensions import load_extensions
 from pipeline.config.mixtures import Mixtures
 from pipeline.config.models import (
     Denoiser,
@@ -16,9 +18,10 @@ from pipeline.config.models import (
     Separator,
     Training,
 )
+from pipeline.config.paths import UserPath
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
-from pipeline.tasks import TASKS
+from pipeline.tasks import DENOISE, TASKS
 from pipeline.tasks.grammar import UNPROCESSED
 
 __all__ = [
@@ -46,6 +49,7 @@ MOST_SEED = 2**32 - 1  # that seeds NumPy's global generator
 class Config(Section):
     """The whole configuration of a run."""
 
+    extensions: list[UserPath] = Field(default=[])
     seed: int = Field(default=0, ge=0, le=MOST_SEED)
     sample_rate: Literal[8000, 16000] = 8000
     shards: int = Field(default=2, ge=1, le=10_000)
@@ -83,13 +87,14 @@ class Config(Section):
     @model_validator(mode="after")
     def _conditions_exist(self) -> "Config":
         allowed = self.conditions
-        for name, separator in self.separators.items():
-            for condition in separator.conditions:
-                if condition not in allowed:
-                    raise ValueError(
-                        f"separators.{name}.conditions: '{condition}' is not one of"
-                        f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
-                    )
+        for section in (task.section for task in TASKS.values() if task is not DENOISE):
+            for name, network in getattr(self, section).items():
+                for condition in network.conditions:
+                    if condition not in allowed:
+                        raise ValueError(
+                            f"{section}.{name}.conditions: '{condition}' is not one of"
+                            f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
+                        )
         return self
 
     @model_validator(mode="after")
@@ -105,7 +110,7 @@ class Config(Section):
 
     @property
     def conditions(self) -> list[str]:
-        """Every mixture a separator can hear: clean, noisy, and one a denoiser."""
+        """All conditions of a mixture: clean, noisy, and denoised by each denoiser."""
         return ["clean", "noisy", *(f"denoised-{name}" for name in self.denoisers)]
 
     def training_of(self, section: str, name: str) -> Training:
@@ -115,24 +120,43 @@ class Config(Section):
 
 
 def load_config(values: dict[str, Any]) -> Config:
-    """Check a nested dictionary (what `config.yaml` holds) and type it.
+    """Check a nested dictionary (what `config.yaml` holds) and type it; load its extensions.
 
     Raises:
         PipelineError: one line that names the key, what is wrong and what is allowed.
     """
+    load_extensions(_extensions(values))
+    model = _model()
     try:
-        config = Config.model_validate(values)
+        config = model.model_validate(values)
     except ValidationError as error:
-        raise PipelineError(_one_line(error)) from error
+        raise PipelineError(_one_line(error, model)) from error
     for section in (task.section for task in TASKS.values()):
         for name in getattr(config, section):
             try:
                 config.training_of(section, name)
             except ValidationError as error:
-                raise PipelineError(_one_line(error, f"{section}.{name}.training.")) from error
+                prefix = f"{section}.{name}.training."
+                raise PipelineError(_one_line(error, Training, prefix)) from error
     return config
 
 
-def _one_line(error: ValidationError, prefix: str = "") -> str:
-    model = Training if prefix else Config
+def _extensions(values: Any) -> list[str]:
+    """The paths of extensions; none where they are ill-typed, which the model then refuses."""
+    given = values.get("extensions") if isinstance(values, dict) else None
+    fine = isinstance(given, list) and all(isinstance(path, str) for path in given)
+    return [str(Path(path).expanduser()) for path in given or ()] if fine else []
+
+
+def _model() -> type[Config]:
+    """The configuration, with a section for each task that an extension added."""
+    added: dict[str, Any] = {
+        task.section: (dict[Name, Separator], {})
+        for task in TASKS.values()
+        if task.section not in Config.model_fields
+    }
+    return create_model("Config", __base__=Config, **added) if added else Config
+
+
+def _one_line(error: ValidationError, model: type[Section], prefix: str = "") -> str:
     return "config: " + first_few(list(describe_problems(error, model, prefix)))

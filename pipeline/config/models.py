@@ -14,6 +14,8 @@ from pipeline.config.section import (
     Speeds,
 )
 
+Weight = Annotated[float, Field(gt=0, le=1.0e9)]
+
 
 class Machine(Section):
     """How things run, not what is computed: a change here reruns nothing but the report.
@@ -34,7 +36,8 @@ class Training(Section):
 
     `data: dynamic` draws fresh mixtures, `mixtures.counts.train` of them an epoch, each speaker
     at a speed drawn from `speech_speed`; `rendered` goes through the rendered train split.
-    `devices` share every batch of `batch_size`.
+    `devices` share every batch of `batch_size`. `loss` has the weights of its terms, `monitor` is
+    the value of dev that chooses the best epoch, by default those of the task.
     """
 
     data: Literal["rendered", "dynamic"] = "rendered"
@@ -43,6 +46,10 @@ class Training(Section):
     batch_size: Amount = 8
     epochs: Amount = 100
     max_steps: Amount | None = None
+    loss: Annotated[dict[str, Weight], Field(min_length=1)] | None = None
+    optimizer: Literal["adam", "adamw"] | None = None
+    schedule: Literal["plateau", "constant"] | None = None
+    monitor: Literal["dev_si_sdri", "dev_loss"] | None = None
     learning_rate: float = Field(default=1.0e-3, gt=0, le=100)
     gradient_clip: float = Field(default=5.0, gt=0, le=1.0e9)
     plateau_patience: Amount = 5
@@ -59,6 +66,10 @@ class Training(Section):
                 f" set it to {-(-self.batch_size // self.devices) * self.devices}, or lower devices"
             )
         return self
+
+
+LEFT_TO_TASK = ("loss", "optimizer", "schedule", "monitor")
+"""Keys of `Training` that are the task's own where the configuration does not name them."""
 
 
 class RepeatedTraining(Training):

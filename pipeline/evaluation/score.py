@@ -22,7 +22,7 @@ from pipeline.base.workers import in_workers
 from pipeline.evaluation.measures import Item, Measuring, Score
 from pipeline.evaluation.metrics import permutation
 from pipeline.mixtures.names import source_names
-from pipeline.tasks import TASKS, Task
+from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import SYSTEM, System
 
 KEYS = ["mixture_id", *SYSTEM, "source", "metric"]
@@ -73,7 +73,9 @@ def score(
     shard = cast(list[Row], shard_of(table, scatteritem).to_dict("records"))
     find = _estimates_of(estimates) if estimates else _noisy
     pairs = [Pair(mixture, find(mixture, sources)) for mixture in shard]
-    scored = in_workers(workers, partial(_scores, measure, task, sources, sample_rate), pairs)
+    scored = in_workers(
+        workers, partial(_scores, measure, task.permuted, sources, sample_rate), pairs
+    )
     shown = tqdm(scored, f"scoring {system.path}", len(pairs), disable=None)
     names = system.columns.values()
     rows = [
@@ -87,17 +89,17 @@ def score(
 
 
 def _scores(
-    measure: Measuring, task: Task, sources: list[str], sample_rate: int, pair: Pair
+    measure: Measuring, permuted: bool, sources: list[str], sample_rate: int, pair: Pair
 ) -> list[Score]:
-    return list(measure(_item(task, sources, pair, sample_rate)))
+    return list(measure(_item(permuted, sources, pair, sample_rate)))
 
 
-def _item(task: Task, sources: list[str], pair: Pair, sample_rate: int) -> Item:
+def _item(permuted: bool, sources: list[str], pair: Pair, sample_rate: int) -> Item:
     """Read sources and estimates, and put these in the order of those."""
     mixture, files = pair
     references = _read([mixture[f"{source}_path"] for source in sources], mixture, sample_rate)
     estimates = _read(files, mixture, sample_rate)
-    if task.permuted:
+    if permuted:
         order = permutation(references, estimates)
         estimates, files = estimates[order], [files[place] for place in order]
     return Item(mixture["mixture_id"], sources, references, estimates, files)

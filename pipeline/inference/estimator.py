@@ -4,34 +4,48 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.audio import Samples
 from pipeline.base.errors import PipelineError
+from pipeline.models import entry_of
+from pipeline.models.card import read_card
 from pipeline.models.devices import describe, supports_bf16
+from pipeline.models.signals import Inputs, passed
 from pipeline.models.weights import load_network
 
 Finish = Callable[[], tuple[Samples, float]]
 
 
-class Batch(NamedTuple):
-    """Mixtures `[batch, time]`, and their lengths `[batch]` if shorter ones have zeros behind."""
-
-    mixtures: Tensor
-    lengths: Tensor | None
-
-    def moved(self, move: Callable[[Tensor], Tensor]) -> "Batch":
-        """Both tensors through `move`."""
-        return Batch(move(self.mixtures), None if self.lengths is None else move(self.lengths))
+def moved(batch: Inputs, move: Callable[[Tensor], Tensor]) -> Inputs:
+    """The tensors of a batch through `move`."""
+    given = {name: value for name, value in batch._asdict().items() if value is not None}
+    return Inputs(**{name: move(tensor) for name, tensor in given.items()})
 
 
 class Estimator:
-    """A network that maps `[batch, time]` and lengths to `[batch, sources, time]`."""
+    """A network on its device.
 
-    def __init__(self, network: nn.Module, device: torch.device, precision: str) -> None:
+    Args:
+        network: maps `[batch, time]` to `[batch, sources, time]`.
+        device: that it is moved to.
+        precision: `fp32` or `bf16`, the second where the device has instructions for it.
+        weights: its file, to name in errors.
+        exact_padding: whether a batch may hold recordings of several lengths.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        precision: str,
+        weights: Path = Path("network"),
+        exact_padding: bool = False,
+    ) -> None:
+        self.weights, self.exact_padding = weights, exact_padding
         self.network = network.to(device).requires_grad_(False)  # frozen, which saves time
         self.device, self.precision = device, precision
         if precision == "bf16" and not supports_bf16(device):
@@ -39,7 +53,7 @@ class Estimator:
             self.precision = "fp32"
 
     @torch.inference_mode()
-    def start(self, batch: Batch) -> Finish:
+    def start(self, batch: Inputs) -> Finish:
         """Begin on a batch; a GPU goes on by itself.
 
         Returns:
@@ -51,14 +65,14 @@ class Estimator:
             PipelineError: the batch does not fit in the GPU's memory.
         """
         began = self._mark()
-        mixtures, lengths = batch.moved(lambda tensor: tensor.to(self.device, non_blocking=True))
+        inputs = moved(batch, lambda tensor: tensor.to(self.device, non_blocking=True))
         lower = self.precision == "bf16"
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-                estimates = self.network(mixtures, lengths).float()
+                estimates = passed(self.network, inputs).estimates.float()
         except torch.OutOfMemoryError as error:
             raise PipelineError(
-                f"inference.batch_size: {len(batch.mixtures)} of {batch.mixtures.shape[1]} samples"
+                f"inference.batch_size: {len(batch.mixture)} of {batch.mixture.shape[1]} samples"
                 " do not fit in the GPU's memory; lower it, or inference.max_seconds"
             ) from error
         found = estimates.to("cpu", non_blocking=True)
@@ -91,6 +105,7 @@ def load_estimator(
 ) -> Estimator:
     """The network of a weights file on a device; errors are those of `load_network`."""
     network = load_network(weights, num_sources, sample_rate)
-    estimator = Estimator(network, device, precision)
+    exact = entry_of(read_card(weights).model).exact_padding
+    estimator = Estimator(network, device, precision, weights, exact)
     logging.info("running %s on %s in %s", weights, describe(device), estimator.precision)
     return estimator

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,10 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.inference.ahead import ahead
 from pipeline.inference.chunks import Joiner, Piece
-from pipeline.inference.estimator import Batch, Estimator, Finish
+from pipeline.inference.estimator import Estimator, Finish, moved
 from pipeline.inference.writer import Writer
 from pipeline.models.card import TRAIN_AFRESH
+from pipeline.models.signals import Inputs
 
 
 class Passed(NamedTuple):
@@ -38,7 +38,7 @@ class Passed(NamedTuple):
 
 class _Read(NamedTuple):
     pieces: list[Piece]
-    batch: Batch
+    batch: Inputs
     seconds: float
 
 
@@ -53,14 +53,13 @@ class Loop:
 
     Args:
         estimator: the network on its device.
-        weights: file of the network, to name in errors.
         sample_rate: of all files, in Hz.
         alone: one batch after another, so that each can be timed. Else the next files are read
             and the last ones written by threads, and the device does not wait for either.
     """
 
-    def __init__(self, estimator: Estimator, weights: Path, sample_rate: int, alone: bool) -> None:
-        self._estimator, self._weights = estimator, weights
+    def __init__(self, estimator: Estimator, sample_rate: int, alone: bool) -> None:
+        self._estimator = estimator
         self._sample_rate, self._alone = sample_rate, alone
         self._joiner, self._writer = Joiner(), Writer(sample_rate)
 
@@ -95,9 +94,9 @@ class Loop:
             path, start, samples = piece.recording.path, piece.start, piece.samples
             row[:samples] = audio.read_at(path, self._sample_rate, start, samples)
         padded = bool((lengths < mixtures.shape[1]).any())
-        batch = Batch(mixtures, lengths if padded else None)
+        batch = Inputs(mixtures, lengths if padded else None)
         if self._estimator.device.type == "cuda" and not self._alone:
-            batch = batch.moved(torch.Tensor.pin_memory)
+            batch = moved(batch, torch.Tensor.pin_memory)
         return _Read(pieces, batch, time.perf_counter() - began)
 
     def _start(self, read: _Read) -> _Started:
@@ -121,5 +120,5 @@ class Loop:
     def _check(self, piece: Piece, parts: list[audio.Samples]) -> None:
         if not all(np.isfinite(part).all() for part in parts):
             raise PipelineError(
-                f"{self._weights}: gives NaN for {piece.recording.path}; {TRAIN_AFRESH}"
+                f"{self._estimator.weights}: gives NaN for {piece.recording.path}; {TRAIN_AFRESH}"
             )

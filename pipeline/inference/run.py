@@ -2,8 +2,9 @@
 
 import time
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -11,7 +12,7 @@ import torch
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.config import Inference, Machine, load_config
 from pipeline.inference.chunks import Piece, Recording, cut
-from pipeline.inference.estimator import load_estimator
+from pipeline.inference.estimator import Estimator, load_estimator
 from pipeline.inference.loop import Loop, Passed
 from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
@@ -46,6 +47,64 @@ def setting_of(config: dict[str, Any], params: Any) -> Setting:
     return Setting(params.sample_rate, load_config(config).machine, inference, params.timed)
 
 
+class Applied(NamedTuple):
+    """What a pass over recordings was: times, digests of what was written, and where it ran.
+
+    Attributes:
+        passed: batches with their times.
+        digests: of the estimates of each recording, by its `mixture_id`.
+        seconds: of the whole loop.
+        facts: device, threads, precision and batch size.
+    """
+
+    passed: list[Passed]
+    digests: dict[str, str]
+    seconds: float
+    facts: dict[str, Any]
+
+
+def load_model(weights: Path, num_sources: int, setting: Setting) -> Estimator:
+    """The network of a weights file on the device of a setting.
+
+    Raises:
+        PipelineError: the file is damaged, or for another number of sources or sample rate.
+    """
+    device = open_device(setting.machine)
+    rate, precision = setting.sample_rate, setting.inference.precision
+    estimator = load_estimator(weights, num_sources, rate, device, precision)
+    if device.type == "cuda":  # a CPU's own way through the networks is faster
+        compile_networks(setting.machine, device, estimator.network, dynamic=True)
+    return estimator
+
+
+def apply(
+    model: Estimator, recordings: list[Recording], setting: Setting, title: str = ""
+) -> Applied:
+    """Run a loaded model over recordings, and write the estimates to their targets.
+
+    Memory does not grow with the length of a recording, nor with their number.
+
+    Args:
+        model: of `load_model`.
+        recordings: files of the setting's sample rate, and where their estimates go.
+        setting: how it runs.
+        title: of the progress bar.
+
+    Raises:
+        PipelineError: a file cannot be read, or the network returns NaN for it.
+    """
+    groups = batches(recordings, setting, model)
+    loop = Loop(model, setting.sample_rate, setting.timed)
+    if setting.timed:
+        loop.warm_up(groups[0], setting.inference.warmup)
+    began = time.perf_counter()
+    passed = loop.run(groups, title)
+    seconds = time.perf_counter() - began
+    facts = {"device": describe(model.device), "threads": setting.machine.threads}
+    facts |= {"precision": model.precision, "batch_size": setting.batch_size(model.device)}
+    return Applied(passed, loop.digests, seconds, facts)
+
+
 def infer_shard(
     task: Task,
     mixtures: Path,
@@ -68,52 +127,48 @@ def infer_shard(
     names = task.targets(len(source_names(table)))
     inputs = condition_paths(table, condition, denoised)
     shard = shard_of(table, scatteritem)
-    _infer(shard, inputs[shard.index], names, weights, out, setting)
-
-
-def _infer(
-    table: pd.DataFrame,
-    inputs: pd.Series,
-    names: list[str],
-    weights: Path,
-    out: Path,
-    setting: Setting,
-) -> None:
-    rate, given, device = setting.sample_rate, setting.inference, open_device(setting.machine)
-    targets = {n: [out / n / f"{name}.wav" for name in table["mixture_id"]] for n in names}
+    targets = {n: [out / n / f"{name}.wav" for name in shard["mixture_id"]] for n in names}
     files = zip(*targets.values(), strict=True)
-    rows = zip(table["mixture_id"], inputs, table["length"], files, strict=True)
-    groups = batches([Recording(*row) for row in rows], setting, device)
-    estimator = load_estimator(weights, len(names), rate, device, given.precision)
-    if device.type == "cuda":  # a CPU's own way through the networks is faster
-        compile_networks(setting.machine, device, estimator.network, dynamic=True)
-    loop = Loop(estimator, weights, rate, setting.timed)
-    if setting.timed:
-        loop.warm_up(groups[0], given.warmup)
-    began = time.perf_counter()
-    passed = loop.run(groups, out.name)
-    wall = time.perf_counter() - began
-    facts = {"device": describe(device), "threads": setting.machine.threads}
-    estimates = table[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
-    estimates["digest"] = table["mixture_id"].map(loop.digests)
+    rows = zip(shard["mixture_id"], inputs[shard.index], shard["length"], files, strict=True)
+    model = load_model(weights, len(names), setting)
+    applied = apply(model, [Recording(*row) for row in rows], setting, out.name)
+    estimates = shard[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
+    estimates["digest"] = shard["mixture_id"].map(applied.digests)
     write_manifest(out / "estimates.csv", estimates)
-    if setting.timed:
-        write_manifest(out / "latency.csv", _latencies(passed, rate).assign(**facts))
-    facts |= {"precision": estimator.precision, "batch_size": setting.batch_size(device)}
-    write_manifest(out / "throughput.csv", _throughput(passed, wall, rate).assign(**facts))
+    _write_times(applied, out, setting)
 
 
-def batches(
-    recordings: list[Recording], setting: Setting, device: torch.device
-) -> list[list[Piece]]:
-    """Pieces to run at once, of like length: the longest first, to meet want of memory early."""
+def batches(recordings: list[Recording], setting: Setting, model: Estimator) -> list[list[Piece]]:
+    """Pieces to run at once, of like length: the longest first, to meet want of memory early.
+
+    Of one length, where padding would change the estimates.
+    """
     if not setting.timed:
         recordings = sorted(recordings, key=lambda recording: -recording.samples)
     longest = round(setting.inference.max_seconds * setting.sample_rate)
     overlap = round(setting.inference.overlap_seconds * setting.sample_rate)
     pieces = [piece for each in recordings for piece in cut(each, longest, overlap)]
-    size = setting.batch_size(device)
+    size = setting.batch_size(model.device)
+    if model.exact_padding:
+        return _in_turn(pieces, size)
+    return [
+        batch
+        for _, alike in groupby(pieces, lambda piece: piece.samples)
+        for batch in _in_turn(list(alike), size)
+    ]
+
+
+def _in_turn(pieces: list[Piece], size: int) -> list[list[Piece]]:
     return [pieces[start : start + size] for start in range(0, len(pieces), size)]
+
+
+def _write_times(applied: Applied, out: Path, setting: Setting) -> None:
+    rate, facts = setting.sample_rate, applied.facts
+    if setting.timed:
+        where = {name: facts[name] for name in ("device", "threads")}
+        write_manifest(out / "latency.csv", _latencies(applied.passed, rate).assign(**where))
+    throughput = _throughput(applied.passed, applied.seconds, rate).assign(**facts)
+    write_manifest(out / "throughput.csv", throughput)
 
 
 def _latencies(passed: list[Passed], sample_rate: int) -> pd.DataFrame:

@@ -1,12 +1,8 @@
-"""Networks and their registry: a module here with the three names below is an entry.
+"""Networks and their registry: `MODELS` has an `Entry` for each name in the configuration.
 
-`Arguments` is a typed section of the configuration; `build(arguments, num_sources,
-sample_rate)` returns a module that maps `[batch, time]` to `[batch, sources, time]`, told where
-shorter ones are padded their lengths `[batch]`, which must make each what it is alone;
-`look_ahead(arguments, sample_rate)` says what of the future its output hangs on.
+An extension adds its own (`docs/extending.md`).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -14,26 +10,41 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
+from pipeline.models import conv_tasnet, dprnn, sudormrf
+from pipeline.models.entry import Entry
 from pipeline.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import nn
 
-MODELS = ("conv_tasnet",)
+MODELS: dict[str, Entry] = {
+    "conv_tasnet": conv_tasnet.ENTRY,
+    "dprnn": dprnn.ENTRY,
+    "sudormrf": sudormrf.ENTRY,
+}
 
 
-def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> Section:
-    """Type the arguments of a registered model, defaults filled in.
-
-    `prefix` is the key of the network in the configuration, with a trailing dot, for errors.
+def entry_of(model: str, prefix: str = "") -> Entry:
+    """The entry of a registered network; `prefix` begins errors.
 
     Raises:
-        PipelineError: no such model, or an unknown or ill-typed argument.
+        PipelineError: no such network.
     """
     if model not in MODELS:
         allowed = ", ".join(MODELS)
         raise PipelineError(f"{prefix}model: '{model}' is not registered; allowed: {allowed}")
-    section: type[Section] = import_module(f"{__name__}.{model}").Arguments
+    return MODELS[model]
+
+
+def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> Section:
+    """Type the arguments of a registered network, defaults filled in.
+
+    `prefix` is the key of the network in the configuration, with a trailing dot, for errors.
+
+    Raises:
+        PipelineError: no such network, or an unknown or ill-typed argument.
+    """
+    section = entry_of(model, prefix).arguments
     try:
         return section(**arguments)
     except ValidationError as error:
@@ -42,29 +53,55 @@ def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> 
 
 
 def check_networks(config: Config) -> None:
-    """Check every model name and its arguments before anything is computed.
+    """Check the name, the task and the arguments of every network before anything is computed.
 
     Raises:
         PipelineError: one line that names the key.
     """
-    for section in (task.section for task in TASKS.values()):
-        for name, network in getattr(config, section).items():
+    for task in TASKS.values():
+        for name, network in getattr(config, task.section).items():
+            prefix = f"{task.section}.{name}."
             try:
-                parse_arguments(network.model, network.arguments, f"{section}.{name}.")
+                parse_arguments(network.model, network.arguments, prefix)
+                _check_task(network.model, task.name, prefix)
             except PipelineError as error:
                 raise PipelineError(f"config: {error}") from error
 
 
+def _check_task(model: str, task: str, prefix: str) -> None:
+    if task not in MODELS[model].tasks:
+        fitting = ", ".join(name for name, entry in MODELS.items() if task in entry.tasks)
+        raise PipelineError(
+            f"{prefix}model: '{model}' is not for the task {task}; allowed: {fitting}"
+        )
+
+
 def build(model: str, arguments: dict[str, Any], num_sources: int, sample_rate: int) -> "nn.Module":
-    """Build a registered network: `[batch, time]` to `[batch, sources, time]`."""
-    parsed = parse_arguments(model, arguments)
-    return import_module(f"{__name__}.{model}").build(parsed, num_sources, sample_rate)
+    """Build a registered network: `[batch, time]` to `[batch, sources, time]`.
+
+    A network of another sample rate, in Hz, is built with resampling around it.
+    """
+    parsed, entry = parse_arguments(model, arguments), MODELS[model]
+    rate = entry.rate_for(sample_rate)
+    network = entry.build(parsed, num_sources, rate)
+    if rate == sample_rate:
+        return network
+    from pipeline.models.resampled import Resampled
+
+    return Resampled(network, sample_rate, rate)
 
 
 def look_ahead(model: str, arguments: dict[str, Any], sample_rate: int) -> float | None:
-    """Seconds of audio after a sample that must have been heard before its estimate is known.
+    """Seconds of audio after a sample on which its estimate depends.
 
-    None means the whole recording. What no machine can be faster than: time to compute is extra.
+    None means the whole recording. No machine can be faster than this; the time to compute is
+    extra.
     """
-    parsed = parse_arguments(model, arguments)
-    return import_module(f"{__name__}.{model}").look_ahead(parsed, sample_rate)
+    parsed, entry = parse_arguments(model, arguments), MODELS[model]
+    rate = entry.rate_for(sample_rate)
+    seconds = entry.look_ahead(parsed, rate)
+    if rate == sample_rate or seconds is None:
+        return seconds
+    from pipeline.models.resampled import resampling_look_ahead
+
+    return seconds + resampling_look_ahead(sample_rate, rate)

@@ -6,6 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.models import build
+from pipeline.models.signals import Inputs, passed
 
 SECONDS = 4.0
 """Length of the recording that is counted: about that of an utterance."""
@@ -25,6 +26,6 @@ def multiply_adds(
     with torch.device("meta"):
         network = build(model, arguments, num_sources, sample_rate).eval()
         mixture = torch.empty(1, round(SECONDS * sample_rate))
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            network(mixture)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        passed(network, Inputs(mixture))
     return counter.get_total_flops() / 2 / SECONDS

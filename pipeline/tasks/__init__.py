@@ -1,6 +1,6 @@
 """The tasks of networks: each is an entry of `TASKS`, and nothing else lists them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.tasks.grammar import NOISY, Condition, ModelKey, System
@@ -16,16 +16,22 @@ class Task:
         targets: from the number of speakers to the signals that a network returns, as LibriMix
             names them.
         permuted: whether the network returns them in any order.
-        loss: that is minimised (`pipeline.training.losses`).
+        loss: weights of the terms that are minimised (`pipeline.training.losses`), unless the
+            configuration names others.
         measures: of the evaluation that its outputs are given to.
+        optimizer: of its trainings, unless the configuration names another; so are the `schedule`
+            of the learning rate, and the value of dev to `monitor`, by which epochs are chosen.
     """
 
     name: str
     section: str
     targets: Callable[[int], list[str]]
     permuted: bool
-    loss: str
+    loss: Mapping[str, float]
     measures: tuple[str, ...]
+    optimizer: str = "adam"
+    schedule: str = "plateau"
+    monitor: str = "dev_si_sdri"
 
 
 def _mix_clean(num_speakers: int) -> list[str]:
@@ -36,10 +42,15 @@ def _speakers(num_speakers: int) -> list[str]:
     return [f"s{k}" for k in range(1, num_speakers + 1)]
 
 
-DENOISE = Task("denoise", "denoisers", _mix_clean, False, "snr", ("signal", "dnsmos"))
-SEPARATE = Task("separate", "separators", _speakers, True, "si_sdr", ("signal", "dnsmos", "asr"))
+DENOISE = Task("denoise", "denoisers", _mix_clean, False, {"snr": 1}, ("signal", "dnsmos"))
+SEPARATE = Task(
+    "separate", "separators", _speakers, True, {"si_sdr": 1}, ("signal", "dnsmos", "asr")
+)
 TASKS = {task.name: task for task in (DENOISE, SEPARATE)}
-"""In the order in which they are trained: a condition of one may be made by those before it."""
+"""In the order in which they are trained: a condition of one may be made by those before it.
+
+An extension adds its own (`docs/extending.md`).
+"""
 
 
 def denoising(condition: Condition, run: int) -> System:

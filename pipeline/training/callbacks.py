@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from pipeline import audio
 from pipeline.base.files import write_manifest
 from pipeline.training.losses import aligned
-from pipeline.training.module import DEV_SCORE
+from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor
 from pipeline.training.saving import SkipNonFinite
 
 
@@ -37,13 +37,13 @@ class StepLimit(pl.Callback):
 
 
 class Plateau(pl.Callback):
-    """Halve the learning rate when the dev score stands still for `patience` epochs.
+    """Halve the learning rate when the monitored value stands still for `patience` epochs.
 
     A callback, since the trainer steps no such scheduler at the end of a resumed epoch.
     """
 
-    def __init__(self, patience: int) -> None:
-        self.patience, self.earlier = patience, dict[str, Any]()
+    def __init__(self, patience: int, monitor: Monitor) -> None:
+        self.patience, self.monitor, self.earlier = patience, monitor, dict[str, Any]()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take hold of the optimiser, and go on where an earlier attempt left off."""
@@ -55,7 +55,7 @@ class Plateau(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Judge the epoch."""
-        self.scheduler.step(float(trainer.callback_metrics[DEV_SCORE]))
+        self.scheduler.step(self.monitor.gain(trainer.callback_metrics))
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
@@ -72,8 +72,8 @@ class History(pl.Callback):
     `resumed_at` holds the steps at which an earlier attempt was taken up.
     """
 
-    def __init__(self, skips: SkipNonFinite) -> None:
-        self.skips = skips
+    def __init__(self, skips: SkipNonFinite, monitor: Monitor) -> None:
+        self.skips, self.monitor = skips, monitor
         self.rows: list[dict[str, float]] = []
         self.resumed_at: list[int] = []
         self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
@@ -100,28 +100,25 @@ class History(pl.Callback):
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self.started, 2),
             "train_loss": self.loss_sum / self.steps if self.steps else math.nan,
-            "dev_loss": float(metrics["dev_loss"]),
+            DEV_LOSS: float(metrics[DEV_LOSS]),
             DEV_SCORE: float(metrics[DEV_SCORE]),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "skipped_steps": self.skips.skipped,
         }
         self.rows.append(row)
-        said = row["epoch"], row["step"], DEV_SCORE, row[DEV_SCORE]
-        logging.info("epoch %d, step %d: %s %.2f dB", *said)
+        name = self.monitor.name
+        logging.info("epoch %d, step %d: %s %.2f", row["epoch"], row["step"], name, row[name])
         self.loss_sum, self.steps = 0.0, 0
-        if not math.isfinite(row[DEV_SCORE]) and trainer.is_global_zero:
+        if not math.isfinite(row[name]) and trainer.is_global_zero:
             logging.warning(
-                "epoch %d: %s is %s, so its weights are not the best",
-                row["epoch"],
-                DEV_SCORE,
-                row[DEV_SCORE],
+                "epoch %d: %s is %s, so its weights are not the best", row["epoch"], name, row[name]
             )
 
     @property
     def best(self) -> dict[str, float] | None:
-        """The row with the highest dev score that is finite; None where there is none."""
-        finite = [row for row in self.rows if math.isfinite(row[DEV_SCORE])]
-        return max(finite, key=lambda row: row[DEV_SCORE], default=None)
+        """The row with the best monitored value that is finite; None where there is none."""
+        finite = [row for row in self.rows if math.isfinite(row[self.monitor.name])]
+        return max(finite, key=self.monitor.gain, default=None)
 
     def state_dict(self) -> dict[str, Any]:
         """Saved with the training's state."""
@@ -146,9 +143,15 @@ class Samples(pl.Callback):
     """
 
     def __init__(
-        self, sample_rate: int, folder: Path, recordings: int = 2, seconds: float = 4.0
+        self,
+        sample_rate: int,
+        folder: Path,
+        monitor: Monitor,
+        recordings: int = 2,
+        seconds: float = 4.0,
     ) -> None:
         self.sample_rate, self.folder, self.recordings = sample_rate, folder, recordings
+        self.monitor = monitor
         self.length, self.best = int(seconds * sample_rate), -math.inf
 
     def on_validation_batch_end(
@@ -180,7 +183,7 @@ class Samples(pl.Callback):
             return
         if trainer.current_epoch == 0:
             self._keep(numbered("first", self.estimates))
-        score = float(trainer.callback_metrics[DEV_SCORE])
+        score = self.monitor.gain(trainer.callback_metrics)
         if score > self.best:
             self.best = score
             self._keep(numbered("best", self.estimates))

@@ -1,7 +1,8 @@
 """A network with its loss, optimiser and dev score, as Lightning runs it."""
 
 import signal
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -10,12 +11,30 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import Training
+from pipeline.models.signals import Inputs, passed
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
-from pipeline.training.losses import LOSSES, best_neg_si_sdr
+from pipeline.training.losses import Loss, best_neg_si_sdr
 
-DEV_SCORE = "dev_si_sdri"
+DEV_SCORE, DEV_LOSS = "dev_si_sdri", "dev_loss"
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # a training saves its state on these
+
+
+class Monitor(NamedTuple):
+    """The value of dev that chooses the best epoch: the highest score, or the lowest loss."""
+
+    name: str = DEV_SCORE
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """Which of its values is the best."""
+        return "max" if self.name == DEV_SCORE else "min"
+
+    def gain(self, values: Mapping[str, Any]) -> float:
+        """Its value among those of an epoch, with the sign at which more is better."""
+        value = float(values[self.name])
+        return value if self.mode == "max" else -value
 
 
 class Trainee(pl.LightningModule):
@@ -25,10 +44,10 @@ class Trainee(pl.LightningModule):
     """
 
     def __init__(
-        self, network: nn.Module, loss: str, settings: Training, front: nn.Module | None = None
+        self, network: nn.Module, loss: Loss, settings: Training, front: nn.Module | None = None
     ) -> None:
         super().__init__()
-        self.network, self.loss, self.settings = network, LOSSES[loss], settings
+        self.network, self.loss, self.settings = network, loss, settings
         # In a tuple it is no part of the module: not saved, averaged or put in training mode.
         self.front = () if front is None else (front.eval().requires_grad_(False),)
 
@@ -40,23 +59,28 @@ class Trainee(pl.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
-        loss = self.loss(self.network(self._denoised(inputs)).float(), targets)
+        loss = self.loss(self._estimates(self._denoised(inputs)), targets)
         self.latest_loss = loss.detach()
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss and SI-SDR improvement over the noisy mixture of one whole recording."""
         inputs, targets, noisy = batch
-        estimates = self.network(inputs).float()
+        estimates = self._estimates(inputs)
         before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = best_neg_si_sdr(estimates, targets)
-        scores = {"dev_loss": self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
+        scores = {DEV_LOSS: self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
         self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
         return estimates
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; its rate is lowered by the callback `Plateau`."""
-        return torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
+        """The optimiser; the callback `Plateau` lowers its rate."""
+        optimizer = OPTIMIZERS[str(self.settings.optimizer)]
+        return optimizer(self.network.parameters(), self.settings.learning_rate)
+
+    def _estimates(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Estimates `[batch, sources, time]` of `[batch, time]`, in fp32."""
+        return passed(self.network, Inputs(inputs)).estimates.float()
 
     def _denoised(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the front makes of `[batch, time]`, in fp32 as the stage denoise runs it."""

@@ -16,7 +16,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from pipeline.base.errors import PipelineError
-from pipeline.training.module import STOPS, Trainee
+from pipeline.training.module import STOPS, Monitor, Trainee
 from pipeline.training.state import State
 
 MOST_SKIPPED = 5  # in a row
@@ -165,15 +165,15 @@ class SaveState(pl.Callback):
 
 
 class Best(ModelCheckpoint):
-    """Keep the state of the epoch with the highest `monitor`, wherever the folder is moved to."""
+    """Keep the state of the best epoch, wherever the folder is moved to."""
 
-    def __init__(self, path: Path, monitor: str) -> None:
+    def __init__(self, path: Path, monitor: Monitor) -> None:
         # Not save_weights_only: it would leave out averaged weights, the ones that were scored.
         super().__init__(
             path.parent,
             filename=path.stem,
-            monitor=monitor,
-            mode="max",
+            monitor=monitor.name,
+            mode=monitor.mode,
             enable_version_counter=False,
         )
         self.path = str(path)

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -37,9 +37,11 @@ class State:
     """The folder of one training: its two last states, its best epoch, and how it ended.
 
     `samples`, beside it, holds the excerpts of a dev recording, `tensorboard` the curves.
+    `extensions` are the user's own files that the training uses.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, extensions: Sequence[Path] = ()) -> None:
+        self.extensions = extensions
         self.folder, self.samples = folder, folder.with_name("samples")
         self.last, self.previous = folder / "last.ckpt", folder / "previous.ckpt"
         self.best, self.tensorboard = folder / "best.ckpt", folder / "tensorboard"
@@ -87,7 +89,7 @@ class State:
                 f" {', '.join(differing)}); restore that configuration, or delete the folder to"
                 " start afresh"
             )
-        now, programs = program(), earlier["programs"]
+        now, programs = program(extensions=self.extensions), earlier["programs"]
         if programs and now != programs[-1]:
             changed = ", ".join(differing_keys(now, programs[-1]))
             logging.warning(
@@ -150,7 +152,8 @@ class State:
         kept = (self._weights, self._history)
         if not all(path.exists() for path in kept):
             return False
-        if _read(self._ended) != _ended(facts, [program()], *kept):
+        now = program(extensions=self.extensions)
+        if _read(self._ended) != _ended(facts, [now], *kept):
             return False
         for left, finished in self._left.items():
             _copy_folder(finished, left)
@@ -210,11 +213,12 @@ def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
     return names
 
 
-def program(package: Path = PACKAGE) -> Facts:
+def program(package: Path = PACKAGE, extensions: Sequence[Path] = ()) -> Facts:
     """What turns facts into weights: a hash of the code, and the versions of the libraries."""
     paths = [path for folder in CODE for path in (package / folder).rglob("*")]
+    code = sorted(path for path in paths if path.suffix in (".py", ".c"))
     digest = hashlib.sha256()
-    for path in sorted(path for path in paths if path.suffix in (".py", ".c")):
+    for path in (*code, *extensions):
         digest.update(path.read_bytes())
     libraries = {name: version(name) for name in LIBRARIES}
     return {"code": digest.hexdigest(), "libraries": libraries}

@@ -30,7 +30,8 @@ from pipeline.tasks.grammar import Condition
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
-from pipeline.training.module import DEV_SCORE, Trainee, TrainingData
+from pipeline.training.losses import Loss
+from pipeline.training.module import Monitor, Trainee, TrainingData
 from pipeline.training.ranks import in_ranks
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
 from pipeline.training.state import Saved, State
@@ -65,12 +66,14 @@ def train(
     state: Path,
     licences: Sequence[str] = (),
     devices: int = 1,
+    extensions: Sequence[Path] = (),
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
 
     The weights file repeats the `licences` of the corpora. Excerpts of a dev recording are kept
-    in the folder `samples` beside it. A training that has ended before, by the same code on the
-    same data, is not done again: its weights are written once more.
+    in the folder `samples` beside it. A training that has ended before, by the same code (that of
+    `extensions` included) on the same data, is not done again: its weights are written once more.
+    A published network is not trained: its weights are taken as they are.
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
@@ -78,7 +81,7 @@ def train(
             stays NaN or infinite, or a signal (`STOPS`) asked to stop.
     """
     open_device(machine, devices)
-    kept = State(state)
+    kept = State(state, extensions)
     with kept.alone():
         facts = asdict(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
         if kept.restore(facts, weights, history):
@@ -106,13 +109,14 @@ def _fit(
 ) -> None:
     """What each process of a training does; the first writes."""
     device = open_device(machine, devices)
-    settings = Training(**job.training)
+    settings = recipe(job)
+    monitor = Monitor(str(settings.monitor))
     front = _front(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
     compile_networks(machine, device, network, front)
     skips = SkipNonFinite()
-    curve = History(skips)
+    curve = History(skips, monitor)
     saved = state.newest()
     if saved:
         logging.info("resuming from %s, step %d", *saved)
@@ -124,32 +128,41 @@ def _fit(
         logger=_logger(state, saved),
         callbacks=[
             curve,
-            Best(state.best, DEV_SCORE),
+            Best(state.best, monitor),
             EarlyStopping(
-                DEV_SCORE, mode="max", patience=settings.stop_patience, check_finite=False
+                monitor.name, mode=monitor.mode, patience=settings.stop_patience, check_finite=False
             ),
-            Plateau(settings.plateau_patience),
-            Samples(train.sample_rate, state.samples),
+            Samples(train.sample_rate, state.samples, monitor),
             # Only where somebody looks; logs have a line an epoch.
             TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0),
             skips,
-            *_optional(settings),
+            *_optional(settings, monitor),
             SaveState(state, machine.save_seconds, skips),
         ],
         enable_model_summary=False,
         log_every_n_steps=10,
     )
-    trainee = Trainee(network, TASKS[job.task].loss, settings, front)
+    loss = Loss(settings.loss or {}, TASKS[job.task].permuted)
+    trainee = Trainee(network, loss, settings, front)
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
-        _refuse_without_best(curve, state)
+        _refuse_without_best(curve, state, monitor)
         _load_best(network, state.best)
         card = _card(job, train, curve, _parameters(network), describe(device), devices)
         card.training.update(licences=list(licences), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
+
+
+def recipe(job: Job) -> Training:
+    """The settings of a training, those that the configuration leaves open as its task has them."""
+    settings, task = Training(**job.training), TASKS[job.task]
+    of_task = {"loss": dict(task.loss), "optimizer": task.optimizer}
+    of_task |= {"schedule": task.schedule, "monitor": task.monitor}
+    given = {name: value for name in of_task if (value := getattr(settings, name)) is not None}
+    return settings.model_copy(update=of_task | given)
 
 
 @contextmanager
@@ -223,7 +236,9 @@ def _logger(state: State, saved: Saved | None) -> TensorBoardLogger:
     return TensorBoardLogger(state.folder, name="", version=state.tensorboard.name, purge_step=step)
 
 
-def _optional(settings: Training) -> Iterator[pl.Callback]:
+def _optional(settings: Training, monitor: Monitor) -> Iterator[pl.Callback]:
+    if settings.schedule == "plateau":
+        yield Plateau(settings.plateau_patience, monitor)
     if settings.ema_decay:
         yield EMAWeightAveraging(decay=settings.ema_decay)
     if settings.max_steps:
@@ -236,10 +251,10 @@ def _init_content(job: Job) -> str | None:
     return sha256(source) if source.is_file() else None
 
 
-def _refuse_without_best(curve: History, state: State) -> None:
+def _refuse_without_best(curve: History, state: State, monitor: Monitor) -> None:
     if curve.best is None:
         raise PipelineError(
-            f"{DEV_SCORE} is NaN or infinite after every epoch ({len(curve.rows)} in all), so no"
+            f"{monitor.name} is NaN or infinite after every epoch ({len(curve.rows)} in all), so no"
             f" weights are the best; remove {state.folder} and lower training.learning_rate, or"
             " look for the cause in the dev mixtures"
         )
@@ -266,11 +281,13 @@ def _card(
 ) -> Card:
     best, last = curve.best, curve.rows[-1]
     assert best is not None  # else the training has been refused
-    logging.info("best epoch %d: %s %.2f dB", best["epoch"], DEV_SCORE, best[DEV_SCORE])
+    monitor = recipe(job).monitor
+    logging.info("best epoch %d: %s %.2f", best["epoch"], monitor, best[str(monitor)])
     facts = {
         "task": job.task,
         "condition": job.condition,
         "settings": job.training,
+        "loss": recipe(job).loss,
         "init_from": job.init_from,
         "mixtures": job.mixtures,
         "seed": job.seed,
@@ -298,8 +315,8 @@ def _audio_seconds(job: Job, examples: Examples | Fresh, steps: float) -> dict[s
     Rendered mixtures are denoised once, fresh ones in every step. Dev is in neither.
     """
     training = Training(**job.training)
-    heard = steps * training.batch_size * training.segment_seconds
+    seconds = steps * training.batch_size * training.segment_seconds
     denoised = 0.0
     if Condition.parse(job.condition).kind == "denoised":
-        denoised = heard if isinstance(examples, Fresh) else examples.seconds
-    return {"audio_seconds": heard, "denoised_seconds": denoised}
+        denoised = seconds if isinstance(examples, Fresh) else examples.seconds
+    return {"audio_seconds": seconds, "denoised_seconds": denoised}

@@ -120,7 +120,7 @@ CASES = [
     ),
     (
         nested("denoisers.small.model", "unet"),
-        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet",
+        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf",
         [nested("denoisers.small.model", "conv_tasnet")],
     ),
     (

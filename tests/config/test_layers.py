@@ -24,9 +24,10 @@ def test_a_new_name_replaces_those_of_the_demo_with_a_message():
         "config: denoisers.conv_tasnet of config.yaml is left out, since other denoisers are named;"
         " to keep it, name it too: denoisers: {conv_tasnet: {}}"
     )
-    assert chosen(new) == (["small", "large"], ["conv_tasnet"], [line])
+    separators = list(DEMO["separators"])
+    assert chosen(new) == (["small", "large"], separators, [line])
     kept = merge(new, {"denoisers": {"conv_tasnet": {}}})  # as the line says
-    assert chosen(kept) == (["conv_tasnet", "small", "large"], ["conv_tasnet"], [])
+    assert chosen(kept) == (["conv_tasnet", "small", "large"], separators, [])
 
 
 @pytest.mark.parametrize("change", [{}, {"seed": 1}, {"denoisers": None}, {"denoisers": [3]}])
@@ -38,7 +39,7 @@ def test_a_file_without_models_keeps_them(change):
 
 def test_a_change_of_one_leaves_the_others():
     own = {"denoisers": {"conv_tasnet": {"training": {"epochs": 9}}}}
-    assert chosen(own) == (["conv_tasnet"], ["conv_tasnet"], [])
+    assert chosen(own) == (["conv_tasnet"], list(DEMO["separators"]), [])
     assert chosen({"separators": {"a": {"arguments": {"X": 4}}}}, SEVERAL)[1:] == (list("abc"), [])
 
 
@@ -46,5 +47,5 @@ def test_a_change_of_one_leaves_the_others():
 def test_null_takes_a_model_out(null):
     assert chosen({"separators": {"b": null}}, SEVERAL)[1:] == (["a", "c"], [])
     both = {"denoisers": {"conv_tasnet": null, "other": {"model": "conv_tasnet"}}}
-    assert chosen(both) == (["other"], ["conv_tasnet"], [])
+    assert chosen(both) == (["other"], list(DEMO["separators"]), [])
     assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused because it is empty

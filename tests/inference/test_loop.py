@@ -13,8 +13,9 @@ from torch import nn
 from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.inference.chunks import Recording, cut
-from pipeline.inference.estimator import Batch, Estimator
+from pipeline.inference.estimator import Estimator
 from pipeline.inference.loop import Loop
+from pipeline.models.signals import Inputs
 
 CPU = torch.device("cpu")
 RATE, LONGEST, OVERLAP = 8000, 800, 200
@@ -44,7 +45,7 @@ def recording(folder, name, samples):
 def run(network, recordings, size, alone):
     pieces = [piece for each in recordings for piece in cut(each, LONGEST, OVERLAP)]
     groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
-    return Loop(Estimator(network, CPU, "fp32"), Path("w"), RATE, alone).run(groups, "test")
+    return Loop(Estimator(network, CPU, "fp32", Path("w")), RATE, alone).run(groups, "test")
 
 
 @pytest.mark.parametrize("size, alone", [(1, True), (1, False), (4, False), (50, False)])
@@ -77,13 +78,13 @@ def test_an_error_on_the_way_leaves_no_file(tmp_path, alone):
 
 def test_lack_of_memory_is_one_line():
     class Large(nn.Module):
-        def forward(self, mixtures, lengths):
+        def forward(self, mixtures):
             if mixtures.numel() > 14:
                 raise torch.OutOfMemoryError
             return mixtures[:, None]
 
     def start(*shape):
-        return Estimator(Large(), CPU, "fp32").start(Batch(torch.zeros(shape), None))()
+        return Estimator(Large(), CPU, "fp32").start(Inputs(torch.zeros(shape)))()
 
     with pytest.raises(PipelineError) as error:
         start(3, 7)
@@ -123,7 +124,7 @@ class Slow(nn.Module):
 path, samples, alone = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
 pieces = list(cut(Recording("a", path, samples, (Path(path + ".out"),)), 100, 50))
 estimator = Estimator(Slow(), torch.device("cpu"), "fp32")
-Loop(estimator, Path("w"), 8000, alone).run([[piece] for piece in pieces], "test")
+Loop(estimator, 8000, alone).run([[piece] for piece in pieces], "test")
 """
 
 
@@ -172,7 +173,7 @@ pieces = list(cut(Recording("a", str(folder / "a.wav"), 8000 * seconds, targets)
 estimator = Estimator(Same(), open_device(Machine(device="cpu")), "fp32")
 for size in (1, 4):
     groups = [pieces[start : start + size] for start in range(0, len(pieces), size)]
-    Loop(estimator, Path("w"), 8000, size == 1).run(groups, "test")
+    Loop(estimator, 8000, size == 1).run(groups, "test")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

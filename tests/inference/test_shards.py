@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 import soundfile as sf
 import torch
+from torch import nn
 
 from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.config import Inference, Machine
 from pipeline.inference.chunks import Recording
+from pipeline.inference.estimator import Estimator
 from pipeline.inference.run import Setting, infer_shard
 from pipeline.inference.run import batches as make_batches
 from pipeline.models.weights import load_network
@@ -126,9 +128,16 @@ def test_throughput_counts_every_recording_once(mixtures, weights, tmp_path, set
 
 def test_batches_are_of_like_length_the_longest_first():
     recordings = [Recording(str(n), f"{n}.wav", n, ()) for n in (900, 4000, 800, 950)]
-    sizes = [[piece.samples for piece in b] for b in make_batches(recordings, SHORT_BATCHED, CPU)]
-    assert sizes == [[1600, 1600, 1600], [1600, 950, 900], [800]]
-    alone = make_batches(recordings, SETTING, CPU)
+    padded, equal = (Estimator(nn.Identity(), CPU, "fp32", exact_padding=e) for e in (True, False))
+
+    def sizes(setting, model):
+        return [[piece.samples for piece in b] for b in make_batches(recordings, setting, model)]
+
+    assert sizes(SHORT_BATCHED, padded) == [[1600, 1600, 1600], [1600, 950, 900], [800]]
+    # Where padding would change what comes out, of one length each.
+    found = sizes(SHORT_BATCHED, equal)
+    assert found == [[1600, 1600, 1600], [1600], [950], [900], [800]]
+    alone = make_batches(recordings, SETTING, equal)
     assert [piece.samples for [piece] in alone] == [900, 4000, 800, 950]
 
 

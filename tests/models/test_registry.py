@@ -98,7 +98,9 @@ def test_look_ahead_needs_no_torch():
 
 
 def test_unknown_model_is_refused_with_the_allowed_ones():
-    with pytest.raises(PipelineError, match="'wavenet' is not registered; allowed: conv_tasnet"):
+    with pytest.raises(
+        PipelineError, match="'wavenet' is not registered; allowed: conv_tasnet, dprnn, sudormrf"
+    ):
         models.build("wavenet", {}, 2, 8000)
 
 

@@ -18,8 +18,8 @@ LAB = {
     "status-checks: 20": "status-checks: 3",
 }
 
-# One separator on clean and one on denoised mixtures: six systems instead of nine.
-FEWER = {"separators": {"conv_tasnet": {"conditions": ["denoised-conv_tasnet"]}}}
+# One separator, trained once: three systems instead of nine, and a job of every rule.
+FEWER = {"separators": {"conv_tasnet": {"conditions": ["noisy"]}, "small": None}}
 
 
 def set_profile(folder: Path, changes: dict[str, str]) -> Path:

@@ -25,12 +25,14 @@ from pipeline.training.dynamic import (
     FreshSampler,
     fresh_mixtures,
 )
+from pipeline.training.losses import Loss
 from pipeline.training.module import Trainee, TrainingData
 from pipeline.training.train import fingerprint
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
-SECTION = Training(data="dynamic", segment_seconds=0.5, batch_size=4)
+SECTION = Training(data="dynamic", segment_seconds=0.5, batch_size=4, optimizer="adam")
+LOSS = Loss(SEPARATE.loss, SEPARATE.permuted)
 
 
 @pytest.fixture
@@ -210,8 +212,8 @@ def test_weights_of_another_front_are_other_data(fresh, front):
 
 def test_the_front_is_not_part_of_the_trained_network():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
-    trainee = Trainee(network, "si_sdr", SECTION, front)
-    assert trainee.state_dict().keys() == Trainee(network, "si_sdr", SECTION).state_dict().keys()
+    trainee = Trainee(network, LOSS, SECTION, front)
+    assert trainee.state_dict().keys() == Trainee(network, LOSS, SECTION).state_dict().keys()
     assert {id(p) for p in trainee.parameters()} == {id(p) for p in network.parameters()}
     trainee.train()
     assert network.training and not front.training
@@ -220,8 +222,8 @@ def test_the_front_is_not_part_of_the_trained_network():
 
 def test_the_input_of_the_network_is_the_output_of_the_front():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
-    trainee = Trainee(network, "si_sdr", SECTION, front)
-    plain = Trainee(network, "si_sdr", SECTION)
+    trainee = Trainee(network, LOSS, SECTION, front)
+    plain = Trainee(network, LOSS, SECTION)
     for one in (trainee, plain):
         one.log = lambda *_, **__: None
     inputs, targets = torch.randn(3, 4000), torch.randn(3, 2, 4000)

@@ -5,7 +5,10 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.training.losses import aligned, best_neg_si_sdr, denoiser_loss, separator_loss
+from pipeline.tasks import DENOISE, SEPARATE
+from pipeline.training.losses import TERMS, Loss, aligned, best_neg_si_sdr
+
+denoiser_loss, separator_loss = (Loss(task.loss, task.permuted) for task in (DENOISE, SEPARATE))
 
 
 def signals(batch, sources, time=800, seed=0, leak=0.7):
@@ -99,3 +102,47 @@ def test_silence_gives_finite_loss_and_gradients(loss, sources, silent):
 def test_estimates_are_put_in_the_order_of_the_targets(order):
     estimates, targets = signals(2, 3)
     assert torch.equal(aligned(estimates[:, list(order)], targets), estimates)
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+@pytest.mark.parametrize("sources", [2, 3, 4])
+def test_a_term_of_pairs_is_that_of_each_pair(name, sources):
+    estimates, targets = signals(3, sources, leak=2.0)
+    found = TERMS[name].pairs(estimates, targets)
+    for place in np.ndindex(3, sources, sources):
+        item, estimate, target = place
+        pair = estimates[item, estimate, None], targets[item, target, None]
+        expected = TERMS[name].single(*pair)
+        torch.testing.assert_close(found[place], expected[0], rtol=1e-5, atol=1e-5)
+
+
+def test_terms_are_weighted_and_share_the_best_order():
+    estimates, targets = signals(4, 3, leak=3.0)
+    found = Loss({"si_sdr": 1.0, "l1": 20.0}, permuted=True)(estimates, targets)
+    singles = [TERMS[name] for name in ("si_sdr", "l1")]
+    expected = []
+    for item in range(4):
+        sums = []
+        for order in permutations(range(3)):
+            pair = estimates[item, list(order)], targets[item]
+            values = [term.single(*pair).mean() for term in singles]
+            sums.append(values[0] + 20 * values[1])
+        expected.append(min(sums))
+    torch.testing.assert_close(found, torch.stack(expected).mean(), rtol=1e-5, atol=1e-5)
+
+
+def test_weights_scale_a_loss_of_one_term_and_leave_its_floor():
+    estimates, targets = signals(2, 2)
+    estimates[0] = targets[0] + 1e-3 * (estimates[0] - targets[0])  # below the floor
+    for weight in (1.0, 0.5, 3.0):
+        found = Loss({"si_sdr": weight}, permuted=True)(estimates, targets)
+        torch.testing.assert_close(found, weight * separator_loss(estimates, targets))
+
+
+def test_sources_in_their_order_are_not_permuted():
+    estimates, targets = signals(2, 2, leak=0.1)
+    fixed, free = (Loss({"snr": 1.0, "l1": 1.0}, permuted) for permuted in (False, True))
+    torch.testing.assert_close(fixed(estimates, targets), free(estimates, targets))
+    turned = estimates.flip(1)
+    torch.testing.assert_close(free(turned, targets), free(estimates, targets))
+    assert fixed(turned, targets) > fixed(estimates, targets) + 10

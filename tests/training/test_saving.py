@@ -10,7 +10,7 @@ import torch
 
 from pipeline.base.errors import PipelineError
 from pipeline.models.card import read_card
-from pipeline.training.module import Trainee
+from pipeline.training.module import Monitor, Trainee
 from pipeline.training.saving import MOST_SKIPPED, Best
 from pipeline.training.state import State
 from pipeline.training.train import memory_in_words, train
@@ -116,7 +116,7 @@ def test_steps_left_out_are_counted_across_attempts(attempt, tmp_path, monkeypat
 
 @pytest.mark.parametrize("score", [None, torch.tensor(3.5)])
 def test_the_best_score_is_known_where_the_folder_was_moved_to(tmp_path, score):
-    before, after = (Best(tmp_path / name / "best.ckpt", "score") for name in ("old", "new"))
+    before, after = (Best(tmp_path / name / "best.ckpt", Monitor()) for name in ("old", "new"))
     if score is not None:
         before.best_model_score = score
         before.best_model_path = before.kth_best_model_path = before.path

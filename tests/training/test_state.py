@@ -74,7 +74,7 @@ def test_a_training_continued_by_another_program_says_so(attempt, tmp_path, monk
     stop_after(attempt(tmp_path), monkeypatch, 4)
     before = program()
     changed = {**before, "code": "other"}
-    monkeypatch.setattr("pipeline.training.state.program", lambda: changed)
+    monkeypatch.setattr("pipeline.training.state.program", lambda **_: changed)
     done = attempt(tmp_path).run()
     assert (
         f"{done.state}: this training began with another program (differs in code) and goes on with"

@@ -54,7 +54,7 @@ def scripted(sets_and_denoised, tmp_path_factory) -> Path:
     (train_set, dev_set), sets = sets_and_denoised
     folder, jobs = tmp_path_factory.mktemp("scripted"), []
     for name, (_, _, denoised_input) in KINDS.items():
-        files = {"train": [train_set], "dev": [dev_set], "front": []}
+        files = {"train": [train_set], "dev": [dev_set], "front": [], "extensions": []}
         for split, path in zip(("train", "dev"), sets, strict=True):
             files[f"denoised_{split}"] = [path] if denoised_input else []
         results = Path("results/models", name)

@@ -153,7 +153,8 @@ SETTINGS = {
     ),
     "model": (
         {"denoisers": {"conv_tasnet": {"model": "unet"}}},
-        "denoisers.conv_tasnet.model: 'unet' is not registered; allowed: conv_tasnet",
+        "denoisers.conv_tasnet.model: 'unet' is not registered; allowed: conv_tasnet, dprnn,"
+        " sudormrf",
     ),
     "argument": (
         {"denoisers": {"conv_tasnet": {"arguments": {"Q": 1}}}},

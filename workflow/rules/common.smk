@@ -15,6 +15,7 @@ from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import BUILT, NAME, RUN
+from pipeline.training.losses import check_losses
 
 
 def earlier_models(asks):
@@ -34,6 +35,7 @@ try:
             logger.info(line)
     cfg = load_config(config)
     check_networks(cfg)
+    check_losses(cfg)
     check_download(cfg)
     # Jobs with an environment of their own do not need the packages here.
     if not workflow.deployment_settings.deployment_method:

@@ -9,6 +9,7 @@ with job(snakemake):
     from pipeline.tasks import TASKS
 
     given, wildcards = snakemake.input, snakemake.wildcards
+    setting = setting_of(snakemake.config, snakemake.params)  # and its extensions are loaded
     infer_shard(
         TASKS[wildcards.task],
         Path(given.mixtures[0]),
@@ -17,5 +18,5 @@ with job(snakemake):
         Path(given.weights[0]),
         Path(snakemake.output[0]),
         wildcards.scatteritem,
-        setting_of(snakemake.config, snakemake.params),
+        setting,
     )

@@ -5,10 +5,12 @@ from pathlib import Path
 from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
+    from pipeline.config import load_config
     from pipeline.evaluation.measures import open_measure
     from pipeline.evaluation.score import score
     from pipeline.experiment import system_of
 
+    load_config(snakemake.config)  # for tasks of extensions
     wildcards, given, params = snakemake.wildcards, snakemake.input, snakemake.params
     texts, estimates = one_or_none(given.references), one_or_none(given.estimates)
     settings = params.settings | ({"references": texts} if texts else {})

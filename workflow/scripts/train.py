@@ -12,6 +12,7 @@ with job(snakemake):
     from pipeline.training.dynamic import fresh_mixtures
     from pipeline.training.train import Job, train
 
+    config = load_config(snakemake.config)
     wanted, given = Job(**snakemake.params.job), snakemake.input
     task, rate = TASKS[wanted.task], snakemake.params.sample_rate
 
@@ -25,7 +26,7 @@ with job(snakemake):
         front = one_or_none(given.front)
         return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate)
 
-    weights, config = Path(snakemake.output.weights), load_config(snakemake.config)
+    weights = Path(snakemake.output.weights)
     train(
         wanted,
         config.machine,
@@ -36,4 +37,5 @@ with job(snakemake):
         weights.parent / "state",
         licences(config),
         config.training_of(task.section, snakemake.wildcards.name).devices,
+        [Path(path) for path in given.extensions],
     )

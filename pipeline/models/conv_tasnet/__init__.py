@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from pipeline.config import Section
+from pipeline.models.entry import Entry
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from pipeline.models.conv_tasnet.network import ConvTasNet
+    from pipeline.models.conv_tasnet.streaming import Stream
 
 EPSILON = 1e-8
 """What norms add to variances."""
@@ -55,3 +59,13 @@ def look_ahead(arguments: Arguments, sample_rate: int) -> float | None:
         return None
     frames = 0 if a.causal else a.R * sum((a.P - 1) * 2**x // 2 for x in range(a.X))
     return (frames * (a.L // 2) + a.L - 1) / sample_rate
+
+
+def stream(network: "ConvTasNet") -> "Stream":
+    """The causal network for a signal that is still coming in."""
+    from pipeline.models.conv_tasnet.streaming import Stream
+
+    return Stream(network)
+
+
+ENTRY = Entry(Arguments, build, look_ahead, exact_padding=True, stream=stream)

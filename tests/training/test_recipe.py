@@ -1,0 +1,88 @@
+"""Loss, optimiser, schedule and monitored value: of the configuration, else of the task."""
+
+import pytest
+
+from pipeline.base.errors import PipelineError
+from pipeline.config import load_config
+from pipeline.models.card import read_card
+from pipeline.training.losses import check_losses
+from pipeline.training.module import Trainee
+from pipeline.training.train import recipe
+
+SMALLEST = {
+    "denoisers": {"d": {"model": "conv_tasnet"}},
+    "separators": {"s": {"model": "conv_tasnet", "conditions": ["noisy"]}},
+}
+
+
+def test_what_is_left_open_is_the_tasks(attempt, tmp_path):
+    job = attempt(tmp_path).job
+    found = recipe(job)
+    assert (found.loss, found.optimizer) == ({"si_sdr": 1}, "adam")
+    assert (found.schedule, found.monitor) == ("plateau", "dev_si_sdri")
+    own = recipe(attempt(tmp_path, loss={"l1": 2.0}, monitor="dev_loss").job)
+    assert (own.loss, own.monitor, own.optimizer) == ({"l1": 2.0}, "dev_loss", "adam")
+
+
+def test_a_sum_of_terms_is_trained_and_told(attempt, tmp_path):
+    done = attempt(tmp_path, loss={"si_sdr": 1.0, "l1": 5.0}, epochs=4).run()
+    assert done.history["train_loss"].iloc[-1] < done.history["train_loss"].iloc[0] - 1
+    assert read_card(done.weights).training["loss"] == {"si_sdr": 1.0, "l1": 5.0}
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """`judged(values)`: the value of dev, score and loss alike, after each epoch."""
+
+    def judge(values):
+        values, log = iter(values), Trainee.log_dict
+        epochs: dict[int, float] = {}
+
+        def constant(module, scores, **options):
+            epoch = module.current_epoch
+            value = epochs.setdefault(epoch, next(values) if epoch not in epochs else 0.0)
+            log(module, {name: scores[name] * 0 + value for name in scores}, **options)
+
+        monkeypatch.setattr(Trainee, "log_dict", constant)
+
+    return judge
+
+
+def test_the_lowest_loss_may_choose_the_epoch(attempt, tmp_path, judged):
+    judged([3.0, 1.0, 2.0])
+    done = attempt(tmp_path, monitor="dev_loss", epochs=3).run()
+    assert read_card(done.weights).training["best"]["epoch"] == 2
+
+
+def test_the_highest_score_chooses_it_otherwise(attempt, tmp_path, judged):
+    judged([1.0, 3.0, 2.0])
+    done = attempt(tmp_path, epochs=3).run()
+    assert read_card(done.weights).training["best"]["epoch"] == 2
+
+
+@pytest.mark.parametrize("schedule, lowered", [("plateau", True), ("constant", False)])
+def test_only_a_plateau_lowers_the_rate(attempt, tmp_path, judged, schedule, lowered):
+    judged([1.0] * 4)
+    done = attempt(tmp_path, schedule=schedule, plateau_patience=1, epochs=4).run()
+    assert (done.history["learning_rate"].nunique() > 1) == lowered
+
+
+def test_adamw_decays_the_weights(attempt, tmp_path):
+    curves = [
+        attempt(tmp_path / name, optimizer=name, epochs=1).run().history
+        for name in ("adam", "adamw")
+    ]
+    with pytest.raises(AssertionError):
+        pd.testing.assert_series_equal(*(curve["train_loss"] for curve in curves))
+
+
+def test_an_unknown_term_is_refused_with_the_allowed_ones():
+    training = {"loss": {"snr": 1, "sdr": 1}}
+    config = load_config(SMALLEST | {"training": training})
+    with pytest.raises(PipelineError) as error:
+        check_losses(config)
+    assert str(error.value) == (
+        "config: denoisers.d.training.loss: 'sdr' is no term; allowed: snr, si_sdr, l1"
+    )
+    del training["loss"]["sdr"]  # the cure
+    check_losses(load_config(SMALLEST | {"training": training}))

@@ -1,4 +1,4 @@
-# One target a habit. `make demo` and `make test` need only Python >= 3.11 and a C compiler.
+# One target for each frequent task. `make demo` and `make test` need only Python >= 3.11 and a C compiler.
 PYTHON ?= python3
 CORES ?= all
 FAULTS ?= 40
@@ -18,11 +18,11 @@ IN_PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loa
 test: lint
 	$(BIN)/pytest $(IN_PARALLEL)
 
-# After every save: all but whole runs, browsers, and what takes more than some seconds.
+# After every save: all tests but whole runs, browsers, and those that take more than some seconds.
 test-fast: .venv/installed
 	$(BIN)/pytest $(IN_PARALLEL) -m "not slow and not slurm" --durations 5
 
-# Faults too, on a SLURM cluster of four nodes that is started here, as root, and stopped again.
+# Also with faults, on a SLURM cluster of four nodes that is started here, as root, and stopped.
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 test-slurm: .venv/installed
 	dpkg --status $(SLURM_PACKAGES) >/dev/null 2>&1 || \
@@ -47,8 +47,8 @@ mini: .venv/installed
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'
 	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
 
-# Properties of everything that reads files, with new examples for so long; recordings of one's own
-# to damage: make fuzz MINUTES=60 FUZZ_SEEDS=/data/LibriSpeech
+# Property tests of all readers of files, with new examples for MINUTES; to damage recordings of
+# your own: make fuzz MINUTES=60 FUZZ_SEEDS=/data/LibriSpeech
 MINUTES ?= 10
 fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
@@ -56,8 +56,8 @@ fuzz: .venv/installed
 # The figures of docs/performance.md, on the results of a finished demo.
 bench: bench-conv-tasnet bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
 
-# Our Conv-TasNet and asteroid's, on a GPU where there is one, and our compiled kernels alone. As on
-# a processor without AVX-512: make bench-conv-tasnet CAP=avx2
+# Our Conv-TasNet and asteroid's, on a GPU if there is one, and our compiled kernels alone. As on a
+# processor without AVX-512: make bench-conv-tasnet CAP=avx2
 bench-conv-tasnet: .venv/installed
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/conv_tasnet.py $(if $(CAP),--cap $(CAP))
@@ -67,7 +67,7 @@ bench-conv-tasnet: .venv/installed
 bench-librimix: .venv/installed
 	$(BIN)/python benchmarks/librimix.py --librimix "$(LIBRIMIX)" --speech "$(SPEECH)" --noise "$(NOISE)"
 
-# Fresh and rendered mixtures against what a training step takes, on the corpora of a finished demo.
+# Speed of fresh and rendered mixtures and of a training step, on the corpora of a finished demo.
 bench-loader: .venv/installed
 	$(BIN)/python benchmarks/loader.py results/corpora
 
@@ -91,7 +91,7 @@ bench-speakers: .venv/installed
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py results
 
-# What a finished demo spent on starting its processes.
+# The time that a finished demo spent on starting its processes.
 bench-overhead: .venv/installed
 	$(BIN)/python benchmarks/overhead.py results
 
@@ -107,7 +107,7 @@ bench-streaming: .venv/installed
 chaos: .venv/installed
 	$(BIN)/python tests/chaos.py --faults $(FAULTS) --seed $(SEED)
 
-# Small faults put into the code, one at a time: do the tests see them? The score of
+# Small faults in the code, one at a time, which the tests should detect: the score of
 # docs/reliability.md, in less than an hour; some of them with make mutants SAMPLE=12.
 SAMPLE ?= all
 mutants: .venv/installed
@@ -120,7 +120,7 @@ pictures: .venv/installed
 lock: .venv/installed
 	$(BIN)/python envs/lock.py
 
-# Everything that runs made, trained models too.
+# Remove all results of runs, including trained models.
 clean:
 	rm -rf results .snakemake
 

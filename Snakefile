@@ -12,11 +12,11 @@ from pipeline.base.user import name_user
 from pipeline.config.files import check_files
 
 min_version("9.12")
-logging.raiseExceptions = False  # on a full disk every line of the log would be a trace
+logging.raiseExceptions = False  # on a full disk every log line would be a traceback
 name_user()
 
 DEMO = Path(workflow.basedir, "config.yaml")
-LAID_OVER = deepcopy(config)  # over the demo: files, and the option --config
+LAID_OVER = deepcopy(config)  # overrides the demo: files, and --config
 if workflow.is_main_process:
     given = workflow.config_settings
     try:
@@ -48,7 +48,7 @@ onstart:
     record_start()
 
 
-# Targets, and what takes seconds: on a cluster these run where Snakemake does.
+# Targets, and rules that take seconds: on a cluster they run beside Snakemake.
 localrules:
     all,
     corpora,
@@ -87,7 +87,7 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
-        # Asked for by name, so that what is lost of them is made again below a finished report.
+        # Named here, so that missing ones are rebuilt below a finished report.
         expand("results/corpora/{corpus}.csv", corpus=experiment.converted),
         expand(
             "results/mixtures/{split}/{made}", split=experiment.rendered, made=MIXTURES

@@ -3,13 +3,13 @@
     python benchmarks/conv_tasnet.py --threads 2
     python benchmarks/conv_tasnet.py --threads 2 --cap avx2
 
-asteroid runs with default settings in a process of its own (eager, the allocator as it is), and
-beside ours with the allocator that our jobs set. All are measured in turns; ratios are of the same
-turn. The limit is the rate of products of large matrices, measured in the same turns. On a GPU,
-where one is seen, ours is compiled and in bf16; sources, lengths and batches are of ours alone.
+asteroid runs with default settings in a process of its own (eager, unchanged allocator), and beside
+ours with the allocator settings of our jobs. All are measured in turns; ratios are within one turn.
+The limit is the rate of products of large matrices, measured in the same turns. On a GPU, if there
+is one, ours is compiled and in bf16; sources, lengths and batches are measured for ours only.
 
 With `--cap avx2` our kernels, torch and its libraries use the instructions of processors without
-AVX-512. bf16 is left out there, and wherever the workflow would use fp32 instead.
+AVX-512. bf16 is not measured there, nor where the workflow would use fp32 instead.
 """
 
 import argparse
@@ -69,19 +69,19 @@ def _options() -> argparse.Namespace:
 
 
 def asteroids(size: str, num_sources: int) -> torch.nn.Module:
-    """asteroid's network of that size."""
+    """Build asteroid's network of a size."""
     from asteroid.models import ConvTasNet
 
     return ConvTasNet(**network(size, num_sources).get_model_args())
 
 
 def network(size: str, num_sources: int, **changes: Any) -> Any:
-    """Our network of that size."""
+    """Build our network of a size."""
     return build("conv_tasnet", SIZES[size] | changes, num_sources, RATE)
 
 
 class default_settings:
-    """A process with asteroid in it, the allocator of which is left alone."""
+    """A process that runs asteroid with an unchanged allocator."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -103,7 +103,7 @@ class default_settings:
 
 
 def _serve(pipe: Connection, threads: int) -> None:
-    """Answer with the seconds of what is asked for, again and again."""
+    """Answer every request with the seconds that its task takes."""
     torch.set_num_threads(threads)
     ready: dict[Any, Measure] = {}
     while True:
@@ -121,7 +121,7 @@ def forward(
     batch: int = 1,
     lower: bool = False,
 ) -> Measure:
-    """Seconds of one pass without gradients, the result back in memory."""
+    """Return a measure of one pass without gradients, including the copy of the result."""
     if isinstance(model, torch.nn.Module):
         model = model.to(device).eval().requires_grad_(False)
     mixtures = 0.1 * torch.randn(batch, round(seconds * RATE))
@@ -140,7 +140,7 @@ def forward(
 def step(
     model: Any, device: torch.device, seconds: float, batch: int, lower: bool = False
 ) -> Measure:
-    """Seconds of a training step: forward, loss, backward, clipping and Adam."""
+    """Return a measure of a training step: forward, loss, backward, clipping and Adam."""
     model = model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters())
     time_samples = round(seconds * RATE)
@@ -164,7 +164,7 @@ def step(
 
 
 def products(device: torch.device) -> Measure:
-    """Seconds of 2 x SIDE^3 operations of a matrix product."""
+    """Return a measure of a matrix product, which is 2 x SIDE^3 operations."""
     one, other = (torch.randn(SIDE, SIDE, device=device) for _ in range(2))
 
     def measure() -> float:
@@ -179,7 +179,7 @@ def products(device: torch.device) -> Measure:
 
 
 def in_turns(measures: dict[str, Measure], turns: int) -> dict[str, list[float]]:
-    """Seconds of each in every turn."""
+    """Return the seconds of each measure in every turn."""
     found: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(turns):
         for name, measure in measures.items():
@@ -188,7 +188,7 @@ def in_turns(measures: dict[str, Measure], turns: int) -> dict[str, list[float]]
 
 
 def operations(size: str, num_sources: int, seconds: float) -> float:
-    """Floating-point operations of a forward pass, two a multiplication and addition."""
+    """Return the floating-point operations of a forward pass, two per multiply-add."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
@@ -200,12 +200,12 @@ def operations(size: str, num_sources: int, seconds: float) -> float:
 def _inference(
     options: argparse.Namespace, device: torch.device, others: Callable[..., float]
 ) -> None:
-    """One source, one mixture at a time, as the denoiser is run."""
+    """Measure one source and one mixture at a time, as for the denoiser."""
     ours, size, seconds = network(options.size, 1), options.size, options.seconds
     gpu = device.type == "cuda"
     measures = {"ours": forward(ours, device, seconds)}
     if bf16_is_used(device):
-        # A copy, since a frozen network keeps its weights as they are arranged for one precision.
+        # A copy, since a frozen network keeps its weights arranged for one precision.
         measures["ours, bf16"] = forward(copy.deepcopy(ours), device, seconds, lower=True)
     else:
         print("bf16 is not measured: the workflow uses fp32 on such a processor.\n")
@@ -226,7 +226,7 @@ def _inference(
 def _training(
     options: argparse.Namespace, device: torch.device, others: Callable[..., float]
 ) -> None:
-    """Three sources, batches as asteroid's recipe has them, but shorter on a CPU."""
+    """Measure three sources with the batches of asteroid's recipe, shorter on a CPU."""
     gpu, size = device.type == "cuda", options.size
     seconds, batch = (3.0, 12) if gpu else (3.0, 2)
     measures = {"ours": step(network(size, 3), device, seconds, batch)}
@@ -244,7 +244,7 @@ def _training(
 
 
 def _table(found: dict[str, list[float]], ours: str, work: float) -> None:
-    """Medians, ratios to ours with their range, and the share of the products' rate."""
+    """Print medians, ratios to ours with their range, and the share of the products' rate."""
     rates = [2 * SIDE**3 / 1e9 / seconds for seconds in found.pop("products")]
     print("| | ms, median | times ours (range) | share of the products' rate |")
     print("|---|---|---|---|")
@@ -259,7 +259,7 @@ def _table(found: dict[str, list[float]], ours: str, work: float) -> None:
 
 
 def _growth(device: torch.device) -> None:
-    """How the cost of ours grows with length, batch and number of sources."""
+    """Print how the cost of ours grows with length, batch and number of sources."""
     for size in SIZES:
         print(f"### How cost grows: {size}\n\n| | ms a second of sound |\n|---|---|")
         for seconds in LENGTHS[size]:

@@ -1,11 +1,11 @@
-"""Throughput of inference, and what its threads do to the latency of one mixture.
+"""Throughput of inference, and the effect of its threads on the latency of one mixture.
 
     python benchmarks/inference.py --device cuda --batch-size 16 --network published
 
-Mixtures of noise, of many lengths, are separated in ways that take turns, `--passes` times:
-each alone, as latency is timed; each alone while a thread reads the next file; with both
-threads; with both, in batches; and alone in bf16. The figures are medians, and ratios those of
-a pass to the first way in the same pass. Files are read from and written to a temporary folder.
+Noise recordings of many lengths are separated in several ways in turns, `--passes` times: one
+at a time, as for the latency; one at a time while a thread reads the next file; with both
+threads; with both threads in batches; and one at a time in bf16. The figures are medians, and
+ratios are to the first way in the same pass. Files are read from and written to a temporary folder.
 """
 
 import argparse
@@ -32,11 +32,11 @@ from pipeline.models.devices import describe, open_device
 
 ROOT = Path(__file__).parents[1]
 RATE, SOURCES = 8000, 3
-SECONDS = (2.0, 12.0)  # of a mixture
+SECONDS = (2.0, 12.0)  # length of a mixture
 
 
 class Figures(NamedTuple):
-    """Of a pass: median and 95th percentile in ms a batch, audio over time, device's share."""
+    """Results of a pass: median and 95th percentile in ms per batch, throughput, device's share."""
 
     p50: float
     p95: float
@@ -45,10 +45,10 @@ class Figures(NamedTuple):
 
 
 class ReadingAhead(Loop):
-    """One thread, which reads while the device is at work: what latency is not timed with."""
+    """A loop with one thread that reads while the device computes, unlike for the latency."""
 
     def run(self, batches: list[list[Piece]], title: str) -> list[Passed]:
-        """As the loop, without a bar."""
+        """Run the loop without a progress bar."""
         started = map(self._start, ahead(self._read, batches))
         with self._writer:
             return list(map(self._finish, started))
@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
 
 
 def _recordings(folder: Path, count: int) -> list[Recording]:
-    """Files of noise, and where their estimates go."""
+    """Write files of noise; return them with the paths of their estimates."""
     random, found = np.random.default_rng(0), []
     for number in range(count):
         samples = int(RATE * random.uniform(*SECONDS))
@@ -105,7 +105,7 @@ def _ways(
     device: torch.device,
     recordings: list[Recording],
 ) -> dict[str, Callable[[], Figures]]:
-    """What is compared, by name."""
+    """Return the ways to compare, by name."""
     exact, lower = (
         Estimator(network, device, precision, exact_padding=True) for precision in ("fp32", "bf16")
     )
@@ -126,7 +126,7 @@ def _ways(
 
 
 def _measure(loop: Loop, groups: list[list[Piece]], seconds: float) -> Figures:
-    """One pass over all mixtures."""
+    """Measure one pass over all mixtures."""
     began = time.perf_counter()
     passed = loop.run(groups, "pass")
     wall = time.perf_counter() - began

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measures(clones: list[str]) -> dict[str, Measure]:
-    """Both kernels in each clone."""
+    """Return measures of both kernels in each clone."""
     rows, context = torch.randn(ROWS, WIDTH), torch.randn(ROWS + TAPS - 1, WIDTH)
     taps, bias, out = torch.randn(TAPS, WIDTH), torch.randn(WIDTH), torch.empty(ROWS, WIDTH)
     runs: dict[str, Callable[[], object]] = {
@@ -52,7 +52,7 @@ def _measures(clones: list[str]) -> dict[str, Measure]:
 
 
 def _in_clone(clone: str, run: Callable[[], object]) -> Measure:
-    """Seconds of a kernel in one clone."""
+    """Return a measure of a kernel in one clone."""
 
     def measure() -> float:
         kernels.use_clone(clone)

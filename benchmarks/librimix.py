@@ -1,8 +1,8 @@
-"""Render the same mixtures with LibriMix's own script and with ours: same samples? as fast?
+"""Render the same mixtures with LibriMix's script and with ours; compare samples and speed.
 
     python benchmarks/librimix.py --librimix <checkout> --speech <LibriSpeech/subset> --noise <tr>
 
-Metadata of `--mixtures` random mixtures is made of the files given. Both sides then render all
+Metadata of `--mixtures` random mixtures is made from the given files. Both sides then render all
 of LibriMix's folders from it, in turns, each on one core; every file is compared, sample by
 sample. Time is counted after imports; ours includes its facts (loudness, overlap, SNRs).
 """
@@ -26,7 +26,7 @@ from pipeline.corpora.names import SPLIT_OF
 ROOT = Path(__file__).parents[1]
 SUBSET = "bench"  # LibriMix's name for the set
 
-# Each side is a process of its own on one core: how it is started, and the seconds it took.
+# Each side is a process of its own on one core, which prints the seconds that it took.
 THEIRS = """
 import functools, os, runpy, sys, time
 import pandas, scipy.signal, soundfile, tqdm.contrib.concurrent as concurrent
@@ -59,7 +59,7 @@ print("seconds", time.perf_counter() - started)
 
 
 def main() -> None:
-    """Measure, print a line a run, then the figures of each rate and mode."""
+    """Measure, print a line for each run, then the figures of each rate and mode."""
     args = parse_arguments()
     with tempfile.TemporaryDirectory(dir=args.scratch) as name:
         scratch = Path(name)
@@ -111,14 +111,14 @@ def make_inputs(scratch: Path, args: argparse.Namespace) -> None:
 
 
 def metadata_of(scratch: Path, args: argparse.Namespace) -> Path:
-    """Where LibriMix's script looks for the metadata of the set."""
+    """Return the path at which LibriMix's script expects the metadata of the set."""
     return scratch / f"metadata/libri{args.speakers}mix_{SUBSET}.csv"
 
 
 def draw(
     rng: np.random.Generator, utterances: list[Path], noises: list[Path], speakers: int
 ) -> dict[str, object]:
-    """Draw one row of LibriMix's metadata but for its name."""
+    """Draw one row of LibriMix's metadata, without its name."""
     chosen = [utterances[i] for i in rng.choice(len(utterances), speakers, replace=False)]
     row: dict[str, object] = {}
     for k, path in enumerate(chosen, 1):
@@ -131,7 +131,7 @@ def draw(
 def compare(
     scratch: Path, args: argparse.Namespace, rate: int, mode: str
 ) -> tuple[list[float], list[float], int, int]:
-    """Render with both in turns: seconds of ours and theirs, largest difference, files."""
+    """Render with both in turns; return seconds of ours and theirs, largest difference, files."""
     theirs_out, ours_out = scratch / "theirs", scratch / "ours"
     metadata, manifests = (
         metadata_of(scratch, args),
@@ -161,7 +161,7 @@ def compare(
 
 
 def run(program: str, arguments: list[object]) -> float:
-    """Run a program of ours in a new interpreter; the seconds it prints."""
+    """Run a program in a new interpreter; return the seconds that it prints."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -171,7 +171,7 @@ def run(program: str, arguments: list[object]) -> float:
 
 
 def differences(theirs: Path, ours: Path) -> tuple[int, int]:
-    """Largest difference of any 16-bit sample of two sets of the same files, and their number."""
+    """Return the largest difference of 16-bit samples of two sets of files, and their number."""
     files = sorted(path.relative_to(theirs) for path in theirs.glob("*/*.wav"))
     if files != sorted(path.relative_to(ours) for path in ours.glob("*/*.wav")):
         sys.exit(f"{theirs} and {ours} do not hold the same files")
@@ -179,7 +179,7 @@ def differences(theirs: Path, ours: Path) -> tuple[int, int]:
 
 
 def difference(first: Path, second: Path) -> int:
-    """Largest difference of two 16-bit files; the whole range if lengths or rates differ."""
+    """Return the largest difference of two 16-bit files; the full range if shapes differ."""
     (a, rate_a), (b, rate_b) = sf.read(first, dtype="int16"), sf.read(second, dtype="int16")
     if rate_a != rate_b or len(a) != len(b):
         return 65536

@@ -1,13 +1,13 @@
-"""How fast training items are read or drawn, and how fast a training step consumes them.
+"""Speed of reading and drawing training items, and of the training steps that consume them.
 
     python benchmarks/loader.py results/corpora --workers 0
 
 The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Fresh mixtures are
-drawn from its train split, with voices faster and slower as `training.speech_speed` has it and
-as they are; rendered ones are made of it in a temporary folder and read back, from the page
-cache. The steps train the separator of `config.yaml` and the published Conv-TasNet. All are
-measured in turns, `--passes` times; the figures are medians. The published network takes 12 GB
-at the default batch size; `--networks small` leaves it out.
+drawn from its train split, with voices at the speeds of `training.speech_speed` and at their own
+speed; rendered ones are made from it in a temporary folder and read back from the page cache. The
+steps train the separator of `config.yaml` and the published Conv-TasNet. All are measured in turns,
+`--passes` times; the figures are medians. The published network takes 12 GB at the default batch
+size; `--networks small` leaves it out.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def main() -> None:
-    """Measure, then print a line for each."""
+    """Measure all loaders and steps, then print a line for each."""
     options = _options()
     logging.disable(logging.WARNING)
     values = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def _options() -> argparse.Namespace:
 def _loaders(
     options: argparse.Namespace, config: Config, folder: Path
 ) -> dict[str, DataLoader[Batch]]:
-    """Loaders of the rendered train split, made in `folder`, and of fresh mixtures."""
+    """Return loaders of the rendered train split, made in `folder`, and of fresh mixtures."""
     corpora = options.corpora / "speech.csv", options.corpora / "noise.csv"
     rate, mixtures = config.sample_rate, config.mixtures
     draw_plan(*corpora, [folder / "plan.csv"], "train", mixtures, config.seed, rate)
@@ -99,7 +99,7 @@ def _loaders(
 
 
 def _reading(loader: DataLoader[Batch]) -> Callable[[], float]:
-    """Mixtures a second of one epoch, each pass another one; the workers are there already."""
+    """Return a measure of mixtures per second of a new epoch, with running workers."""
     epochs = count()
     for _ in loader:
         pass
@@ -116,7 +116,7 @@ def _reading(loader: DataLoader[Batch]) -> Callable[[], float]:
 def _stepping(
     arguments: dict[str, object], config: Config, batch: Batch, device: torch.device
 ) -> Callable[[], float]:
-    """Mixtures a second of a training step: forward, backward, clipping and Adam."""
+    """Return a measure of mixtures per second of training steps: forward to Adam."""
     network = build("conv_tasnet", arguments, config.mixtures.num_speakers, config.sample_rate)
     trainee = Trainee(network.to(device), "si_sdr", Training())
     trainee.log = lambda *_, **__: None
@@ -141,7 +141,7 @@ def _stepping(
 
 
 def _report(options: argparse.Namespace, rates: dict[str, float], device: str) -> None:
-    """Print mixtures a second by what was measured."""
+    """Print the mixtures per second of each measure."""
     cores = max(options.workers, 1)
     print(f"items of {options.seconds:g} s, {options.passes} passes in turns, medians")
     for name in ("rendered data", "dynamic data", "at speed 1 data"):

@@ -1,12 +1,12 @@
-"""What a run spends outside its stages' work: starting processes, and Snakemake.
+"""The time that a run spends outside of its stages: starting processes, and Snakemake.
 
     python benchmarks/overhead.py results
 
-The folder is that of a finished run, made in one go and not copied since: Snakemake's records in
-`benchmarks/` tell how long each job took, and their times when it ended. How long a job takes to
-start (Python, what Snakemake puts before a script, the script's imports) is measured here, on an
-idle machine, with as many at once as there are cores. Snakemake's own start is that of a run with
-nothing to do, and not counted. Prints two tables in Markdown.
+The folder is that of a finished run, made without interruption and not copied since: Snakemake's
+records in `benchmarks/` contain the duration of each job, and their file times its end. The start
+of a job (Python, Snakemake's preamble of a script, the script's imports) is measured here, on an
+idle machine, with one process per core. Snakemake's own start is measured in a run without any
+work, and not counted. The program prints two tables in Markdown.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TORCH = {"": "pass", "torch": "import torch", "torch._dynamo": "import torch, to
 
 
 class Start(NamedTuple):
-    """Seconds that a process takes to start: by the clock, of a processor, and of it for torch."""
+    """Seconds of the start of a process: wall time, processor time, and the part for torch."""
 
     wall: float
     cpu: float
@@ -49,7 +49,7 @@ class Job(NamedTuple):
 
 
 def main() -> None:
-    """Measure the starts, then print them and what they come to in the run."""
+    """Measure the starts, then print them and their total in the run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", type=Path, help="results/ of a finished run")
     parser.add_argument("--passes", type=int, default=5)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def read_jobs(results: Path) -> list[Job]:
-    """All jobs of the run."""
+    """Return all jobs of the run."""
     jobs = []
     for path in (results / "benchmarks").glob("*/*.tsv"):
         ended = path.stat().st_mtime
@@ -77,7 +77,7 @@ def read_jobs(results: Path) -> list[Job]:
 def summarise(
     results: Path, jobs: list[Job], starts: dict[str, Start], cores: int
 ) -> list[tuple[str, float, float]]:
-    """Rows of what was spent: name, seconds, and the seconds that these are a part of."""
+    """Return rows of times: name, seconds, and the seconds of which they are a part."""
     rules = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
     script = dict(RULE.findall(rules))
     facts = json.loads((results / "logs/run.json").read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def summarise(
 
 
 def busy(jobs: list[Job]) -> float:
-    """Seconds in which at least one job ran."""
+    """Return the seconds in which at least one job ran."""
     seconds, until = 0.0, 0.0
     for job in sorted(jobs, key=lambda job: job.began):
         seconds += max(0.0, job.ended - max(until, job.began))
@@ -104,7 +104,7 @@ def busy(jobs: list[Job]) -> float:
 
 
 def measure_starts(passes: int, cores: int) -> dict[str, Start]:
-    """What each script takes to start, in turns with torch alone: medians."""
+    """Return the start time of each script, measured in turns with torch alone: medians."""
     scripts = {path.stem: imports_of(path) for path in sorted(ROOT.glob("workflow/scripts/*.py"))}
     codes = TORCH | scripts
     found: dict[str, list[tuple[float, float, str]]] = {name: [] for name in codes}
@@ -121,14 +121,14 @@ def measure_starts(passes: int, cores: int) -> dict[str, Start]:
 
 
 def imports_of(script: Path) -> str:
-    """All that a script imports before it calls its stage."""
+    """Return the imports of a script before it calls its stage."""
     tree = ast.parse(script.read_text(encoding="utf-8"))
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
     return PREAMBLE + "\n".join(map(ast.unparse, nodes))
 
 
 def run(code: str) -> tuple[float, float, str]:
-    """Seconds by the clock and of a processor of a fresh Python; what of torch it has loaded."""
+    """Return wall and processor time of a fresh Python, and the parts of torch that it loaded."""
     tell = "import resource, sys\nused = resource.getrusage(resource.RUSAGE_SELF)\n"
     tell += "torch = [name for name in ('torch._dynamo', 'torch') if name in sys.modules]\n"
     tell += "print(used.ru_utime + used.ru_stime, *torch[:1])"

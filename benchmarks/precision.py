@@ -1,10 +1,10 @@
-"""What bf16 costs in SI-SDR: the networks of a finished run on its noisy test mixtures.
+"""The loss of SI-SDR by bf16: the networks of a finished run on its noisy test mixtures.
 
     python benchmarks/precision.py results
 
-Every network goes over each mixture in fp32 and in bf16, on the device that `auto` finds. Printed
-are the noise that bf16 adds to the estimates, relative to them; the difference of the mean SI-SDR;
-and the largest difference of a mixture, whose sources are put in order by its fp32 estimates.
+Every network processes each mixture in fp32 and in bf16, on the device that `auto` finds. The
+output gives the noise that bf16 adds, relative to the estimates; the difference of the mean SI-SDR;
+and the largest difference of a mixture, with the order of sources that fits its fp32 estimates.
 """
 
 import argparse
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 class Compared(NamedTuple):
-    """Of a mixture: dB of the noise that bf16 adds, and SI-SDR in dB in fp32 and in bf16."""
+    """Results of a mixture in dB: noise that bf16 adds, SI-SDR in fp32, SI-SDR in bf16."""
 
     noise: float
     exact: float
@@ -38,7 +38,7 @@ class Compared(NamedTuple):
 
 
 def main() -> None:
-    """Compare, and print a row a network."""
+    """Compare, and print a row for each network."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", type=Path, help="folder of a finished run")
     parser.add_argument("--threads", type=int, default=2)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _compare(exact: Estimator, rounded: Estimator, row: Row, card: Card) -> Compared:
-    """Run both over a noisy mixture."""
+    """Apply both to a noisy mixture."""
     names = ["mix_clean"] if card.num_sources == 1 else source_names(row)
     mixture, *sources = (
         audio.read_at(row[f"{name}_path"], card.sample_rate) for name in ("mix_both", *names)
@@ -75,7 +75,7 @@ def _compare(exact: Estimator, rounded: Estimator, row: Row, card: Card) -> Comp
 
 
 def _estimate(estimator: Estimator, mixture: Signals) -> Signals:
-    """`[time]` to `[sources, time]`."""
+    """Estimate the sources `[sources, time]` of `[time]`."""
     samples, _ = estimator.start(Inputs(torch.from_numpy(mixture)[None]))()
     return samples[0]
 

@@ -1,4 +1,4 @@
-"""Measuring a class of processors on a better one, with every library capped alike."""
+"""Measure a class of processors on a better one, with every library limited in the same way."""
 
 import os
 import platform
@@ -24,13 +24,13 @@ CAPS = {
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     }
 }
-"""What caps our kernels, torch, oneDNN and MKL, by class."""
+"""Variables that limit our kernels, torch, oneDNN and MKL, by class."""
 COMPILED_FOR = {"avx2": "x86-64-v3"}
-"""What torch.compile lets the compiler use, by class."""
+"""Instructions that torch.compile allows the compiler, by class."""
 
 
 def cap(name: str) -> None:
-    """Cap this program, which starts anew where it is not yet: libraries read the cap but once."""
+    """Limit this program; it restarts if needed, because libraries read the limit only once."""
     if any(os.environ.get(variable) != value for variable, value in CAPS[name].items()):
         os.environ |= CAPS[name]
         os.execv(sys.executable, sys.orig_argv)
@@ -38,12 +38,12 @@ def cap(name: str) -> None:
 
 
 def bf16_is_used(device: torch.device) -> bool:
-    """Whether the workflow would use bf16 on the class that is measured; none below has it."""
+    """Return whether the workflow would use bf16 on the measured class; no lower class has it."""
     return supports_bf16(device) and "ONEDNN_MAX_CPU_ISA" not in os.environ
 
 
 def describe_instructions() -> str:
-    """The instruction sets in use, and the classes of processors that are not measured."""
+    """Return the instruction sets in use, and the classes of processors that are not measured."""
     clone = kernels.clone_in_use()
     used = clone if platform.machine() in ("x86_64", "AMD64") else "other"
     others = [words for name, words in CLASSES.items() if name != used]

@@ -91,19 +91,19 @@ def enlarge(demo: Path, folder: Path) -> ReportInputs:
 
 
 def repeated(table: pd.DataFrame, copies: int) -> pd.DataFrame:
-    """So many copies of the rows, each under names of its own."""
+    """Return `copies` copies of the rows, each under names of its own."""
     parts = [table.assign(mixture_id=table["mixture_id"] + f"-{k:03d}") for k in range(copies)]
     return pd.concat(parts, ignore_index=True)
 
 
 def as_twelve(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows, and those tested on the first denoiser's output again as of the second."""
+    """Return the rows, with those of the first denoiser's output repeated for the second."""
     first = scores[scores["tested"] == FIRST]
     return pd.concat([scores, first.assign(tested=SECOND)], ignore_index=True)
 
 
 def estimates(demo: Path, system: System, folder: Path, copies: int) -> Path:
-    """The manifest of a system's estimates for the repeated mixtures."""
+    """Write the manifest of a system's estimates for the repeated mixtures; return its path."""
     own = system.path.removesuffix(SECOND) + FIRST if system.path.endswith(SECOND) else system.path
     table = read_manifest(demo / "estimates" / own / "test/estimates.csv")
     path = folder / "estimates" / system.path / "estimates.csv"

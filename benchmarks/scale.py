@@ -1,8 +1,8 @@
 """Time plans and DAGs of large corpora, without the corpora: `python benchmarks/scale.py`.
 
-The corpus is simulated (manifests of LibriSpeech's train-clean-360 and WHAM!'s size), and so is
-the finished run (empty files). What is timed is real: drawing the plan, and Snakemake. Prints the
-tables of docs/scale.md.
+The corpus is simulated (manifests with the sizes of LibriSpeech's train-clean-360 and of WHAM!),
+and so is the finished run (empty files). The timed steps are real: drawing the plan, and
+Snakemake. The program prints the tables of docs/scale.md.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         simulate_corpus(Path(name))
         for mixtures in PLANS:
-            # In a fresh process, whose peak of memory is its own.
+            # In a fresh process, so that its peak memory is measured.
             with get_context("spawn").Pool(1) as pool:
                 seconds, memory, size = pool.apply(time_plan, (Path(name), mixtures))
             print_row(mixtures, PLAN_SHARDS, f"{seconds:.1f}", f"{memory:.0f}", f"{size:.0f}")
@@ -55,7 +55,7 @@ def print_row(*cells: object) -> None:
 
 
 def simulate_corpus(folder: Path) -> None:
-    """Write `speech.csv` and `noise.csv` of converted corpora, whose files nobody opens."""
+    """Write `speech.csv` and `noise.csv` of converted corpora, whose files are never opened."""
     rng = np.random.default_rng(0)
     levels = {"lufs": -26.0, "rms": -26.0, "peak": 0.5, "split": "train"}
     speakers = 1000 + rng.integers(SPEAKERS, size=UTTERANCES)
@@ -71,7 +71,7 @@ def simulate_corpus(folder: Path) -> None:
 
 
 def time_plan(folder: Path, mixtures: int) -> tuple[float, float, float]:
-    """Seconds, peak memory of this process in MB and size in MB of drawing a plan."""
+    """Draw a plan; return seconds, peak memory of this process in MB and the plan's size in MB."""
     shards = [folder / f"plan/{mixtures}/{k}.csv" for k in range(PLAN_SHARDS)]
     settings = Mixtures.model_validate({"counts": {"train": mixtures, "dev": 1, "test": 1}})
     start = time.perf_counter()
@@ -90,7 +90,7 @@ class Run(NamedTuple):
     data: str
 
     def time(self) -> tuple[str, float, float]:
-        """Number of jobs, seconds of a dry run, and seconds to find that nothing is to do."""
+        """Return the number of jobs, and the seconds of a dry run and of a run without any work."""
         dry, said = self.timed("-n")
         jobs = next(row.split()[1] for row in said.splitlines() if row.startswith("total"))
         self.pretend()
@@ -99,13 +99,13 @@ class Run(NamedTuple):
         return jobs, dry, again
 
     def timed(self, *options: str) -> tuple[float, str]:
-        """Seconds that Snakemake takes, and what it prints."""
+        """Return the seconds that Snakemake takes, and its output."""
         start = time.perf_counter()
         said = self.snakemake(*options)
         return time.perf_counter() - start, said
 
     def snakemake(self, *options: str) -> str:
-        """Run Snakemake; what it prints."""
+        """Run Snakemake; return its output."""
         preset = ROOT / "workflow/presets/libri3mix.yaml"
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += [*options, "--cores", "1", "--directory", str(self.folder)]
@@ -118,7 +118,7 @@ class Run(NamedTuple):
         return done.stdout + done.stderr
 
     def pretend(self) -> None:
-        """Leave the folder as a finished run does: every output there, every job on record."""
+        """Make the folder look like that of a finished run: all outputs, all records of jobs."""
         rows = self.snakemake("--summary").splitlines()
         names = [row.split("\t")[0] for row in rows if row.startswith("results/")]
         for path in (self.folder / name for name in names):

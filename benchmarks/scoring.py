@@ -1,19 +1,20 @@
-"""Score the same estimates with asteroid's `get_metrics` and with ours: same numbers? as fast?
+"""Score the same estimates with asteroid's `get_metrics` and with ours; compare values and speed.
 
     python benchmarks/scoring.py results/corpora --mixtures 24 --cores 2
 
 The folder holds `speech.csv` and `noise.csv` at the rate of `config.yaml`. Test mixtures are
-drawn and rendered from it in a temporary folder; estimates are sources with some of the others
-and of the noise. asteroid gets signals that are read already, and estimates in the right order;
-it scores the mixture again with every system. It runs in two ways, in processes that are there
-before time is counted: `as it comes`, in one whose linear algebra has a thread a core, and `in a
-pool` of one a core, with a thread each. Ours is what a job of the workflow does, from files to its
-table; it starts its processes in the time that is counted.
+drawn and rendered from it in a temporary folder; estimates are sources with parts of the other
+sources and of the noise. asteroid gets signals in memory, and estimates in the right order; it
+scores the mixture again with every system. It runs in two ways, in processes that exist before
+the timing: with `default settings`, in one process whose linear algebra has a thread per core,
+and `in a pool` of one process per core, with a thread each. Ours is the work of a workflow's job,
+from files to its table, including the start of its processes.
 
-All are timed in turns. Systems cost the same: S of them take asteroid S times what one takes, and
-us the mixture and S times one system. Ratios are of each pass; printed are median and range, of
-the time that passes and of that of the processors, which other programs disturb less. Threads that
-wait for each other are busy, too: of asteroid as it comes it says little.
+All are timed in turns. Every system costs the same: asteroid takes S times the time of one system
+for S systems, and ours the time of the mixture and S times that of one system. Ratios are within a
+pass; the output gives median and range, for wall time and for processor time, which other programs
+disturb less. Waiting threads use processor time, too, so that it says little about asteroid with
+default settings.
 """
 
 import argparse
@@ -52,14 +53,14 @@ MIXTURE = System(ModelKey(SEPARATE.name, UNPROCESSED, UNTRAINED), NOISY)
 
 Row = dict[str, Any]
 Cost = np.ndarray
-"""Seconds that pass and seconds of processors, `[2]`."""
+"""Seconds of wall time and of processor time, `[2]`."""
 
 Signals = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The mixture `[time]`, sources and estimates `[sources, time]`."""
 
 
 def main() -> None:
-    """Measure, print a line a pass, then the figures."""
+    """Measure, print a line for each pass, then the figures."""
     options = _options()
     logging.disable(logging.WARNING)
     values = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -77,7 +78,7 @@ def main() -> None:
             "system": lambda: _ours(
                 folder, SYSTEM, folder / "estimates.csv", config.sample_rate, cores
             ),
-            "as it comes": lambda: alone.map(_theirs, given, 1),
+            "default settings": lambda: alone.map(_theirs, given, 1),
             "in a pool": lambda: pool.map(_theirs, given, 1),
         }
         costs: dict[str, list[Cost]] = {name: [] for name in measures}
@@ -105,7 +106,7 @@ def _options() -> argparse.Namespace:
 
 
 def _pool(processes: int, threads: int) -> Any:
-    """Processes with so many numeric threads each, and memory as it comes."""
+    """Return a pool of processes with `threads` numeric threads each, and default memory."""
     return multiprocessing.get_context("fork").Pool(processes, threadpool_limits, (threads,))
 
 
@@ -129,7 +130,7 @@ def _make_items(corpora: Path, folder: Path, config: Any) -> list[Signals]:
 
 
 def _written(folder: Path, row: Row, estimates: np.ndarray, rate: int) -> Row:
-    """Write the estimates in reverse order, which scoring must find out."""
+    """Write the estimates in reverse order, which scoring must detect."""
     cells: Row = {"mixture_id": row["mixture_id"]}
     for name, samples in zip(source_names(row), estimates[::-1], strict=True):
         path = folder / "estimates" / name / f"{row['mixture_id']}.wav"
@@ -153,7 +154,7 @@ def _theirs(item: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> dict[str, n
 
 
 def _spent() -> Cost:
-    """The clock and the processors' seconds, those of other processes of this program as well."""
+    """Wall time and processor time, including that of this program's other processes."""
     times = os.times()
     alive = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
     busy = sum(t.user + t.system for t in alive) + sum(times[:4])
@@ -164,7 +165,7 @@ def _report_ratios(costs: dict[str, np.ndarray], options: argparse.Namespace) ->
     print(f"{options.mixtures} mixtures, {options.cores} cores, {options.passes} passes in turns")
     for systems in options.systems:
         ours = costs["mixture"] + systems * costs["system"]
-        for way in ("as it comes", "in a pool"):
+        for way in ("default settings", "in a pool"):
             theirs = systems * costs[way]
             for kind, o, t in zip(("clock", "processors"), ours, theirs, strict=True):
                 ratio = t / o
@@ -176,7 +177,7 @@ def _report_ratios(costs: dict[str, np.ndarray], options: argparse.Namespace) ->
 
 
 def _report_differences(folder: Path, theirs: Iterable[dict[str, np.ndarray]]) -> None:
-    """The largest difference of each metric, of estimates and of mixtures."""
+    """Print the largest difference of each metric, of estimates and of mixtures."""
     found = list(theirs)
     for system, prefix in ((SYSTEM, ""), (MIXTURE, "input_")):
         table = read_manifest(folder / f"scores-{system.model.name}.csv")

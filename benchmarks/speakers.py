@@ -1,4 +1,4 @@
-"""How mixing and scoring grow with the number of speakers, on one core.
+"""Time of mixing and scoring against the number of speakers, on one core.
 
     python benchmarks/speakers.py results/corpora
 
@@ -63,7 +63,7 @@ def _config(speakers: int, mixtures: int) -> Config:
 
 
 def _rates(options: argparse.Namespace, config: Config) -> tuple[float, float, float]:
-    """Seconds of mixtures rendered and scored a second, and fresh mixtures drawn a second."""
+    """Return the seconds of audio rendered and scored per second, and fresh mixtures per second."""
     corpora = options.corpora / "speech.csv", options.corpora / "noise.csv"
     rate, mixtures = config.sample_rate, config.mixtures
     with tempfile.TemporaryDirectory() as name:
@@ -85,7 +85,7 @@ def _rates(options: argparse.Namespace, config: Config) -> tuple[float, float, f
 
 
 def _scoring(row: dict, rate: int) -> float:
-    """Seconds that a mixture takes once its files are read."""
+    """Return the seconds to score a mixture whose files are read."""
     sources = np.stack([audio.read_at(row[f"{name}_path"], rate) for name in source_names(row)])
     mixture = audio.read_at(row["mix_both_path"], rate)
     estimates = 0.8 * sources + 0.2 * mixture

@@ -1,14 +1,14 @@
-"""How fast a causal network goes through a signal that is coming in, on one thread.
+"""Speed of causal networks in streaming, on one thread.
 
     python benchmarks/streaming.py
 
-Two networks, causal and with random weights, on which speed does not hang: the published
-Conv-TasNet and the separator of `config.yaml`. White noise is pushed in chunks of several lengths,
-all in turns, `--passes` times. The time of a chunk is that of `push`, by the clock and of the
-processor, which leaves out what other programs on the machine took of the core. The real-time
-factor (RTF) is the mean time of a chunk over its length. The latency is the algorithmic one, from
-a sample until the push that gives its estimate, before any time to compute. The difference is the
-largest from one pass over the whole signal, relative to the largest estimate.
+Two causal networks are measured, with random weights, on which the speed does not depend: the
+published Conv-TasNet and the separator of `config.yaml`. White noise is pushed in chunks of several
+lengths, all in turns, `--passes` times. The time of a chunk is that of `push`, as wall time and as
+processor time, which excludes other programs on the core. The real-time factor (RTF) is the mean
+time of a chunk over its length. The latency is the algorithmic one, from a sample until the push
+that returns its estimate, without the time to compute. The difference is the largest one to a pass
+over the whole signal, relative to the largest estimate.
 """
 
 import argparse
@@ -32,9 +32,9 @@ CHUNKS = [4, 8, 16, 32, 64]
 
 
 class Pass(NamedTuple):
-    """One signal pushed: milliseconds of each chunk, and the largest relative difference."""
+    """One pass: milliseconds of each chunk, and the largest relative difference."""
 
-    times: list[tuple[float, float]]  # by the clock, and of the processor
+    times: list[tuple[float, float]]  # wall time, and processor time
     difference: float
 
 

@@ -17,7 +17,7 @@ from pipeline import audio
 from pipeline.base.files import concatenate
 from pipeline.config import SPLITS, Mixtures
 from pipeline.corpora.convert import convert_shard
-from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.roots import NOISE_FOLDERS, Subset, Subsets, noise_subsets
 from pipeline.corpora.scan import scan_noise, scan_speech
 
 pytest_plugins = ["chromium", "loopback", "workspace"]
@@ -64,9 +64,17 @@ class Corpus:
         self.seeds = iter(range(1000))
 
     @property
-    def folders(self) -> dict[str, list[Path]]:
-        """Folders of the subsets of each split."""
-        return {split: [self.speech / s for s in names] for split, names in self.subsets.items()}
+    def spoken(self) -> Subsets:
+        """The subsets of speech of each split."""
+        return {
+            split: [Subset(self.speech, name) for name in names]
+            for split, names in self.subsets.items()
+        }
+
+    @property
+    def noises(self) -> Subsets:
+        """The folders of noise of each split."""
+        return noise_subsets([self.noise])
 
     def speak(self, split, speaker, number=0, seconds=1.0, suffix=".flac", text=None) -> Path:
         """Add an utterance of chapter 7, with its transcript."""
@@ -118,8 +126,8 @@ def converted(tmp_path_factory) -> SimpleNamespace:
     """A filled corpus at 8 kHz: `speech` and `noise` are its manifests."""
     root = tmp_path_factory.mktemp("converted")
     corpus = Corpus(root / "raw").fill()
-    scan_speech(corpus.folders, 5, root / "scan/speech.csv")
-    scan_noise(corpus.noise, root / "scan/noise.csv")
+    scan_speech(corpus.spoken, 5, root / "scan/speech.csv")
+    scan_noise(corpus.noises, root / "scan/noise.csv")
     for kind in ("speech", "noise"):
         for shard in ("1-of-2", "2-of-2"):
             convert_shard(root / f"scan/{kind}.csv", root / kind / shard, shard, 8000)

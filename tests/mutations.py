@@ -479,7 +479,7 @@ MODELS = [
         ("reach if a.causal else reach - reach // 2", "reach - reach // 2"),
         ("(variance + EPSILON).rsqrt()", "variance.sqrt()"),
         ("residual = residual + more", "residual = residual"),
-        ("frames = frames * heard", "frames = frames"),
+        ("frames = frames * valid", "frames = frames"),
     ),
     *of(
         "pipeline/models/conv_tasnet/tiled.py",

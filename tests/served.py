@@ -23,7 +23,7 @@ COMMIT = "0" * 40
 def speech_files(corpus, split: str) -> list[Path]:
     """Recordings and transcripts of one split: real LibriSpeech, else the corpus made here."""
     if not GENUINE.exists():
-        return _below(corpus.folders[split][0])
+        return _below(corpus.spoken[split][0].folder)
     folder = GENUINE / "LibriSpeech" / MINI[split]
     speakers = sorted(folder.iterdir(), key=lambda path: (-len(_below(path)), path))
     return [path for speaker in speakers[:12] for path in _below(speaker)]

@@ -1,4 +1,4 @@
-"""The only door to audio files: every sample that enters or leaves goes through here."""
+"""The only place that reads and writes audio files; all other code uses these functions."""
 
 from pipeline.audio.files import (
     AudioInfo,

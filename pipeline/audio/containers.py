@@ -1,4 +1,4 @@
-"""How much sound the header of an audio file claims, and how much the file holds."""
+"""Compare the amount of audio data that a file's header claims with what the file holds."""
 
 import io
 import os
@@ -7,29 +7,29 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Lengths that programs write where they cannot go back to fill in the true one: SoX (AIFF, WAV),
-# arecord, most others. A length may be that of whole samples, or have the header taken off.
+# Lengths that programs write if they cannot go back and fill in the true one: SoX (AIFF, WAV),
+# arecord, most others. A length may be rounded to whole samples, or exclude the header.
 UNKNOWN_LENGTHS = (0x7F000000, 0x7FFFF000, 0x80000000, 0xFFFFFFFF)
-TAKEN_OFF = 64  # bytes, more than either takes
+TAKEN_OFF = 64  # bytes, more than either of these takes
 NO_LENGTH = 1 << 62  # bytes; the same in containers with 64-bit lengths
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0O\x8e\xdb\x8a"
 SPHERE_FIELD = re.compile(rb"^(\w+) -\w+ (\S+)\s*$", re.MULTILINE)
 NUMBER = re.compile(rb"\d{1,18}$")
-SPHERE_HEAD = 1024  # bytes, of nearly all files; the second line says it
-OGG_PAGE = 65307  # bytes, the longest there is
+SPHERE_HEAD = 1024  # bytes of the header in nearly all files; its second line gives the number
+OGG_PAGE = 65307  # bytes, the largest possible page
 OGG_HEAD = 27  # bytes of a page before the sizes of its segments
 OGG_LAST = 4  # flag of the page that ends a stream
 
 
 class Chunks(NamedTuple):
-    """Layout of a container that is a row of chunks, each a name, a size and a body."""
+    """Layout of a container that is a sequence of chunks, each with a name, a size and a body."""
 
-    first: int  # place of the first chunk
+    first: int  # position of the first chunk
     head: str  # how name and size are packed
-    sound: bytes  # name of the chunk with the sound
-    before: int = 0  # bytes of its body before the sound
-    counted: int = 0  # bytes of a chunk's head that its size counts
-    aligned: int = 2  # bytes to which a chunk is filled up
+    sound: bytes  # name of the chunk with the audio data
+    before: int = 0  # bytes of its body before the audio data
+    counted: int = 0  # bytes of a chunk's head that its size includes
+    aligned: int = 2  # bytes to which a chunk is padded
 
 
 CHUNKS = {
@@ -44,7 +44,7 @@ AU_ORDERS = {b".snd": ">", b"dns.": "<"}
 
 
 class Field(NamedTuple):
-    """A number in a header: its place, how it is packed, its value."""
+    """A number in a header: its position, how it is packed, its value."""
 
     place: int
     packed: str
@@ -52,7 +52,7 @@ class Field(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """The sound of a file: bytes that its header claims, in `field`, and bytes that it holds."""
+    """The audio data of a file: the bytes that its header claims, in `field`, and those present."""
 
     claimed: int
     held: int
@@ -60,10 +60,10 @@ class Sound(NamedTuple):
 
 
 def find_sound(raw: int) -> Sound | None:
-    """The sound of a file in a container that says how long it is; None for others.
+    """Find the audio data of a file whose container states its length; None for other files.
 
     Args:
-        raw: descriptor of the open file, whose position stays as it is.
+        raw: descriptor of the open file; its position is left unchanged.
     """
     magic, end = os.pread(raw, 4, 0), os.fstat(raw).st_size
     if magic in CHUNKS:
@@ -75,11 +75,11 @@ def find_sound(raw: int) -> Sound | None:
 
 
 def missing_end(raw: int, sound: Sound | None) -> str | None:
-    """What a file that is cut short lacks, in words; None where nothing shows that it is.
+    """Describe in words the missing part of a truncated file; None if no part is known to miss.
 
     Args:
         raw: as for `find_sound`.
-        sound: what that has found.
+        sound: the result of `find_sound`.
     """
     if sound is None:
         return _missing_page(raw) if os.pread(raw, 4, 0) == b"OggS" else None
@@ -89,10 +89,10 @@ def missing_end(raw: int, sound: Sound | None) -> str | None:
 
 
 def repaired(path: Path | str, sound: Sound | None) -> io.FileIO | None:
-    """The file with its true length in the header, where libsndfile cannot do without.
+    """Open the file with its true length in the header, where libsndfile needs it.
 
-    That is where the header says 0 and sound follows, or says that it does not know in 64 bits.
-
+    This is the case where the header says 0 although samples follow, or where a 64-bit header says
+    that the length is unknown.
     Returns:
         A file to close after use, or None where the header can be read as it is.
     """
@@ -107,7 +107,7 @@ def repaired(path: Path | str, sound: Sound | None) -> io.FileIO | None:
 
 
 class _Repaired(io.FileIO):
-    """A file in which `put` is read at `place`, whatever the disk has there."""
+    """A file of which `put` is read at `place`, whatever the disk holds there."""
 
     def __init__(self, path: Path | str, place: int, put: bytes) -> None:
         super().__init__(os.fspath(path))
@@ -130,7 +130,7 @@ def _is_unknown(size: int) -> bool:
 
 def _sound_in_chunks(raw: int, layout: Chunks, end: int) -> Sound | None:
     place, length = layout.first, struct.calcsize(layout.head)
-    long = None  # the length of an RF64's sound, which stands in a chunk of its own
+    long = None  # length of an RF64's audio data, which is in a chunk of its own
     while place < end and len(head := os.pread(raw, length, place)) == length:
         name, size = struct.unpack(layout.head, head)
         field = Field(place + len(name), layout.head[0] + layout.head[-1], size)
@@ -151,7 +151,7 @@ def _sound_in_chunks(raw: int, layout: Chunks, end: int) -> Sound | None:
 
 
 def _ends_in_chunks(raw: int, layout: Chunks, place: int, end: int) -> bool:
-    """Whether chunks, and nothing else, reach from `place` to the end of the file."""
+    """Whether the file consists of chunks, and nothing else, from `place` to its end."""
     length = struct.calcsize(layout.head)
     while place < end and len(head := os.pread(raw, length, place)) == length:
         name, size = struct.unpack(layout.head, head)
@@ -163,7 +163,7 @@ def _ends_in_chunks(raw: int, layout: Chunks, place: int, end: int) -> bool:
 
 
 def _sound_in_sphere(raw: int, end: int) -> Sound | None:
-    """Of a NIST SPHERE file, whose header is text; a compressed one does not say its bytes."""
+    """Audio data of a NIST SPHERE file, whose header is text; a compressed one gives no size."""
     size = os.pread(raw, 16, 0)[8:].strip()
     length = int(size) if size.isdigit() else SPHERE_HEAD
     fields = dict(SPHERE_FIELD.findall(os.pread(raw, min(length, end), 0)))
@@ -176,7 +176,7 @@ def _sound_in_sphere(raw: int, end: int) -> Sound | None:
 
 
 def _missing_page(raw: int) -> str | None:
-    """Of an Ogg file, whose last page says that it is the last."""
+    """The missing end of an Ogg file, whose last page is marked as the last one."""
     size = os.fstat(raw).st_size
     tail = os.pread(raw, OGG_PAGE, max(0, size - OGG_PAGE))
     page = tail[max(0, tail.rfind(b"OggS")) :]

@@ -1,4 +1,4 @@
-"""The only door to audio files: every sample that enters or leaves goes through here."""
+"""Read and write audio files; no other module of the pipeline opens one."""
 
 import hashlib
 import io
@@ -19,17 +19,17 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import DIGEST_DIGITS, digest_of, replacing
 
 Samples = NDArray[np.float32]
-UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's samples of a FLAC that was piped out
-RATES = range(1000, 1_000_001)  # Hz; resampling from one far off would fill the memory
+UNKNOWN_LENGTH = 2**63 - 1  # number of samples that libsndfile gives for a piped FLAC
+RATES = range(1000, 1_000_001)  # Hz; resampling from a rate far outside would fill the memory
 AT_ONCE = 1 << 20  # values of all channels
-FLAC_HEAD = 42  # bytes up to the end of the stream's description
-# Formats in which a file that is cut short is noticed; of MP3, where its header says the length.
+FLAC_HEAD = 42  # bytes up to the end of the STREAMINFO block
+# Formats in which truncation is detected; in MP3 only if its header gives the length.
 WHOLE = {"WAV", "WAVEX", "RF64", "W64", "NIST", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
-OPUS_LEVEL = 0.87  # libsndfile's; about 40 kbit/s for one channel
+OPUS_LEVEL = 0.87  # compression level of libsndfile; about 40 kbit/s for one channel
 
 
 class AudioInfo(NamedTuple):
-    """Header facts of a file: rate in Hz, length in samples at that rate."""
+    """Facts of a file's header: rate in Hz, length in samples at that rate."""
 
     sample_rate: int
     samples: int
@@ -49,7 +49,10 @@ def info(path: Path | str) -> AudioInfo:
 def read(
     path: Path | str, start: int = 0, samples: int = -1, exact: bool = True
 ) -> tuple[Samples, int]:
-    """Read the first channel of a file: `[time]` in -1…1, and its rate in Hz.
+    """Read the first channel of a file.
+
+    Returns:
+        samples in -1…1, `[time]`, and the rate in Hz.
 
     Arguments and errors are those of `read_with_info`.
     """
@@ -60,13 +63,13 @@ def read(
 def read_with_info(
     path: Path | str, start: int = 0, samples: int = -1, exact: bool = True
 ) -> tuple[Samples, AudioInfo]:
-    """Read the first channel of a file: `[time]` in -1…1, and the facts of its header.
+    """Read the first channel of a file: samples in -1…1, `[time]`, and the facts of its header.
 
     Args:
-        path: any format libsndfile reads (WAV, FLAC, …).
-        start: first sample wanted.
-        samples: how many; -1 reads to the end.
-        exact: whether it is an error that fewer are there.
+        path: a file in any format that libsndfile reads (WAV, FLAC, …).
+        start: first sample to read.
+        samples: number of samples; -1 reads to the end.
+        exact: whether it is an error if the file has fewer samples.
 
     Raises:
         PipelineError: missing, unreadable, truncated or empty file, or NaN samples.
@@ -89,7 +92,7 @@ def read_with_info(
 
 
 def channel_swings(path: Path | str) -> list[float]:
-    """Half the way from the lowest to the highest sample of each channel: its peak, if centred.
+    """Return half the range of each channel, (max − min) / 2: its peak without a constant offset.
 
     Errors are those of `read_with_info`.
     """
@@ -102,10 +105,10 @@ def channel_swings(path: Path | str) -> list[float]:
 def read_at(
     path: Path | str, sample_rate: int, start: int = 0, samples: int = -1, exact: bool = True
 ) -> Samples:
-    """Read a file that must already be at `sample_rate` Hz: `[time]`.
+    """Read the first channel of a file that must be at `sample_rate` Hz: `[time]`.
 
     Raises:
-        PipelineError: as `read`, or the file has another rate.
+        PipelineError: as for `read`, or the file has another rate.
     """
     data, rate = read(path, start, samples, exact)
     if rate != sample_rate:
@@ -117,14 +120,26 @@ def read_at(
 
 
 def resample(samples: Samples, rate: int, target: int) -> Samples:
-    """Resample `[time]` from `rate` to `target` Hz (soxr, very high quality)."""
+    """Resample `[time]` from `rate` to `target` Hz with soxr at very high quality.
+
+    The result has time · target / rate samples.
+
+    >>> len(resample(np.zeros(160, np.float32), 16000, 8000))
+    80
+    """
     if rate == target:
         return samples
     return soxr.resample(samples, rate, target, quality="VHQ").astype(np.float32)
 
 
 def change_speed(samples: Samples, speed: float) -> Samples:
-    """Play `[time]` `speed` times as fast, pitch and all: `[time / speed]` (as SoX's `speed`)."""
+    """Play `[time]` at `speed` times its speed, which changes the pitch too (SoX's `speed`).
+
+    The result y(t) = x(speed · t) has time / speed samples.
+
+    >>> len(change_speed(np.zeros(160, np.float32), 0.8))
+    200
+    """
     return samples if speed == 1 else soxr.resample(samples, speed, 1.0, quality="HQ")
 
 
@@ -135,15 +150,15 @@ def write(
     subtype: Literal["PCM_16", "FLOAT", "OPUS"] = "PCM_16",
     format: Literal["WAV", "FLAC", "OGG"] = "WAV",
 ) -> str:
-    """Write `[time]` whole or not at all; 16-bit for corpora, 32-bit float for estimates.
+    """Write `[time]` atomically: 16 bit for corpora, 32-bit float for estimates.
 
-    Opus goes into OGG, and is for listening only: it loses sound, but no sample of length and
-    no time. Its rates are 8, 12, 16, 24 and 48 kHz; every file has a serial number of its own.
+    Opus is written into OGG and is for listening only: it is lossy, but keeps the length and the
+    timing. Its rates are 8, 12, 16, 24 and 48 kHz; every file has its own serial number.
 
     Returns:
         The digest of the file, for its manifest.
     """
-    # In memory, so that a full disk is an OSError with its cause.
+    # The file is encoded in memory, so that a full disk raises an OSError with its cause.
     encoded = io.BytesIO()
     if (format, subtype) == ("WAV", "PCM_16"):
         with wave.open(encoded, "wb") as file:
@@ -159,14 +174,14 @@ def write(
 
 @contextmanager
 def writing(path: Path | str, samples: int, sample_rate: int) -> Iterator[Callable[[Samples], str]]:
-    """Write a 32-bit float WAV of `samples` samples part by part, whole or not at all.
+    """Write a 32-bit float WAV of `samples` samples atomically, part by part.
 
     Yields:
         A function that writes the next part, `[time]`, and returns the digest of the file up to
-        there; memory holds nothing of the parts before.
+        its end; earlier parts are not kept in memory.
     """
     content = hashlib.sha256()
-    # Not through libsndfile, so that a full disk is an OSError with its cause.
+    # libsndfile is not used, so that a full disk raises an OSError with its cause.
     with replacing(path) as temporary, temporary.open("wb") as file:
 
         def write_next(encoded: bytes) -> str:
@@ -179,7 +194,7 @@ def writing(path: Path | str, samples: int, sample_rate: int) -> Iterator[Callab
 
 
 def _float_header(samples: int, sample_rate: int) -> bytes:
-    """Of a WAV with one channel of 32-bit float: RIFF, `fmt `, `fact`, and `data` without it."""
+    """Header of a WAV with one channel of 32-bit float: RIFF, `fmt `, `fact`, start of `data`."""
     size, form = 4 * samples, struct.pack("<HHIIHHH", 3, 1, sample_rate, 4 * sample_rate, 4, 32, 0)
     fact = struct.pack("<4sII", b"fact", 4, samples)
     chunks = struct.pack("<4sI", b"fmt ", len(form)) + form + fact
@@ -188,13 +203,13 @@ def _float_header(samples: int, sample_rate: int) -> bytes:
 
 
 def check_flac(path: Path | str) -> None:
-    """Compare the sound of a FLAC with the MD5 that its encoder wrote into it.
+    """Compare the samples of a FLAC with the MD5 that its encoder wrote into it.
 
-    The format hashes the samples of all channels, interleaved, as little-endian integers of as
-    many whole bytes as a sample needs (RFC 9639, 8.2).
+    The MD5 covers the samples of all channels, interleaved, as little-endian integers of as many
+    whole bytes as a sample needs (RFC 9639, 8.2).
 
     Raises:
-        PipelineError: unreadable, without an MD5, or another sound than was encoded.
+        PipelineError: the file is unreadable, has no MD5, or its samples differ from it.
     """
     _check_file(path)
     with Path(path).open("rb") as file:
@@ -217,21 +232,27 @@ def check_flac(path: Path | str) -> None:
 
 
 def to_16_bit(samples: Samples) -> NDArray[np.int16]:
-    """`[time]` as 16-bit steps, to the bit those of libsndfile, which takes twice as long."""
+    """Convert `[time]` in -1…1 to 16-bit integers, clipped.
+
+    The result equals that of libsndfile to the bit, in half the time.
+
+    >>> to_16_bit(np.array([-1, 0.5, 1], np.float32)).tolist()
+    [-32768, 16384, 32767]
+    """
     scaled = np.clip(np.rint(samples * np.float32(2**31)), -(2**31), 2**31 - 128)
     return (scaled.astype(np.int32) >> 16).astype("<i2")
 
 
 @contextmanager
 def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
-    """A file with a header that can be true; what libsndfile finds wrong with it, in words."""
+    """Open a file whose header is plausible; errors of libsndfile become one line in words."""
     _check_file(path)
     try:
-        # Opened once, for libsndfile and for a look of our own.
+        # The file is opened once, for libsndfile and for our own checks.
         with ExitStack() as closing:
             raw = closing.enter_context(Path(path).open("rb", 0)).fileno()
             sound = find_sound(raw)
-            if missing := missing_end(raw, sound):  # libsndfile reads what is there
+            if missing := missing_end(raw, sound):  # libsndfile reads the samples that are there
                 raise PipelineError(
                     f"{path}: truncated, {missing}; fetch the file again or remove it"
                 )
@@ -246,9 +267,9 @@ def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
 
 def _check_file(path: Path | str) -> None:
     try:
-        if not Path(path).is_file():  # one would wait at a pipe for ever
+        if not Path(path).is_file():  # opening a pipe would wait forever
             raise PipelineError(_unreadable(path, OSError("not a file")))
-    except PermissionError as error:  # of a folder that leads to it
+    except PermissionError as error:  # of a folder in its path
         raise PipelineError(_unreadable(path, error)) from error
 
 
@@ -257,7 +278,7 @@ def _facts(file: sf.SoundFile) -> AudioInfo:
 
 
 def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) -> Iterator[Any]:
-    """`[time, channels]`, `wanted` samples in all: memory follows the file, not its header."""
+    """Blocks `[time, channels]`, `wanted` samples in all; memory does not depend on the header."""
     most = max(1, AT_ONCE // file.channels)
     while wanted > 0 and len(part := file.read(min(wanted, most), dtype, always_2d=True)):
         wanted -= len(part)
@@ -265,7 +286,7 @@ def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) 
 
 
 def _check_header(path: Path | str, file: sf.SoundFile) -> None:
-    """Refuse what no recording is, an empty file, and one of unknown length."""
+    """Refuse impossible sample rates, empty files, and files of unknown length."""
     if file.format not in WHOLE:
         raise PipelineError(
             f"{path}: its format does not show whether it is whole ({file.format_info});"

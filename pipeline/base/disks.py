@@ -1,4 +1,4 @@
-"""Disks that are full, for bytes or for files."""
+"""Checks for disks that have no room left, for bytes or for files."""
 
 import atexit
 import errno
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 FULL = 1 << 20  # bytes
-FEWEST = 16  # files that still fit; a run makes more as it starts
+FEWEST = 16  # files that must still fit; a run creates more when it starts
 
 
 def watch_disk(folder: Path) -> None:
-    """Refuse a full disk, and say as the run ends that it is full, if it is.
+    """Refuse to start on a full disk, and report at the end of the run if the disk is full.
 
-    Snakemake tells of the files of its own that it could not write.
+    Snakemake itself does not report files of its own that it could not write.
 
     Raises:
         OSError: the disk is full.
@@ -25,12 +25,12 @@ def watch_disk(folder: Path) -> None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written on the disk of a folder: no bytes, or no files."""
+    """Return whether nothing more can be written on the disk of a folder: no bytes, or no files."""
     return shutil.disk_usage(folder).free < FULL or _holds_no_more_files(folder)
 
 
 def say_full(path: Path | str) -> str:
-    """The line for a file or folder whose disk is full."""
+    """Return the error line for a file or folder whose disk is full."""
     place = Path(path).absolute()
     folder = next(folder for folder in (place, *place.parents) if folder.exists())
     if _holds_no_more_files(folder):
@@ -40,7 +40,7 @@ def say_full(path: Path | str) -> str:
 
 def _holds_no_more_files(folder: Path) -> bool:
     disk = os.statvfs(folder)
-    return disk.f_files > 0 and disk.f_favail < FEWEST  # 0 files: it does not count them
+    return disk.f_files > 0 and disk.f_favail < FEWEST  # 0: not counted by this file system
 
 
 def _say_if_full(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and CSV manifests with paths relative to themselves."""
+"""Atomic writing of files, and CSV manifests whose paths are relative to themselves."""
 
 import hashlib
 import json
@@ -15,10 +15,11 @@ import pandas as pd
 from pipeline.base.errors import PipelineError
 
 DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
-SEVERAL = "|"  # between the paths of one cell
-# What a manifest cannot hold: that, a line break that CSV leaves bare, bytes that are not UTF-8.
+SEVERAL = "|"  # separates the paths of one cell
+# Characters that a manifest cannot hold: the separator, a line break that CSV does not quote,
+# bytes that are not UTF-8.
 UNFIT = re.compile(r"[|\r\ud800-\udfff]")
-# Columns that stay text where every cell of them looks like a number.
+# Columns that stay text even where every cell looks like a number.
 TEXT = {"speaker", "utterance", "chapter", "mixture_id", "noise", "subset", "transcript", "path"}
 TEXT |= {"task", "name", "trained", "tested", "digest"}
 TEXT |= {f"{column}_{side}" for column in ("name", "trained", "tested") for side in "ab"}
@@ -35,7 +36,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say where
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,7 +59,7 @@ def read_json(path: Path | str) -> Any:
 
 
 def digest_of(*contents: bytes | memoryview) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of contents, one after the other.
+    """Return the first 16 hexadecimal digits of the SHA-256 of the contents, concatenated.
 
     >>> digest_of(b"one", b"two")
     '25b6746d5172ed63'
@@ -70,16 +71,16 @@ def digest_of(*contents: bytes | memoryview) -> str:
 
 
 def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
-    """Write a table, or parts of one as they come, as CSV atomically.
+    """Write a table, or an iterable of its parts, as CSV atomically.
 
-    Columns named `path` or `*_path` are rewritten relative to the manifest, so that a run's folder
-    can be moved as a whole. Of a manifest in a folder `results`, paths that lead out of the folder
-    around it stay absolute: they do not move with it. A cell may hold several paths, with `|`
-    between.
+    Columns named `path` or `*_path` are rewritten relative to the manifest, so that the folder of a
+    run can be moved as a whole. In a manifest below a folder `results`, paths that lead out of the
+    parent of that folder stay absolute, because those files do not move with it. A cell may hold
+    several paths, separated by `|`.
 
     Raises:
-        PipelineError: a path, or that of the folder, has a `|` of its own, a carriage return or
-            bytes that are not UTF-8.
+        PipelineError: a path, or that of the folder, contains a `|`, a carriage return or bytes
+            that are not UTF-8.
     """
     folder, home = Path(path).resolve().parent, _home(Path(path).absolute())
     _check_name(folder)
@@ -95,15 +96,15 @@ def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFram
 
 
 def read_manifest(path: Path | str) -> pd.DataFrame:
-    """Read a CSV manifest; path columns come back as absolute paths.
+    """Read a CSV manifest; columns of paths are returned as absolute paths.
 
     Raises:
-        PipelineError: the manifest is missing, empty or no table.
+        PipelineError: the manifest is missing, empty or not a table.
     """
     try:
         head = pd.read_csv(path, nrows=0).columns
         text = {c: str for c in head if c in TEXT or c.endswith(TEXT_ENDS)}
-        # "NA" is a speaker's or country's name before it is a missing value.
+        # "NA" may be the name of a speaker or a country, so it is not read as a missing value.
         table = pd.read_csv(
             path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip"
         )
@@ -120,31 +121,34 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
 
 
 def concatenate(shards: Iterable[Path | str], path: Path | str) -> None:
-    """Join shard manifests in the order given, paths re-based, one in memory at a time."""
+    """Join shard manifests in the given order and re-base their paths, one in memory at a time."""
     write_manifest(path, (read_manifest(shard) for shard in shards))
 
 
 def shard_bounds(items: int, shard: int, shards: int) -> tuple[int, int]:
-    """First item of shard number `shard` (from 0) of `shards` and the one after its last.
+    """Return the first item of shard number `shard` (from 0) of `shards`, and the end of the shard.
 
-    Sizes differ by one at most.
+    The sizes of shards differ by at most one.
+
+    >>> [shard_bounds(10, shard, 3) for shard in range(3)]
+    [(0, 3), (3, 6), (6, 10)]
     """
     return items * shard // shards, items * (shard + 1) // shards
 
 
 def shard_of(table: pd.DataFrame, scatteritem: str) -> pd.DataFrame:
-    """Rows of shard `"k-of-n"` of a table."""
+    """Return the rows of a table that belong to shard `"k-of-n"`."""
     number, count = (int(part) for part in scatteritem.split("-of-"))
     return table.iloc[slice(*shard_bounds(len(table), number - 1, count))]
 
 
 def split_paths(value: str) -> list[str]:
-    """The paths in one cell of a manifest."""
+    """Return the paths in one cell of a manifest."""
     return value.split(SEVERAL)
 
 
 def join_paths(paths: Iterable[Path | str]) -> str:
-    """Several paths as one cell of a manifest."""
+    """Join several paths into one cell of a manifest."""
     return SEVERAL.join(map(str, paths))
 
 
@@ -153,7 +157,7 @@ def _path_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _home(manifest: Path) -> str | None:
-    """What is moved together with a manifest: the folder that holds `results`, None if unknown."""
+    """The folder that moves together with a manifest: the parent of `results`, None if unknown."""
     results = next((folder for folder in manifest.parents if folder.name == "results"), None)
     if results is None:
         return None
@@ -163,7 +167,7 @@ def _home(manifest: Path) -> str | None:
 def _relative(value: Any, folder: Path, home: str | None) -> Any:
     if pd.isna(value):
         return value
-    if isinstance(value, Path):  # text may be several
+    if isinstance(value, Path):  # text may hold several paths
         _check_name(value)
     parts = (os.path.split(path) for path in split_paths(str(value)))
     return join_paths(
@@ -178,9 +182,9 @@ def _check_name(path: Path) -> None:
 
 @lru_cache(maxsize=100_000)
 def _between(where: str, folder: str, home: str | None) -> str:
-    """Path of a folder as a manifest in `folder` has it, without links.
+    """Path of a folder as a manifest in `folder` stores it, with links resolved.
 
-    It is kept, since it is asked for once a file and looks at the disk.
+    The result is cached, because it is needed once per file and accesses the disk.
     """
     found = Path(where).resolve()
     if home is not None and not found.is_relative_to(home):

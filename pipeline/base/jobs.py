@@ -1,4 +1,4 @@
-"""What every job of the workflow does at its edges: log to a file, fail with one line."""
+"""The frame of every job of the workflow: a log file, and a one-line error where it fails."""
 
 import errno
 import logging
@@ -22,8 +22,8 @@ from pipeline.base.receipts import (
     read_receipts,
 )
 
-# Of libraries, about what is taken care of: torchmetrics 0.11 needs pkg_resources, a resumed
-# training goes on at the item it was at and in its folder, a cluster is no concern of Lightning's.
+# Warnings of libraries that need no action: torchmetrics 0.11 needs pkg_resources, a resumed
+# training continues at its last item and in its own folder, Lightning need not handle clusters.
 UNTRUE_WARNINGS = (
     "pkg_resources is deprecated",
     ".*your dataloader is not resumable",
@@ -31,21 +31,21 @@ UNTRUE_WARNINGS = (
     "The `srun` command is available",
     ".*LeafSpec.* is deprecated",
 )
-# Where all jobs keep logs and receipts, from the working folder.
+# The folder of the logs and receipts of all jobs, relative to the working folder.
 LOGS = Path("results/logs")
 
 
 def one_or_none(files: Iterable[str]) -> Path | None:
-    """The file of an input that has one or none."""
+    """Return the file of an optional input, which has one file or none."""
     return next(map(Path, files), None)
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Log to the job's log and standard error; turn a cause the user can mend into one line.
+    """Log to the job's log and to standard error; report an error for the user as one line.
 
     Args:
-        snakemake: what Snakemake hands a script; its log, inputs and outputs are looked at.
+        snakemake: the object that Snakemake gives to a script, with its log, inputs and outputs.
     """
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def job(snakemake: Any) -> Iterator[None]:
         handlers=[logging.FileHandler(log, mode="a"), logging.StreamHandler()],
         force=True,
     )
-    logging.raiseExceptions = False  # on a full disk every line would be a trace
+    logging.raiseExceptions = False  # on a full disk every line would be a traceback
     logging.captureWarnings(True)
     pass_over_untrue_warnings()
     try:
@@ -78,17 +78,17 @@ def pass_over_untrue_warnings() -> None:
 
 
 def refuse_damaged(inputs: Iterable[str], receipts: list[Receipt]) -> None:
-    """Stop at an input that is cut short: it would be read as if that were all of it.
+    """Stop where an input is cut short, since it would be read as if it were complete.
 
     Raises:
-        PipelineError: names it.
+        PipelineError: names the damaged input.
     """
     for damage in find_damages(receipts, inputs):
         raise PipelineError(f"{damage}; run the same command again")
 
 
 def one_line(error: PipelineError) -> str:
-    """What an error says, also where a loader's worker hands it on, at the end of its trace."""
+    """Return the message of an error, also if a loader's worker passed it on in a traceback."""
     *trace, last = str(error.args[0]).splitlines()
     if not trace or not trace[0].startswith("Caught "):
         return str(error)
@@ -96,7 +96,7 @@ def one_line(error: PipelineError) -> str:
 
 
 def cause_of(error: Exception) -> str | None:
-    """The line for what a machine may do to any job, else None."""
+    """Return the line for a failure of the machine that may stop any job, else None."""
     if isinstance(error, BrokenProcessPool) or str(error).startswith("DataLoader worker"):
         return (
             "a process of this job was killed, perhaps because memory ran out; run again, with"
@@ -114,7 +114,7 @@ def cause_of(error: Exception) -> str | None:
 
 
 def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
-    """Log the cause and exit 1; what is damaged below is a cause before what comes of it."""
+    """Log the cause and exit with 1; a damaged input counts as a cause before its consequences."""
     try:
         refuse_damaged(inputs, read_receipts(LOGS))
     except PipelineError as damage:
@@ -130,7 +130,7 @@ def _fail(error: Exception, inputs: Iterable[str]) -> NoReturn:
 
 
 def _with_cure(line: str) -> str:
-    """The line of an error, with another cure where the file is one of a folder of ours."""
+    """Return the line of an error; where its file is in one of our folders, with another cure."""
     fault, *cure = line.split("; ")
     folder = None if "check its permissions" in cure else distrust(read_receipts(LOGS), line)
-    return f"{fault}; run the same command again, which makes {folder} again" if folder else line
+    return f"{fault}; run the same command again, which rebuilds {folder}" if folder else line

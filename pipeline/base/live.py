@@ -1,4 +1,4 @@
-"""Which other runs are in a working folder, and whether one of them was killed for sure."""
+"""Find other runs in a working folder, and whether one of them was certainly killed."""
 
 import atexit
 import os
@@ -12,18 +12,18 @@ import psutil
 from pipeline.base.files import read_json, write_json
 from pipeline.base.processes import is_snakemake
 
-SECONDS_APART = 5  # at most, between two ways to tell when a process began
+SECONDS_APART = 5  # largest difference between two ways to read when a process started
 MACHINE, BOOT = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
-NAMESPACE = Path("/proc/self/ns/pid")  # in which the number of a process has its meaning
+NAMESPACE = Path("/proc/self/ns/pid")  # a process number is valid in its namespace only
 
 
 def note_run(runs: Path, local: bool) -> list[Path]:
-    """Note this run until it ends, before it locks; return the notes of others.
+    """Record this run until it ends, before it takes the lock; return the records of other runs.
 
-    A lock is left over where all others that are noted were killed, on this machine, and their
-    jobs with them, which those of a cluster are not.
+    A lock is left over if all other recorded runs were killed, on this machine, and their jobs with
+    them; the jobs of a cluster are not killed with their run.
     """
-    runs = runs.absolute()  # Snakemake leaves the folder before it ends
+    runs = runs.absolute()  # Snakemake changes the working folder before it ends
     began = round(psutil.Process().create_time())
     own = runs / f"{socket.gethostname()}.{os.getpid()}.{began}"
     write_json(own, whereabouts() | {"pid": os.getpid(), "began": began, "local": local})
@@ -32,7 +32,7 @@ def note_run(runs: Path, local: bool) -> list[Path]:
 
 
 def whereabouts() -> dict[str, str | None]:
-    """Host, machine, start of the machine and PID namespace; None for what cannot be read."""
+    """Return host, machine, boot and PID namespace; None for what cannot be read."""
     return {
         "host": socket.gethostname(),
         "machine": _text(MACHINE),
@@ -42,19 +42,19 @@ def whereabouts() -> dict[str, str | None]:
 
 
 def was_killed(run: Path) -> bool:
-    """Whether a run that is noted is gone for sure; where that cannot be told it may be alive."""
+    """Return whether a recorded run has certainly ended; where this is unknown it may be alive."""
     try:
         noted: dict[str, Any] = read_json(run)
         return noted["local"] and _is_gone(noted)
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return False  # torn, or of another version
+        return False  # incomplete, or of another version
 
 
 def _is_gone(noted: dict[str, Any]) -> bool:
     here = whereabouts()
     if noted["host"] != here["host"]:
         return False
-    if noted["boot"] != here["boot"]:  # this machine was started since, or another has its name
+    if noted["boot"] != here["boot"]:  # rebooted since, or another machine has its name
         return here["machine"] is not None and noted["machine"] == here["machine"]
     hidden = here["namespace"] is None and sys.platform == "linux"
     if hidden or noted["namespace"] != here["namespace"]:
@@ -63,7 +63,7 @@ def _is_gone(noted: dict[str, Any]) -> bool:
 
 
 def _is_alive(pid: int, began: int) -> bool:
-    """Whether a process of this number runs, and may be the one that began then."""
+    """Whether a process with this number runs that may be the one that started at this time."""
     try:
         os.kill(pid, 0)  # psutil would look in /proc, which may hide it
     except ProcessLookupError:
@@ -76,7 +76,7 @@ def _is_alive(pid: int, began: int) -> bool:
             return False
         return abs(process.create_time() - began) <= SECONDS_APART or is_snakemake(process)
     except psutil.Error:
-        return True  # it is there, and hidden from this user
+        return True  # it exists, but is hidden from this user
 
 
 def _text(path: Path) -> str | None:

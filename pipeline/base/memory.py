@@ -1,17 +1,17 @@
-"""How this process asks for memory."""
+"""How this process allocates memory."""
 
 import ctypes
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of glibc's mallopt."""
+"""A constant of glibc's mallopt."""
 
 
 def keep_memory() -> None:
     """Let malloc keep large blocks, in this process and its forks.
 
-    Else each large array is given back and asked for again, and its pages fault anew: half of a
-    Conv-TasNet's CPU time, a sixth of STOI's.
+    Otherwise each large array is returned to the system and allocated again, with new page faults:
+    they take half of the CPU time of a Conv-TasNet, and a sixth of that of STOI.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Snakemake's processes: whether one is still there, how it stops, jobs that end with theirs."""
+"""Processes of Snakemake: whether one is alive, how it stops, and jobs that end with theirs."""
 
 import logging
 import multiprocessing
@@ -15,9 +15,9 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def is_snakemake(process: psutil.Process) -> bool:
-    """Whether a process is there and is a Snakemake: `python -m snakemake …` or its script."""
+    """Return whether a process exists and is Snakemake: `python -m snakemake …` or its script."""
     try:
-        # What waits to be reaped has an empty command line, or none.
+        # A zombie process has an empty command line, or none.
         command = process.cmdline()
     except psutil.Error:
         return False
@@ -25,26 +25,26 @@ def is_snakemake(process: psutil.Process) -> bool:
 
 
 def end_with_snakemake() -> None:
-    """End this process soon after one of the Snakemakes above it has gone.
+    """End this process soon after one of the Snakemake processes above it has ended.
 
-    Jobs outlive a main process that is killed, and would write beside those of the next run.
-    They get SIGTERM, which a training takes as the order to save its state. Workers that load
-    data and the ranks of a training look after their own parent.
+    Jobs outlive a main process that is killed, and would write beside the jobs of the next run.
+    They receive SIGTERM, at which a training saves its state. The workers of data loaders and the
+    ranks of a training watch their own parent.
     """
     above = [process for process in psutil.Process().parents() if is_snakemake(process)]
     threading.Thread(target=_watch, args=(above,), daemon=True).start()
 
 
 def end_with_parent() -> None:
-    """End this process by SIGTERM as soon as the one that started it is gone."""
+    """End this process by SIGTERM as soon as its parent has ended."""
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def stop_without_deadlock() -> None:
     """Run the handler of SIGTERM in a thread of its own.
 
-    Snakemake's handler waits for a lock that the thread it interrupts may hold: it would wait for
-    ever (`JobScheduler.exit_gracefully` of Snakemake 9).
+    Snakemake's handler waits for a lock that the interrupted thread may hold, so it would wait
+    forever (`JobScheduler.exit_gracefully` of Snakemake 9).
     """
     stop = signal.getsignal(signal.SIGTERM)
     if callable(stop):
@@ -55,7 +55,7 @@ def stop_without_deadlock() -> None:
 
 
 def end_workers() -> None:
-    """Kill what may ignore SIGTERM, as a loader's workers do: Python would wait for its end."""
+    """Kill child processes that may ignore SIGTERM, as loader workers do: Python would wait."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises an error for a killed worker
     for process in multiprocessing.active_children():
         process.kill()

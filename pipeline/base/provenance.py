@@ -1,4 +1,4 @@
-"""Where results come from: the command, code, machine and packages, and the sums of files."""
+"""The origin of results: command, code, machine and packages, and checksums of files."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.base.errors import in_short
 from pipeline.base.files import write_json
 
-# What the numbers depend on.
+# The packages on which the numbers depend.
 PACKAGES = (
     "denoise-then-separate",
     "asteroid",
@@ -38,7 +38,7 @@ PACKAGES = (
 
 
 def record_run(path: Path, dag: Any, repository: Path) -> None:
-    """Write the facts of a run that is about to start as JSON; a run never ends here.
+    """Write the facts of a run that is about to start as JSON; an error here never ends the run.
 
     Args:
         path: file to write.
@@ -60,30 +60,30 @@ def record_run(path: Path, dag: Any, repository: Path) -> None:
 
 
 def rule_graph(dag: Any) -> dict[str, Any]:
-    """What Snakemake's graph of jobs comes to by rule; empty where it cannot be read.
+    """Summarise Snakemake's graph of jobs by rule; the result is empty where it cannot be read.
 
     Returns:
-        `jobs`: how many each rule has, `pending`: how many of all are to be run,
-        `edges`: pairs of a rule and one that uses what it makes.
+        `jobs`: the number of jobs of each rule, `pending`: how many of all jobs are still to run,
+        `edges`: pairs of a rule and a rule that uses its output.
     """
     try:
         jobs = Counter(job.rule.name for job in dag.jobs)
         needs = [(job, needed) for job in dag.jobs for needed in dag.dependencies[job]]
         edges = sorted({(needed.rule.name, job.rule.name) for job, needed in needs})
         pending = sum(1 for _ in dag.needrun_jobs())
-    except (AttributeError, KeyError, TypeError) as error:  # internals of another Snakemake
+    except (AttributeError, KeyError, TypeError) as error:  # another Snakemake
         logging.warning("the graph of rules could not be read: %s", in_short(error))
         return {}
     return {"jobs": dict(sorted(jobs.items())), "pending": pending, "edges": edges}
 
 
 def git_revision(repository: Path) -> dict[str, Any] | None:
-    """The commit that is checked out, `revision`, and `modified`: whether its files differ.
+    """Return the commit that is checked out, `revision`, and whether its files are `modified`.
 
-    None where there is no git, or the folder is not the root of a repository of its own.
+    The result is None without git, or where the folder is not the root of a repository.
     """
     try:
-        # A prefix is printed, and not an empty line, where the repository is that of a parent.
+        # A prefix is printed, instead of an empty line, where the repository is a parent folder's.
         prefix, revision = _git(repository, "rev-parse", "--show-prefix", "HEAD").split("\n")
         changes = _git(repository, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
@@ -98,13 +98,13 @@ def _git(repository: Path, *arguments: str) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The machine this runs on: its processor, cores and memory in GiB."""
+    """Return the processor, the cores and the memory in GiB of this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**30, 1)}
 
 
 def cpu_name() -> str:
-    """The processor's name, or its architecture where the system does not tell."""
+    """Return the processor's name, or its architecture where the system does not give the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -114,7 +114,7 @@ def cpu_name() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of `PACKAGES`, as far as they are installed."""
+    """Return the versions of Python and of those of `PACKAGES` that are installed."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -125,6 +125,6 @@ def package_versions() -> dict[str, str]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,8 @@
-"""Receipts: what every job made, of what, how large and with what content.
+"""Receipts: the outputs of every job with their sizes and digests, and the digests of its inputs.
 
-A job keeps its receipt beside its log. It lists the inputs with their digests, and each output with
-its size in bytes (for a folder, that of each CSV inside) and its digest, or null while it is not
-finished. The length and the digest of a WAV stand in its CSV.
+A job keeps its receipt beside its log. The receipt lists the inputs with their digests, and each
+output with its size in bytes (for a folder, the size of each CSV inside) and its digest, or null
+while the output is not finished. The CSV of a WAV holds the WAV's length and digest.
 """
 
 import hashlib
@@ -18,22 +18,22 @@ from pipeline.base.files import read_json, write_json
 from pipeline.base.provenance import sha256
 
 SUFFIX = ".outputs.json"
-RESULTS = "results/"  # where all outputs are
-TIMESTAMP = ".snakemake_timestamp"  # by which Snakemake dates a folder
-STEP = 0.01  # seconds between two files whose order is kept and whose times are not
+RESULTS = "results/"  # the folder of all outputs
+TIMESTAMP = ".snakemake_timestamp"  # the file from which Snakemake takes the time of a folder
+STEP = 0.01  # seconds between two files whose order is kept but whose times are not
 AHEAD = 60  # seconds by which the clocks of two machines may differ
-DAMAGED = -1  # in place of a size
+DAMAGED = -1  # instead of a size
 
 
 class Made(TypedDict):
-    """What is known of a finished output; `size` of a folder is by the names of its CSVs."""
+    """Facts of a finished output; the `size` of a folder is given for each CSV by name."""
 
     size: int | dict[str, int]
     digest: str
 
 
 class Receipt(NamedTuple):
-    """What one job made, or is making, and the digest of each input where a job of ours made it.
+    """The outputs of one job, finished or not, and the digests of inputs that other jobs made.
 
     `closed` is the time at which the job ended, in seconds of the epoch.
     """
@@ -44,14 +44,14 @@ class Receipt(NamedTuple):
     closed: float | None = None
 
     def write(self) -> None:
-        """Write it atomically."""
+        """Write the receipt atomically."""
         content = self._asdict()
         del content["path"]
         write_json(self.path, content)
 
 
 class Damage(NamedTuple):
-    """An output that is not to be trusted, and why."""
+    """An output that cannot be trusted, and the reason."""
 
     output: Path
     reason: str
@@ -61,7 +61,7 @@ class Damage(NamedTuple):
 
 
 def read_receipts(logs: Path) -> list[Receipt]:
-    """Read the receipts of all jobs; what is none of ours, or torn, is left out.
+    """Read the receipts of all jobs; files that are incomplete or not receipts are left out.
 
     Args:
         logs: folder of the logs and receipts.
@@ -72,13 +72,13 @@ def read_receipts(logs: Path) -> list[Receipt]:
 def open_receipt(
     log: Path | str, inputs: Iterable[str], outputs: Iterable[str], receipts: list[Receipt]
 ) -> Receipt:
-    """Note that a job has begun, and clear away what a killed one left.
+    """Record that a job has begun, and remove what a killed job left behind.
 
     Args:
-        log: of the job.
-        inputs: of the job; their digests are looked up among the `receipts` of all jobs.
-        outputs: of the job.
-        receipts: of all jobs.
+        log: the log of the job.
+        inputs: inputs of the job; their digests are looked up in the `receipts` of all jobs.
+        outputs: outputs of the job.
+        receipts: the receipts of all jobs.
     """
     digests = _digests(receipts)
     given = {name: digests.get(name) for name in inputs}
@@ -91,17 +91,17 @@ def open_receipt(
 
 
 def close_receipt(receipt: Receipt) -> None:
-    """Note the sizes and digests of what a job has made."""
+    """Record the sizes and digests of the outputs of a job."""
     made: dict[str, Made | None] = {output: _made(Path(output)) for output in receipt.outputs}
     receipt._replace(outputs=made, closed=time.time()).write()
 
 
 def find_damages(receipts: list[Receipt], among: Iterable[str] | None = None) -> list[Damage]:
-    """Outputs that are there and unfinished, or smaller than they were made.
+    """Return the outputs that exist and are unfinished, or smaller than when they were made.
 
     Args:
-        receipts: of all jobs.
-        among: outputs to look at, all unless given.
+        receipts: the receipts of all jobs.
+        among: outputs to check; all if not given.
     """
     asked = None if among is None else set(among)
     return [
@@ -113,13 +113,13 @@ def find_damages(receipts: list[Receipt], among: Iterable[str] | None = None) ->
 
 
 def find_stale(receipts: list[Receipt], damages: Iterable[Damage]) -> list[Path]:
-    """Outputs that are there and are to be made again because of others.
+    """Return the outputs that exist and must be rebuilt because of others.
 
-    That is what was made, by however many steps, of an output that a job did not finish or that has
-    another content today: Snakemake removes an output before its job and when its job fails, and
-    asks for a missing one only where something is to be made of it, so it would take for new what
-    older jobs made of the one before. It is also what joins damaged folders, for they are asked for
-    through it alone.
+    These are outputs made, in any number of steps, from an output that a job did not finish or that
+    has another content today: Snakemake removes an output before its job and when its job fails,
+    and rebuilds a missing one only where another output needs it, so it would accept outputs of
+    older jobs that used the earlier content. Outputs that join damaged folders are stale, too,
+    because the folders are requested only through them.
     """
     folders = {str(damage.output) for damage in damages if damage.output.is_dir()}
     unfinished = set[str]().union(*map(_unfinished, receipts))
@@ -131,9 +131,9 @@ def find_stale(receipts: list[Receipt], damages: Iterable[Damage]) -> list[Path]
 
 
 def distrust(receipts: list[Receipt], message: str) -> Path | None:
-    """Note as damaged the folder of ours that `message` begins with a file of, if it does.
+    """If `message` begins with a file in one of our folders, record that folder as damaged.
 
-    The next run makes it again; other jobs of this one may still be reading it.
+    The next run rebuilds the folder; other jobs of this run may still be reading it.
     """
     for receipt in receipts:
         for output, made in receipt.outputs.items():
@@ -145,7 +145,7 @@ def distrust(receipts: list[Receipt], message: str) -> Path | None:
 
 
 def of_the_future(receipts: list[Receipt]) -> list[Path]:
-    """Outputs, and Snakemake's marks of time in folders, that were dated by a clock ahead."""
+    """Return outputs, and Snakemake's time stamps in folders, that a fast clock dated."""
     now = time.time() + AHEAD
     dated = (
         path
@@ -159,7 +159,7 @@ def of_the_future(receipts: list[Receipt]) -> list[Path]:
 
 
 def set_back(paths: list[Path]) -> None:
-    """Let the youngest of some files be of now, and the others older in their order."""
+    """Set the time of the youngest file to now, and keep the order of the older ones."""
     now, times = time.time(), sorted({path.stat().st_mtime for path in paths}, reverse=True)
     for path in paths:
         dated = now - STEP * times.index(path.stat().st_mtime)
@@ -167,15 +167,15 @@ def set_back(paths: list[Path]) -> None:
 
 
 def is_inside(output: Path) -> bool:
-    """Whether an output lies in the results folder, links followed; others are never removed."""
+    """Return whether an output lies in the results folder, links followed; others stay."""
     return output.parent.resolve().is_relative_to(Path(RESULTS).resolve())
 
 
 def discard(output: Path) -> None:
-    """Remove an output, a file or a folder; of a link, the link alone.
+    """Remove an output, a file or a folder; of a link, only the link itself.
 
     Raises:
-        OSError: it cannot be removed, so that Snakemake would take it as it is.
+        OSError: the output cannot be removed, so Snakemake would take it as it is.
     """
     if output.is_dir() and not output.is_symlink():
         shutil.rmtree(output)
@@ -191,11 +191,11 @@ def _receipts(logs: Path) -> Iterator[Receipt]:
             if typed and all(map(_is_ours, receipt.outputs.items())):
                 yield receipt
         except (OSError, ValueError, TypeError, AttributeError):
-            continue  # of a job that has just begun again, torn, or none of ours
+            continue  # of a job that has just begun again, incomplete, or not a receipt
 
 
 def _is_ours(output: tuple[str, Made | None]) -> bool:
-    """Whether a name is of what a job makes; others are never removed."""
+    """Whether a path is an output of a job; other files are never removed."""
     name, made = output
     known = made is None or (made.keys() == Made.__annotations__.keys() and _is_size(made["size"]))
     return known and name.startswith(RESULTS) and ".." not in Path(name).parts
@@ -222,7 +222,7 @@ def _made_of(inputs: set[str], receipts: list[Receipt]) -> set[str]:
 
 
 def _unfinished(receipt: Receipt) -> set[str]:
-    """Outputs of a job that had begun, or was about to: with them Snakemake removes its log."""
+    """Outputs of a job that had begun, or was about to; Snakemake removes its log with them."""
     log = receipt.path.with_name(receipt.path.name.removesuffix(SUFFIX) + ".log")
     return {
         name
@@ -232,9 +232,9 @@ def _unfinished(receipt: Receipt) -> set[str]:
 
 
 def _outdated(receipts: list[Receipt]) -> set[str]:
-    """Outputs made of another content of an input than its job made last.
+    """Outputs made from an input whose content differs from that of its last job.
 
-    Not where Snakemake sees that by itself, which compares the times of files.
+    Cases that Snakemake detects itself, because it compares file times, are left out.
     """
     digests = _digests(receipts)
     return {
@@ -252,7 +252,7 @@ def _is_newer(one: Path, other: Path) -> bool:
 
 
 def _made(output: Path) -> Made:
-    """Sizes and digest of a file, or of a folder by its CSVs and the sizes of its other files."""
+    """Sizes and digest of a file; of a folder, from its CSVs and the sizes of its other files."""
     if not output.is_dir():
         return Made(size=output.stat().st_size, digest=sha256(output))
     files = {str(path.relative_to(output)): path for path in output.rglob("*") if path.is_file()}
@@ -266,7 +266,7 @@ def _made(output: Path) -> Made:
 
 def _fault(output: Path, made: Made | None) -> str | None:
     if not output.exists():
-        return None  # Snakemake sees that by itself
+        return None  # Snakemake detects that itself
     if made is None:
         return "was left unfinished"
     size = made["size"]

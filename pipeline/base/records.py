@@ -1,9 +1,9 @@
-"""Snakemake's records of what decided each output, kept inside the results.
+"""Snakemake's records of how each output was made, kept inside the results.
 
-Snakemake keeps rule, parameters and inputs of every output in `.snakemake/`, beside the results. A
-results folder that is moved or copied alone would lose them, and Snakemake takes an output without
-a record for that of any configuration. So the records stand in `results/.snakemake/`, and a link in
-`.snakemake/` leads to them.
+Snakemake keeps the rule, parameters and inputs of every output in `.snakemake/`, beside the
+results. A results folder that is moved or copied alone would lose them, and Snakemake accepts an
+output without a record for any configuration. Therefore the records are kept in
+`results/.snakemake/`, and a link in `.snakemake/` leads to them.
 """
 
 import os
@@ -19,10 +19,10 @@ COPIED_SECONDS = 60  # a receipt this much younger than the job that wrote it is
 
 
 def keep_records(folder: Path, receipts: list[Receipt]) -> None:
-    """Let Snakemake's records in `folder`, its own, be those of the results.
+    """Make the records in `folder`, Snakemake's own, those of the results.
 
     Raises:
-        PipelineError: jobs of ours have made results, and their records are gone.
+        PipelineError: results of our jobs exist, and their records are missing.
     """
     if Path(RESULTS).is_symlink() and not Path(RESULTS).exists():
         raise PipelineError(
@@ -40,14 +40,14 @@ def keep_records(folder: Path, receipts: list[Receipt]) -> None:
 
 
 def mend_links(folder: Path) -> None:
-    """Let no link of `folder` lead nowhere, as where the results were removed."""
+    """Remove broken links from `folder`, for example after the results were removed."""
     for kind in KINDS:
         if (folder / kind).is_symlink() and not (folder / kind).exists():
             (folder / kind).unlink()
 
 
 def without_times(receipts: list[Receipt]) -> bool:
-    """Whether results were copied without the times of their files, by which Snakemake goes."""
+    """Return whether results were copied without their file times, on which Snakemake relies."""
     closed = [receipt for receipt in receipts if receipt.closed]
     return bool(closed) and all(
         receipt.path.stat().st_mtime - receipt.closed > COPIED_SECONDS
@@ -57,12 +57,12 @@ def without_times(receipts: list[Receipt]) -> bool:
 
 
 def _left(receipt: Receipt) -> bool:
-    """Whether something is there that the job of a receipt finished."""
+    """Whether any output that the job of a receipt finished still exists."""
     return any(made and Path(output).exists() for output, made in receipt.outputs.items())
 
 
 def _link(link: Path, kept: Path) -> None:
-    """Let `link` lead to the folder `kept`; what stood in its place moves there."""
+    """Make `link` lead to the folder `kept`; a folder in its place is moved there."""
     kept.mkdir(parents=True, exist_ok=True)
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
@@ -73,12 +73,12 @@ def _link(link: Path, kept: Path) -> None:
         _merge(link, kept)
     try:
         link.symlink_to(os.path.relpath(kept.resolve(), link.parent.resolve()))
-    except PermissionError:  # a file system without links: the records stay where they were
+    except PermissionError:  # a file system without links: the records stay in place
         link.mkdir()
 
 
 def _merge(folder: Path, into: Path) -> None:
-    """Move the files of a folder to another, but for those that are younger there."""
+    """Move the files of a folder to another one, except those that are younger there."""
     for path in folder.rglob("*"):
         target = into / path.relative_to(folder)
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""What is mended as a run starts: the lock of a killed one, and outputs damaged since."""
+"""Repairs at the start of a run: the lock of a killed run, and outputs that were damaged."""
 
 import shutil
 from argparse import Namespace
@@ -22,7 +22,7 @@ from pipeline.base.receipts import (
 )
 from pipeline.base.records import keep_records, mend_links, without_times
 
-# Options of Snakemake that only ask or tidy up, rather than run.
+# Options with which Snakemake only shows or cleans something and runs no job.
 ASKS = (
     *("dryrun", "touch", "report", "lint", "generate_unit_tests", "containerize", "export_cwl"),
     *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_untracked"),
@@ -34,18 +34,18 @@ ASKS = (
 
 
 def parsed(arguments: Sequence[str]) -> Namespace:
-    """What Snakemake's own parser makes of a command line; nothing of one that is not its."""
-    from snakemake.cli import get_argument_parser  # takes a second, and Snakemake has it already
+    """Parse a command line with Snakemake's own parser; the result is empty for other programs."""
+    from snakemake.cli import get_argument_parser  # takes a second; Snakemake has imported it
 
     try:
         with redirect_stderr(StringIO()):
             return get_argument_parser().parse_args(list(arguments))
-    except SystemExit:  # Snakemake was called by a program of the user's, with other arguments
+    except SystemExit:  # a program of the user's called Snakemake, with other arguments
         return Namespace()
 
 
 def only_asks(options: Namespace) -> bool:
-    """Whether a command runs nothing, as far as its options tell; Snakemake knows it too late."""
+    """Return whether a command runs no job, judged by its options; Snakemake knows it too late."""
     asked = vars(options)
     return asked.get("executor") == "dryrun" or any(asked.get(option) for option in ASKS)
 
@@ -57,18 +57,18 @@ def recover(
     local: bool,
     earlier: Callable[[bool], Iterable[str]] = lambda asks: (),
 ) -> Iterator[str]:
-    """Make a working folder fit for a run, unless another is in it; say what is done.
+    """Prepare a working folder for a run, unless another run is in it; yield messages.
 
     Args:
-        folder: Snakemake's own, `.snakemake`.
-        logs: that of the logs and receipts of all jobs.
-        arguments: of the command line; where it only asks, what would be done is said.
+        folder: Snakemake's own folder, `.snakemake`.
+        logs: the folder of the logs and receipts of all jobs.
+        arguments: of the command line; if it runs no job, the messages say what would be done.
         local: whether jobs run on this machine, and end with their run.
-        earlier: moves results of an earlier version, or only says it where a command asks.
+        earlier: moves results of an earlier version; with True it only reports them.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
-        PipelineError: the results are without Snakemake's records.
+        PipelineError: Snakemake's records of the results are missing.
     """
     options = parsed(arguments)
     locks, runs, asks = folder / "locks", folder / "runs", only_asks(options)
@@ -97,26 +97,26 @@ def recover(
 
 
 def _mend(receipts: list[Receipt], logs: Path, asks: bool) -> Iterator[str]:
-    """Remove what is damaged or stale, or only say it."""
+    """Remove damaged and stale outputs, or only report them."""
     if without_times(receipts):
         yield (
             f"{logs.parent}: was copied without the times of its files, so that finished work is"
-            " done again; stop, and copy it anew with cp -a, to avoid that"
+            " done again; stop, and copy it again with cp -a, to avoid that"
         )
     damages = find_damages(receipts)
     stale = find_stale(receipts, damages)
     wrong = [*(damage.output for damage in damages), *stale]
     if not asks:
         _refuse_outside(wrong)
-    fate = f"{'would be' if asks else 'is'} removed, and made again where it is needed"
+    fate = f"{'would be' if asks else 'is'} removed, and rebuilt where it is needed"
     for damage in damages:
         yield f"{damage}; {fate}"
     if stale:
-        yield f"{stale[0]} and {len(stale) - 1} more: made of what is to be made again; {fate}"
+        yield f"{stale[0]} and {len(stale) - 1} more: made from outputs that are rebuilt; {fate}"
     for output in () if asks else wrong:
         discard(output)
     if future := of_the_future(receipts):
-        # Snakemake refuses what is made of them now, for it seems older.
+        # Snakemake would refuse outputs that are made from them now, because these seem older.
         done = "would be" if asks else "are"
         yield f"{logs.parent}: {len(future)} times are of the future; they {done} set back to now"
         if not asks:
@@ -124,15 +124,15 @@ def _mend(receipts: list[Receipt], logs: Path, asks: bool) -> Iterator[str]:
 
 
 def _refuse_outside(outputs: list[Path]) -> None:
-    """Stop where something is to be made again that only the user may remove.
+    """Stop where an output must be rebuilt that only the user may remove.
 
     Raises:
-        PipelineError: names it.
+        PipelineError: names the outputs.
     """
     if outside := [str(output) for output in outputs if not is_inside(output)]:
         raise PipelineError(
-            f"{first_few(outside)}: to be made again, and outside the results folder, behind a"
-            " link; remove that and run again"
+            f"{first_few(outside)}: must be rebuilt, but is outside the results folder, behind a"
+            " link; remove it and run again"
         )
 
 

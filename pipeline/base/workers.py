@@ -1,4 +1,4 @@
-"""The same function in several processes, which end with this one."""
+"""Run one function in several processes, which end with this process."""
 
 import multiprocessing
 import signal
@@ -18,31 +18,32 @@ R = TypeVar("R")
 def in_workers(workers: int, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     """Yield `function(item)` of all items, in their order.
 
-    One worker is this process, several are others; function, items and results are then pickled.
-    Linear algebra has one thread in each, so that the last digit is the same for any number.
+    With one worker the items run in this process, with several in others; function, items and
+    results are then pickled. Each worker uses one thread for linear algebra, so that the last digit
+    is the same for any number of workers.
 
     Raises:
         BrokenProcessPool: a worker was killed.
-        Exception: of the first item that fails, as if there were no other process.
+        Exception: the error of the first item that fails, as in a single process.
     """
     keep_memory()
     if workers == 1 or not items:
         with threadpool_limits(1):
             yield from map(function, items)
         return
-    # A fork has everything imported; a new process would take seconds for that.
+    # A forked process has imported everything already; a new one would take seconds.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(min(workers, len(items)), context, _begin) as pool:
         try:
             yield from pool.map(function, items)
         except BaseException:
-            end_workers()  # else the pool waits for what they are at
+            end_workers()  # else the pool waits for their current items
             raise
 
 
 def _begin() -> None:
-    """What a worker does first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """Set up a worker before its first item."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threadpool_limits(1)
     end_with_parent()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.paths import UserPath
+from pipeline.config.paths import Folders, UserPath
 from pipeline.config.section import SPLITS, Amount, Counts, Distinct, Section
 
 
@@ -18,7 +18,7 @@ class DemoCorpus(Section):
 
 
 class Subsets(Section):
-    """Subset folders below the speech root for each split."""
+    """Subset folders below the roots of speech for each split."""
 
     train: Annotated[list[str], Distinct] = Field(min_length=1)
     dev: Annotated[list[str], Distinct] = Field(min_length=1)
@@ -26,10 +26,10 @@ class Subsets(Section):
 
 
 class LocalCorpus(Section):
-    """Corpora already on disk: roots of LibriSpeech and of the WHAM! noise."""
+    """Corpora already on disk: roots in the layout of LibriSpeech, and of the WHAM! noise."""
 
-    speech: UserPath
-    noise: UserPath
+    speech: Folders
+    noise: Folders
     subsets: Subsets = Subsets(
         train=["train-clean-100", "train-clean-360"], dev=["dev-clean"], test=["test-clean"]
     )

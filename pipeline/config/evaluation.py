@@ -1,4 +1,4 @@
-"""The sections `evaluation` and `report`: what is measured and shown."""
+"""The sections `evaluation` and `report`: which measures are computed and shown."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,9 +12,9 @@ Measure = Literal["signal", "dnsmos", "asr"]
 
 
 class SpeechRecognition(Section):
-    """The recogniser that estimates are read by, and what its text is compared with.
+    """The recogniser that transcribes estimates, and the text with which its result is compared.
 
-    `reference: recognised` is what it hears in the clean source, `transcript` the corpus' own.
+    `reference: recognised` is its transcript of the clean source, `transcript` the corpus' text.
     """
 
     engine: Literal["pocketsphinx", "faster_whisper"]
@@ -31,9 +31,10 @@ class SpeechRecognition(Section):
 
 
 class Evaluation(Section):
-    """What is measured, and how sure it is. `metrics` are those of the signals.
+    """Which measures are computed, and how certain a statement must be.
 
-    Over several trainings, a difference within `equivalence_db` for sure is said to be none.
+    `metrics` are computed from signals alone. Over several trainings, a difference that certainly
+    lies within `equivalence_db` is reported as no difference.
     """
 
     metrics: Annotated[list[Metric], Distinct] = Field(default=list(get_args(Metric)), min_length=1)
@@ -45,7 +46,7 @@ class Evaluation(Section):
 
     @property
     def measures(self) -> list[Measure]:
-        """What is asked for."""
+        """Return the measures that the configuration requests."""
         wanted: dict[Measure, bool] = {
             "signal": True,
             "dnsmos": self.dnsmos,
@@ -54,14 +55,14 @@ class Evaluation(Section):
         return [measure for measure, asked in wanted.items() if asked]
 
     def settings_of(self, measure: Measure) -> dict[str, Any]:
-        """What decides a measure's values, and nothing else."""
+        """Return the settings on which the values of a measure depend, and no others."""
         if measure == "asr" and self.asr:
-            return self.asr.model_dump(exclude={"reference"})  # which decides its input
+            return self.asr.model_dump(exclude={"reference"})  # reference decides the input only
         return self.model_dump(include={"metrics"} if measure == "signal" else set())
 
 
 class Report(Section):
-    """The HTML report. `examples` mixtures can be listened to."""
+    """The HTML report, with `examples` mixtures to listen to."""
 
     title: str = "Does denoising first help separation?"
     examples: int = Field(default=4, ge=1, le=1000)

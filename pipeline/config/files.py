@@ -1,4 +1,4 @@
-"""Configuration files as they are written: their encoding, and keys that stand twice."""
+"""Configuration files as text: their encoding, and keys that appear twice."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,20 @@ import yaml
 
 from pipeline.base.errors import PipelineError
 
-MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, which may stand several times
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, which may appear several times
 
 
 def check_files(files: Iterable[Path], arguments: Iterable[str] = ()) -> None:
-    """Refuse keys that stand twice: readers of YAML and JSON take the last and say nothing.
+    """Refuse keys that appear twice: YAML and JSON readers silently use the last one.
 
     Args:
-        files: in YAML or JSON; what does not exist or is no such file is left to Snakemake.
+        files: in YAML or JSON; missing files and files of other kinds are left to Snakemake.
         arguments: `key=value` of the option `--config`.
 
     Raises:
-        PipelineError: a file is not UTF-8, or a key stands twice; names it and its lines.
+        PipelineError: a file is not UTF-8, or a key appears twice; names the file and the lines.
     """
-    for path in filter(Path.is_file, files):  # a pipe has been read, and is empty now
+    for path in filter(Path.is_file, files):  # a pipe has been read already, and is empty now
         for key, first, second in _repeated(_text(path)):
             raise PipelineError(
                 f"config: {path}: {key} stands twice, in lines {first} and {second}; put what"
@@ -36,14 +36,14 @@ def check_files(files: Iterable[Path], arguments: Iterable[str] = ()) -> None:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """What a configuration file holds: nothing if it does not exist or is no mapping.
+    """Return the content of a configuration file; empty if it is missing or not a mapping.
 
     Raises:
         PipelineError: the file is not UTF-8.
     """
     values = None
     if path.is_file():
-        with suppress(yaml.YAMLError, ValueError, RecursionError):  # Snakemake says so
+        with suppress(yaml.YAMLError, ValueError, RecursionError):  # Snakemake reports these
             values = yaml.safe_load(_text(path))
     return values if isinstance(values, dict) else {}
 
@@ -56,10 +56,10 @@ def _text(path: Path) -> str:
 
 
 def _repeated(text: str) -> list[tuple[str, int, int]]:
-    """Keys that stand twice in one mapping, dotted, with the lines of both, from 1."""
+    """Keys that appear twice in one mapping, dotted, with both line numbers, from 1."""
     with suppress(ValueError, RecursionError):
         json.loads(text)
-        text = text.replace("\t", " ")  # all that JSON has and YAML has not
+        text = text.replace("\t", " ")  # the only blank that JSON allows and YAML does not
     with suppress(yaml.YAMLError, RecursionError):
         if root := yaml.compose(text, Loader=yaml.SafeLoader):
             return sorted(_walk(root), key=lambda found: found[2])
@@ -70,7 +70,7 @@ def _walk(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
     waiting, met = [(root, "")], set[int]()
     while waiting:
         node, above = waiting.pop()
-        if id(node) in met:  # named by an alias
+        if id(node) in met:  # an alias refers to it
             continue
         met.add(id(node))
         if isinstance(node, yaml.SequenceNode):

@@ -1,4 +1,4 @@
-"""Whose models a run has, where files and `--config` are laid over `config.yaml`."""
+"""Which models a run has when files and `--config` override `config.yaml`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,18 +9,19 @@ from pipeline.tasks import TASKS
 def choose_models(
     config: dict[str, Any], below: Mapping[str, Any], above: Mapping[str, Any]
 ) -> list[str]:
-    """Take out of `config`, in place, models that nobody asked for.
+    """Remove models from `config`, in place, that the user did not request.
 
-    Those set to null go. Where `above` names a model that `below` lacks, it names them all: the
-    others of `below` go too. Where it names only models of `below`, it changes these.
+    Models set to null are removed. If `above` names a model that `below` lacks, its list is
+    complete: all other models of `below` are removed. If it names only models of `below`, it
+    changes these.
 
     Args:
-        config: both, joined key by key.
-        below: what `config.yaml` holds.
-        above: what is laid over it.
+        config: both layers, joined key by key.
+        below: the content of `config.yaml`.
+        above: the content of the layers over it.
 
     Returns:
-        A line on each that went because others are named.
+        A line for each model that was removed because others are named.
     """
     lines = []
     for section in (task.section for task in TASKS.values()):
@@ -48,5 +49,5 @@ def _models(values: Mapping[str, Any], section: str) -> Mapping[str, Any]:
 
 
 def _is_null(value: Any) -> bool:
-    """Whether it is YAML's null, which the option `--config` hands on as text."""
+    """Whether a value is YAML's null, which the option `--config` passes on as text."""
     return value is None or value in ("null", "~")

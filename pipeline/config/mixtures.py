@@ -28,7 +28,7 @@ class Hours(Section):
 
 
 class LibriMix(Section):
-    """LibriMix's metadata: the folder of `libri<n>mix_<subset>.csv`; without one it is fetched."""
+    """LibriMix's metadata: the folder of `libri<n>mix_<subset>.csv`; without it, fetched."""
 
     metadata: InputPath | None = None
     subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
@@ -37,8 +37,8 @@ class LibriMix(Section):
 class Mixtures(Section):
     """How mixtures are made. Levels in LUFS or dBFS, SNR in dB, lengths in seconds, peak of 1.0.
 
-    `kind: drawn` draws them, `kind: librimix` takes LibriMix's own. Only drawn mixtures look at
-    the keys below `librimix`. What is drawn for the train split alone: `noise_speeds`.
+    `kind: drawn` draws mixtures, `kind: librimix` uses LibriMix's own. The keys below `librimix`
+    apply to drawn mixtures only, and `noise_speeds` to their train split only.
     """
 
     kind: Literal["drawn", "librimix"] = "drawn"

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: key, problem and what is allowed."""
+"""Describe the errors of a configuration in words: key, problem and allowed values."""
 
 from collections.abc import Iterator
 from textwrap import shorten
@@ -10,12 +10,12 @@ from pydantic import BaseModel, ValidationError
 def describe_problems(
     error: ValidationError, model: type[BaseModel], prefix: str = ""
 ) -> Iterator[str]:
-    """Yield one phrase a problem: its key, what is wrong, what is allowed.
+    """Yield one phrase for each problem: its key, the fault, the allowed values.
 
     Args:
-        error: what `model` raised.
-        model: the section that was being read.
-        prefix: the key under which the section stands, with a trailing dot.
+        error: the error that `model` raised.
+        model: the section that was read.
+        prefix: the key of the section, with a trailing dot.
     """
     for problem in error.errors():
         parts = [str(part) or "''" for part in problem["loc"] if part != "[key]"]
@@ -40,7 +40,7 @@ def describe_problems(
 
 
 def shown(value: Any) -> str:
-    """A value as a phrase shows it, shortened."""
+    """Return a value as text for a message, shortened."""
     try:
         return shorten(repr(value), 60)
     except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
@@ -48,7 +48,7 @@ def shown(value: Any) -> str:
 
 
 def _in_its_section(key: str) -> str | None:
-    """How to write a key with dots in it, as other tools have them."""
+    """How to write a dotted key, as other tools use them."""
     section, *below = key.split(".")
     if not below or not all([section, *below]):
         return None
@@ -64,6 +64,6 @@ def _allowed(model: type[BaseModel], parts: list[str]) -> str:
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:
-    """The section behind `X`, `X | None` or `dict[str, X]`."""
+    """The section type behind `X`, `X | None` or `dict[str, X]`."""
     options = (annotation, *get_args(annotation))
     return next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))

@@ -1,4 +1,4 @@
-"""What every section of the configuration is made from."""
+"""The types from which every section of the configuration is built."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -38,10 +38,10 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 Distinct = AfterValidator(_distinct)
-# Numbers are bounded, so that what overflows, or lasts for ever, is refused before it starts.
+# Numbers are bounded, so that values that overflow or never end are refused at the start.
 Amount = Annotated[int, Field(gt=0, le=100_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000)]
-PieceSeconds = Annotated[float, Field(ge=0.1, le=1_000_000)]  # of sound that a network is given
+PieceSeconds = Annotated[float, Field(ge=0.1, le=1_000_000)]  # of audio that a network is given
 Decibels = Annotated[float, Field(ge=-150, le=150)]
 Range = Annotated[tuple[Decibels, Decibels], BeforeValidator(_pair), AfterValidator(_ordered)]
 Speed = Annotated[float, Field(ge=0.1, lt=10)]

@@ -1,4 +1,4 @@
-"""What is taken out of archives from elsewhere, and that nothing of it leaves its folder."""
+"""Unpack files from archives from outside, none of them out of the part's folder."""
 
 import errno
 import re
@@ -25,16 +25,16 @@ from pipeline.corpora.swelling import MOST_SWELLING, Allowance, check_members
 from pipeline.fetch.remote import Corrupt, RangeFile
 
 NOTES = {"speakers.txt", "license.txt", "licence.txt", "readme.txt", "chapters.txt", "books.txt"}
-MOST_NOTE = 1 << 24  # bytes of a text beside the corpus
-# Other systems' separators, what no manifest or log can hold, and bytes that are not UTF-8.
+MOST_NOTE = 1 << 24  # bytes of a text file beside the corpus
+# Separators of other systems, characters that manifests or logs cannot hold, and invalid UTF-8.
 UNSAFE = re.compile(r"[\\:|\x00-\x1f\ud800-\udfff]")
-# What a disk says of a name that is too long, or that is both a file and a folder.
+# Errors of the disk for a name that is too long, or that is both a file and a folder.
 UNWRITABLE = {errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 WINDOW = 1 << 24  # bytes of neighbouring zip members that are fetched with one request
 
 
 class Place(NamedTuple):
-    """Where a member belongs: below the part's folder, or a note beside it."""
+    """The place of a member: below the part's folder, or a note beside it."""
 
     inside: bool
     path: str
@@ -42,14 +42,14 @@ class Place(NamedTuple):
 
 @dataclass
 class Taken:
-    """What came out: files below the part's folder with their bytes, and notes beside it."""
+    """The unpacked files, below the part's folder, with their bytes, and the notes beside it."""
 
     files: dict[str, int] = field(default_factory=dict)
     notes: dict[str, bytes] = field(default_factory=dict)
 
 
 def place_of(name: str, folder: str) -> Place | None:
-    """Where the member `name` belongs; None for what is not of the part.
+    """Return the place of the member `name`; None if it is not of the part.
 
     Args:
         name: path inside the archive.
@@ -77,20 +77,20 @@ def take_from_tar(
     allowance: Allowance,
     check_sound: bool,
 ) -> Taken:
-    """Unpack what `limits` takes of a tar, in its order, into the folder `into`.
+    """Unpack the members of a tar that `limits` selects, in its order, into the folder `into`.
 
     Args:
         tar: opened for reading with `swelling.Member`, as a file or as a stream.
         folder: see `place_of`.
-        into: a folder of our own; files are written whole or not at all.
-        limits: asked for every member of the part.
-        allowance: of all that is written.
-        check_sound: compare every FLAC with the MD5 inside it, where the archive as a whole
-            could not be checked.
+        into: a folder of our own; each file is written atomically.
+        limits: decides on every member of the part.
+        allowance: limits the bytes that are written.
+        check_sound: compare every FLAC with the MD5 inside it, if the archive as a whole could not
+            be checked.
 
     Raises:
-        Corrupt: damaged, unsafe names, links, too much, nothing of the part, or sound that is not
-            what was encoded.
+        Corrupt: the archive is damaged, has unsafe names, links or too many bytes, or nothing of
+            the part; or a sound differs from the one that was encoded.
     """
     taken = Taken()
     with damage():
@@ -112,7 +112,7 @@ def take_from_tar(
 def _members(
     tar: tarfile.TarFile, folder: str, into: Path
 ) -> Iterator[tuple[tarfile.TarInfo, Place]]:
-    """Files of the part; read on to the end, where a compressed file has its own checksum."""
+    """Files of the part; the tar is read to its end, where compressed files have a checksum."""
     bar = tqdm(tar, f"unpacking {folder}", unit=" files", disable=None)
     for number, member in enumerate(bar, 1):
         check_members(number)
@@ -121,7 +121,7 @@ def _members(
             continue
         if not member.isfile():
             raise Corrupt(f"holds '{member.name}', which is neither file nor folder")
-        tarfile.data_filter(member, str(into))  # a second opinion on names
+        tarfile.data_filter(member, str(into))  # a second check of names
         if place is not None:
             yield member, place
     while tar.fileobj and tar.fileobj.read(1 << 20):
@@ -137,7 +137,7 @@ def _unpack(
 
 
 def zip_members(archive: zipfile.ZipFile, folder: str, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Files of the part in a zip: path below the part's folder to its entry, in the zip's order.
+    """Return the files of the part in a zip: path below the part's folder to entry, in order.
 
     Raises:
         Corrupt: unsafe names, links, encryption, or more than an archive of that `size` can hold.
@@ -165,15 +165,15 @@ def take_from_zip(
     into: Path,
     remote: RangeFile | None = None,
 ) -> None:
-    """Unpack members of a zip into the folder `into`, each checked by its CRC-32.
+    """Unpack members of a zip into the folder `into`, and check their CRC-32.
 
-    What lies there already with the right size and CRC is neither read nor fetched.
+    Files that exist with the right size and CRC are neither read nor fetched.
 
     Args:
         archive: opened for reading.
         wanted: path below `into` to its entry.
         into: a folder of our own.
-        remote: the file behind `archive` where it is one; neighbours are fetched together.
+        remote: the file behind `archive` if it is remote; adjacent members are fetched together.
 
     Raises:
         Corrupt: damaged members.
@@ -193,7 +193,7 @@ def take_from_zip(
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """What the standard library says of damaged archives, as `Corrupt`."""
+    """Turn errors of the standard library about damaged archives into `Corrupt`."""
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError) as error:
@@ -219,7 +219,7 @@ def _is_there(path: Path, info: zipfile.ZipInfo) -> bool:
 
 
 def _ends(archive: zipfile.ZipFile) -> dict[int, int]:
-    """Where each member ends, by where it begins: at the next one, or at the directory."""
+    """The end of each member by its beginning: the next member, or the directory."""
     begins = sorted(info.header_offset for info in archive.infolist())
     return dict(pairwise([*begins, archive.start_dir]))
 
@@ -227,7 +227,7 @@ def _ends(archive: zipfile.ZipFile) -> dict[int, int]:
 def _neighbours(
     members: dict[str, zipfile.ZipInfo], ends: dict[int, int]
 ) -> Iterator[list[tuple[str, zipfile.ZipInfo]]]:
-    """Members in the order they lie, those side by side together up to `WINDOW` bytes."""
+    """Members in the order of the archive; adjacent ones together up to `WINDOW` bytes."""
     group: list[tuple[str, zipfile.ZipInfo]] = []
     for path, info in sorted(members.items(), key=lambda item: item[1].header_offset):
         if group:
@@ -243,7 +243,7 @@ def _neighbours(
 def _copy(
     content: IO[bytes], target: Path, size: int, name: str, allowance: Allowance | None = None
 ) -> None:
-    """Write `size` bytes and not one more, whole or not at all."""
+    """Write exactly `size` bytes, atomically."""
     left = size
     with replacing(target) as temporary, temporary.open("wb") as file:
         while chunk := content.read(min(left, 1 << 20) or 1):

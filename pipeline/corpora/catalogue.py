@@ -1,4 +1,4 @@
-"""The table of what can be fetched: `catalogue.csv`, with the user's own rows laid over it."""
+"""The table of corpora to fetch: `catalogue.csv`, overridden by the user's own rows."""
 
 import csv
 import io
@@ -15,10 +15,10 @@ from pipeline.config.paths import placed
 from pipeline.config.problems import describe_problems
 
 Kind = Literal["speech", "noise", "librimix"]
-# Formats that a kind may have, and those of which single recordings can be fetched.
+# Formats of each kind, and formats of which single recordings can be fetched.
 FORMATS = {"speech": ("tar",), "noise": ("tar", "zip", "git"), "librimix": ("file",)}
 PARTIAL_NOISE = ("zip", "git")
-FIRST_ROW = 2  # a spreadsheet and an editor count the line of names, too
+FIRST_ROW = 2  # spreadsheets and editors also count the line of names
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -28,7 +28,7 @@ Addresses = Annotated[
 
 
 class Part(Section):
-    """One row of the catalogue: something that is fetched and unpacked as a whole.
+    """One row of the catalogue: a file that is fetched and unpacked as a whole.
 
     `checksum` is `sha256:…`, `md5:…` or `git:…` (SHA-1 of a git blob). `unpacks_to` is a folder
     below `corpora.download.folder`. Sizes are in bytes. `files`, `hours`, `speakers` and
@@ -59,24 +59,24 @@ class Part(Section):
 
     @property
     def addresses(self) -> list[str]:
-        """All addresses, the first to be tried first."""
+        """All addresses, in the order in which they are tried."""
         return [self.address, *self.mirrors]
 
     @property
     def credit(self) -> str:
-        """Corpus, licence and whom to name, in one line."""
+        """Corpus, licence and attribution in one line."""
         return f"{self.corpus}: {self.licence} ({self.attribution})"
 
     def folder(self, root: str | Path) -> Path:
-        """Where the part lies below the folder of all fetched corpora."""
+        """Return the folder of the part below the folder of all fetched corpora."""
         return Path(root, self.unpacks_to)
 
 
 def load_catalogue(extra: str | Path | None = None) -> dict[str, Part]:
-    """Read the packaged table and lay the user's over it; name to part, in the table's order.
+    """Read the packaged table, overridden by the user's; name to part, in the table's order.
 
-    A row of a known part puts its addresses in front of the packaged ones, and its other cells,
-    where they are not empty, in their place. A row of an unknown part adds it.
+    A row of a known part adds its addresses before the packaged ones, and replaces the other cells
+    by its own where these are not empty. A row of an unknown part adds the part.
 
     Raises:
         PipelineError: the user's table is missing or has a row that cannot be used.
@@ -90,10 +90,10 @@ def load_catalogue(extra: str | Path | None = None) -> dict[str, Part]:
 
 
 def find_part(catalogue: dict[str, Part], name: str, kinds: Iterable[Kind], key: str) -> Part:
-    """The part of that name.
+    """Return the part of a name.
 
     Raises:
-        PipelineError: the catalogue has none of that name and kind; `key` asked for it.
+        PipelineError: no part has this name and kind; the message names `key`.
     """
     kinds = list(kinds)
     if name in catalogue and catalogue[name].kind in kinds:
@@ -106,7 +106,7 @@ def find_part(catalogue: dict[str, Part], name: str, kinds: Iterable[Kind], key:
 
 
 def speech_parts(settings: DownloadCorpus, catalogue: dict[str, Part]) -> list[Part]:
-    """The parts of the speech, each once, train first."""
+    """Return the parts of the speech, each once, train first."""
     names = dict.fromkeys(
         (name, f"corpora.download.speech.subsets.{split}")
         for split in SPLITS
@@ -117,12 +117,12 @@ def speech_parts(settings: DownloadCorpus, catalogue: dict[str, Part]) -> list[P
 
 
 def noise_part(settings: DownloadCorpus, catalogue: dict[str, Part]) -> Part:
-    """The part that holds the noise."""
+    """Return the part of the noise."""
     return find_part(catalogue, settings.noise.corpus, ["noise"], "corpora.download.noise.corpus")
 
 
 def check_download(cfg: Config) -> None:
-    """Refuse, before anything runs, what the catalogue does not hold or cannot give.
+    """Refuse selections that the catalogue does not hold or support, before anything runs.
 
     Raises:
         PipelineError: an unknown part, a bad catalogue, or a selection its format cannot give.
@@ -144,7 +144,7 @@ def check_download(cfg: Config) -> None:
 
 
 def _check_folders(parts: list[Part]) -> None:
-    """Refuse two parts that would unpack over each other."""
+    """Refuse two parts that would be unpacked into the same folder."""
     holders: dict[PurePosixPath, str] = {}
     for part in parts:
         other = holders.setdefault(PurePosixPath(part.unpacks_to), part.part)
@@ -156,7 +156,7 @@ def _check_folders(parts: list[Part]) -> None:
 
 
 def selection_of(part: Part, settings: DownloadCorpus, seed: int) -> dict[str, int | None]:
-    """What decides which files of a part are taken; nothing else makes its job run again."""
+    """Return the settings that determine the files of a part; only they make its job run again."""
     if part.kind == "speech":
         return settings.speech.model_dump(include={"max_speakers", "max_utterances"})
     if part.kind == "noise" and settings.noise.max_files:
@@ -165,7 +165,7 @@ def selection_of(part: Part, settings: DownloadCorpus, seed: int) -> dict[str, i
 
 
 def parts_in_use(cfg: Config) -> list[str]:
-    """Names of the parts of speech and noise that a run fetches; none for demo and local."""
+    """Return the parts of speech and noise that a run fetches; none for demo and local."""
     if cfg.corpora.kind != "download":
         return []
     settings = cfg.corpora.download
@@ -176,7 +176,7 @@ def parts_in_use(cfg: Config) -> list[str]:
 
 
 def librimix_parts(cfg: Config, split: Split) -> list[str]:
-    """Names of the parts with LibriMix's metadata of a split.
+    """Return the parts with LibriMix's metadata of a split.
 
     Raises:
         PipelineError: the catalogue has no such subset or number of speakers.
@@ -190,7 +190,7 @@ def librimix_parts(cfg: Config, split: Split) -> list[str]:
 
 
 def licences(cfg: Config) -> list[str]:
-    """One line for each corpus in use, its licence and whom to name; none for demo and local."""
+    """Return licence and attribution of each corpus in use; none for demo and local."""
     if cfg.corpora.kind != "download":
         return []
     catalogue = load_catalogue(cfg.corpora.download.catalogue)
@@ -198,7 +198,7 @@ def licences(cfg: Config) -> list[str]:
 
 
 def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
-    """Name and cells of every row; empty cells are left out."""
+    """Name and cells of every row, without empty cells."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:

@@ -1,13 +1,12 @@
-"""What has changed on disk since the corpora were scanned."""
+"""Detect changes on disk since the corpora were scanned."""
 
 import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,16 +14,15 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS, Corpora
-from pipeline.corpora.listing import list_noise, list_speech
-from pipeline.corpora.roots import AUDIO_SUFFIXES, corpus_roots, require_roots
+from pipeline.corpora.listing import list_corpus
+from pipeline.corpora.roots import AUDIO_SUFFIXES, Corpus, corpus_subsets, require_roots
 from pipeline.corpora.texts import SPEAKERS
 
-Corpus = Literal["speech", "noise"]
-WORKERS = 8  # files looked at together: over a network each takes a while
+WORKERS = 8  # threads that check files: on a network each file takes a while
 
 
 class Stamp(NamedTuple):
-    """What tells one file from another without reading it: bytes, and nanoseconds of the epoch."""
+    """Size in bytes and time in nanoseconds of a file, which identify its content."""
 
     bytes: int
     modified: int
@@ -34,24 +32,25 @@ Files = dict[str, Stamp]
 
 
 class Seen(NamedTuple):
-    """A corpus as it is found: what its scan depends on, and what a user should know of it."""
+    """The state of a corpus on which its scan depends, and a message for the user."""
 
     state: str
     line: str | None
 
 
 def look_at(corpora: Corpora, corpus: Corpus, recorded: Path, fetched: list[Path]) -> Seen:
-    """Look at a corpus on disk as a run starts.
+    """Check a corpus on disk at the start of a run.
 
     Args:
         corpora: section of the configuration.
         corpus: of speech or of noise.
-        recorded: the files that the last scan saw, as `write_files` wrote them.
+        recorded: the files of the last scan, as `write_files` wrote them.
         fetched: lists of the parts that are downloaded.
 
+
     Raises:
-        PipelineError: there is no such corpus, or a recording that is new there cannot be used: a
-            scan would end with it after the results of the last one were removed.
+        PipelineError: there is no such corpus, or a new recording cannot be used: the scan would
+            fail on it after the results of the last one were removed.
     """
     before = read_files(recorded)
     try:
@@ -66,16 +65,16 @@ def look_at(corpora: Corpora, corpus: Corpus, recorded: Path, fetched: list[Path
         _check_new(path for path, stamp in now.items() if before.get(path) != stamp)
     changed, key = changes(before, now), f"corpora.{corpora.kind}.{corpus}"
     line = f"{key}: {changed} since it was scanned; it is scanned again, and what depends on it is"
-    return Seen(state_of(now), f"{line} made again" if changed else None)
+    return Seen(state_of(now), f"{line} rebuilt" if changed else None)
 
 
 def files_of(corpora: Corpora, corpus: Corpus, fetched: Iterable[Path] = ()) -> Files:
-    """The files that decide the scan of a corpus on disk; none of one that a run makes itself.
+    """Return the files that determine the scan of a corpus; none if a run makes the corpus.
 
-    Of a corpus that was fetched, those that are not what its lists in `fetched` say.
+    For a fetched corpus these are the files that differ from its lists in `fetched`.
 
     Raises:
-        PipelineError: no such folder, or one that may not be read.
+        PipelineError: a folder is missing or may not be read.
     """
     if corpora.kind == "demo":
         return {}
@@ -85,11 +84,11 @@ def files_of(corpora: Corpora, corpus: Corpus, fetched: Iterable[Path] = ()) -> 
 
 
 def stamps(paths: Iterable[Path]) -> Files:
-    """Size and time of files; those that are not there are left out."""
+    """Return size and time of files; missing files are left out."""
     paths = list(paths)
     with ThreadPoolExecutor(WORKERS) as pool:
         found = zip(paths, pool.map(_stamp, paths), strict=True)
-        # Names that a table cannot hold are no recordings', which a scan refuses.
+        # Names that a table cannot hold belong to no recordings; a scan refuses them.
         return {_printable(path): stamp for path, stamp in found if stamp}
 
 
@@ -100,7 +99,7 @@ def write_files(files: Files, out: Path) -> None:
 
 
 def read_files(manifest: Path) -> Files:
-    """What `write_files` wrote; nothing where there is no such manifest, or a torn one."""
+    """Read the table of `write_files`; empty if it is missing or incomplete."""
     try:
         table = read_manifest(manifest)
         given = zip(table["file"], table["bytes"], table["modified"], strict=True)
@@ -110,13 +109,13 @@ def read_files(manifest: Path) -> Files:
 
 
 def state_of(files: Files) -> str:
-    """A hash of names, sizes and times."""
+    """Return a hash of names, sizes and times."""
     lines = (f"{path} {stamp.bytes} {stamp.modified}\n" for path, stamp in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def changes(before: Files, now: Files) -> str:
-    """What has changed, as `2 added, 1 gone, 1 changed`; empty where nothing has."""
+    """Describe the changes, such as `2 added, 1 gone, 1 changed`; empty without changes."""
     counts = {
         "added": len(now.keys() - before.keys()),
         "gone": len(before.keys() - now.keys()),
@@ -126,14 +125,14 @@ def changes(before: Files, now: Files) -> str:
 
 
 def _changed_since(lists: Iterable[Path]) -> Files:
-    """Fetched files of another size than their list says, or written after it."""
+    """Fetched files whose size differs from their list, or that are newer than it."""
     changed = Files()
     for listed in filter(Path.exists, lists):
         try:
             table = read_manifest(listed)
             sizes = dict(zip(table["path"], table["bytes"], strict=True))
         except (PipelineError, KeyError):
-            continue  # torn: it is made again
+            continue  # incomplete: it is rebuilt
         written = listed.stat().st_mtime_ns
         for path, stamp in stamps(map(Path, sizes)).items():
             if stamp.bytes != sizes.get(path, stamp.bytes) or stamp.modified > written:
@@ -142,15 +141,16 @@ def _changed_since(lists: Iterable[Path]) -> Files:
 
 
 def _are_of(corpora: Corpora, corpus: Corpus, files: Files) -> bool:
-    """Whether recordings that were seen lie in the folders that are asked for."""
-    folders, noise = corpus_roots(corpora, Path())
-    asked = [noise] if corpus == "noise" else list(chain.from_iterable(folders.values()))
+    """Whether files lie in the folders that are asked for, some in each root of these."""
+    subsets = corpus_subsets(corpora, corpus, Path())
+    asked = [subset for split in SPLITS for subset in subsets[split]]
     found = [Path(file) for file in files if Path(file).suffix.lower() in AUDIO_SUFFIXES]
-    return all(any(path.is_relative_to(folder) for folder in asked) for path in found)
+    places = [[one.root for one in asked if path.is_relative_to(one.folder)] for path in found]
+    return all(places) and {one.root for one in asked} <= {root for p in places for root in p}
 
 
 def _check_new(files: Iterable[str]) -> None:
-    """Look at the headers of recordings that were added or replaced."""
+    """Check the headers of recordings that were added or replaced."""
     problems = []
     for path in (Path(file) for file in files if Path(file).suffix.lower() in AUDIO_SUFFIXES):
         try:
@@ -162,18 +162,13 @@ def _check_new(files: Iterable[str]) -> None:
 
 
 def _local_files(corpora: Corpora, corpus: Corpus) -> Iterator[Path]:
-    folders, noise = corpus_roots(corpora, Path())
     if corpora.local is not None:
         require_roots(corpora.local)
-    if corpus == "noise":
-        for listed in list_noise(noise).values():
-            yield from listed.audio
-        return
-    for folder in (folder for split in SPLITS for folder in folders[split]):
-        listed = list_speech(folder)
+    for _, subset, listed in list_corpus(corpus_subsets(corpora, corpus, Path()), corpus):
         yield from listed.audio
-        yield from listed.transcripts
-        yield folder.parent / SPEAKERS
+        if corpus == "speech":
+            yield from listed.transcripts
+            yield subset.folder.parent / SPEAKERS
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -182,10 +177,10 @@ def _stamp(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link that leads to itself
+        if error.errno == errno.ELOOP:  # a link to itself
             return None
         raise PipelineError(f"{path}: may not be read; check its permissions") from error
-    # One that may not be read is another one as soon as it may.
+    # A file that may not be read counts as another one once it may.
     return Stamp(status.st_size, status.st_mtime_ns if os.access(path, os.R_OK) else 0)
 
 

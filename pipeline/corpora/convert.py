@@ -1,4 +1,4 @@
-"""FLAC to WAV at the workflow's rate, with what mixing needs to know of every file."""
+"""Convert FLAC to WAV at the workflow's rate, with the facts that mixing needs of each file."""
 
 import logging
 import warnings
@@ -16,7 +16,7 @@ from pipeline.audio.levels import OFFSET, power, without_offset
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 
-SILENCE = 1e-4  # of full scale: below -80 dBFS there is nothing to hear
+SILENCE = 1e-4  # of full scale: below -80 dBFS a file counts as silent
 METER_BLOCK = 0.4  # seconds, the block of ITU-R BS.1770
 
 
@@ -64,7 +64,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, Any]:
         PipelineError: the file is unreadable, silent or holds NaN.
     """
     recorded, header = audio.read_with_info(source)
-    # Before resampling, which rings where an offset begins and ends: that would count as sound.
+    # Before resampling, which rings at the ends of an offset: the ringing would count as sound.
     centred = without_offset(recorded, OFFSET)
     samples = audio.resample(centred, header.sample_rate, sample_rate)
     if _is_silent(centred) or _is_silent(samples):
@@ -72,7 +72,7 @@ def convert(source: Path, target: Path, sample_rate: int) -> dict[str, Any]:
     peak = float(abs(samples).max())
     if not np.isfinite(peak):
         raise PipelineError(f"{source}: holds samples beyond any level; mend or remove the file")
-    if peak > 1:  # resampling overshoots a full-scale wave; so does one that had an offset
+    if peak > 1:  # resampling overshoots full-scale waves, also those that had an offset
         samples /= peak
     return {
         "digest": audio.write(target, samples, sample_rate),
@@ -93,30 +93,30 @@ def _is_silent(samples: audio.Samples) -> bool:
 
 
 def loudness(samples: audio.Samples, sample_rate: int) -> float:
-    """Integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4); NaN where it is undefined."""
+    """Return the integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4); NaN if undefined."""
     if len(samples) < METER_BLOCK * sample_rate:
         return float("nan")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # log of zero where every block is gated
+        warnings.simplefilter("ignore")  # log of zero if all blocks are gated
         value = pyloudnorm.Meter(sample_rate).integrated_loudness(samples.astype("float64"))
     return float(value) if value > -float("inf") else float("nan")
 
 
 def _silence(source: Path, channels: int) -> str:
-    """What to do about a file whose first channel is silent; another one may not be."""
+    """The advice for a file whose first channel is silent; another channel may not be."""
     swings = audio.channel_swings(source) if channels > 1 else []
-    heard = [str(k) for k, swing in enumerate(swings, 1) if swing >= SILENCE]
-    if not heard:
+    loud = [str(k) for k, swing in enumerate(swings, 1) if swing >= SILENCE]
+    if not loud:
         return "is silent (below -80 dBFS); remove it from the corpus"
-    others = f"channel {heard[0]} is" if len(heard) == 1 else f"channels {', '.join(heard)} are"
+    others = f"channel {loud[0]} is" if len(loud) == 1 else f"channels {', '.join(loud)} are"
     return (
         f"channel 1 is silent (below -80 dBFS), {others} not; replace the file with one of"
-        f" channel {heard[0]} alone, or remove it from the corpus"
+        f" channel {loud[0]} alone, or remove it from the corpus"
     )
 
 
 def _log_rates(files: Counter[int], sample_rate: int) -> None:
-    """Say how many files had another rate; a lower one leaves the upper band empty."""
+    """Log how many files had another rate; a lower one leaves the upper band empty."""
     for rate, count in sorted(files.items()):
         if rate > sample_rate:
             logging.info("%d files are resampled from %d to %d Hz", count, rate, sample_rate)

@@ -1,4 +1,4 @@
-"""Files of a corpus that hold the same bytes under several names."""
+"""Find files of a corpus that hold the same bytes under several names."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
@@ -11,13 +11,13 @@ HEAD = 4096  # bytes, in which nearly all files of one size differ
 
 
 def find_copies(paths: list[Path], workers: int = 4) -> list[list[Path]]:
-    """Groups of files with the same content, links to one file too, in the order of `paths`.
+    """Return groups of files with the same content, or links to one file, in the order of `paths`.
 
-    Only files of one size are opened, and only those with the same beginning read to their end.
+    Only files of equal size are opened, and only those with the same beginning are read whole.
 
     Args:
         paths: files that can be read.
-        workers: threads that read.
+        workers: number of threads that read.
     """
     groups = [paths]
     with ThreadPoolExecutor(workers) as pool:
@@ -29,7 +29,7 @@ def find_copies(paths: list[Path], workers: int = 4) -> list[list[Path]]:
 def _alike(
     paths: list[Path], fact: Callable[[Path], Hashable], pool: Executor
 ) -> Iterator[list[Path]]:
-    """The paths that share a fact with others, together."""
+    """The paths that share a value of `fact` with others, in groups."""
     found = defaultdict(list)
     for path, value in zip(paths, pool.map(fact, paths), strict=True):
         found[value].append(path)

@@ -1,4 +1,4 @@
-"""The embedded demo corpus: synthetic speakers and noise in the layouts of the genuine corpora."""
+"""The embedded demo corpus: synthetic speakers and noise in the layouts of the real corpora."""
 
 import re
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from pipeline.corpora.roots import NOISE_FOLDERS
 
 Sex = Literal["F", "M"]
 
-# Voice variants of espeak-ng that sound like people, neither whispering, creaking, robotic
-# nor copies of one another.
+# Voice variants of espeak-ng that sound like people, without whispering, creaking, robotic and
+# duplicate ones.
 VARIANTS: dict[Sex, str] = {
     "F": "Alicia Andrea Annie anika aunty belinda f1 f2 f3 f4 f5 grandma linda shelby",
     "M": "Alex Andy Denis Diogo Gene Gene2 Henrique Lee Mario Mike Nguyen Reed RicishayMax"
@@ -32,26 +32,26 @@ VARIANTS: dict[Sex, str] = {
     " kaukovalta klatt m1 m2 m3 m4 m6 m7 m8 marcelo max miguel mike2 norbert pablo paul"
     " quincy rob robert sandro travis victor",
 }
-SEXES: tuple[Sex, ...] = ("F", "M", "M")  # in turn, as far as the variants go round
+SEXES: tuple[Sex, ...] = ("F", "M", "M")  # in turn, while variants last
 DEAL: tuple[Split, ...] = ("train", "dev", "test", "train", "train")
-VOICE, READING, DEALING = 1, 2, 3  # last number of a seed: keeps unlike draws apart
+VOICE, READING, DEALING = 1, 2, 3  # last number of a seed: separates the kinds of draws
 PITCHES = (50, 30, 68)
 ROUNDS = len(PITCHES) * len(ACCENTS)
-RATES = (150, 181)  # words a minute
+RATES = (150, 181)  # words per minute
 
 SECONDS = (3.5, 8.0)
 MOST_UTTERANCES = 70  # of two sentences each at most
 LEVEL_DB = (-30.0, -22.0)  # RMS of a speaker, dB below full scale
 PEAK = 0.9
-FLOOR = 1e-4  # RMS of the room behind the voice: digital silence is not natural
-SILENCE = 2e-3  # below this a voice has not begun or has ended
+FLOOR = 1e-4  # RMS of the room noise behind the voice: digital silence is not natural
+SILENCE = 2e-3  # a voice begins and ends at this level
 
-NOT_SAID = re.compile(r"[^A-Z' ]")  # what a transcript leaves out
+NOT_SAID = re.compile(r"[^A-Z' ]")  # characters that a transcript omits
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """One reader: its number, where it belongs and how it sounds."""
+    """One reader: its number, its split and its voice."""
 
     identity: int
     split: Split
@@ -64,24 +64,24 @@ class Speaker:
 
     @property
     def name(self) -> str:
-        """How the voice was made, in words."""
+        """The settings of the voice, in words."""
         return f"espeak-ng {self.variant} {self.accent} pitch {self.pitch} rate {self.rate}"
 
 
 def make_demo_corpus(out: Path, corpus: DemoCorpus, seed: int, workers: int = 1) -> None:
     """Write `out/LibriSpeech` and `out/wham_noise`, at 16 kHz, mono, 16-bit.
 
-    The same seed gives the same files, bit for bit, whatever the number of workers. A
-    speaker or a noise depends on the seed, its split and its index alone.
+    The same seed gives the same files, bit for bit, for any number of workers. A speaker or a
+    noise depends on the seed, its split and its index alone.
 
     Args:
         out: folder to write in.
-        corpus: how many speakers, utterances and noises, and how long noises are.
-        seed: of all randomness.
-        workers: how many files are made at once.
+        corpus: the numbers of speakers, utterances and noises, and the length of noises.
+        seed: of all random numbers.
+        workers: number of files made at once.
 
     Raises:
-        PipelineError: espeakng-loader is missing, or more is asked than can be distinct.
+        PipelineError: espeakng-loader is missing, or the corpus cannot have that many voices.
     """
     espeak.loader()
     _check(corpus, seed)
@@ -112,7 +112,7 @@ def _check(corpus: DemoCorpus, seed: int) -> None:
 
 
 def _dealt(seed: int, split: Split, sex: Sex) -> list[str]:
-    """The voice variants of a split: no other split has them, so its timbres are unheard."""
+    """The voice variants of a split; no other split has them, so that its timbres are unseen."""
     rng = np.random.default_rng([seed, SEXES.index(sex), 0, DEALING])
     return [
         str(v)
@@ -122,7 +122,7 @@ def _dealt(seed: int, split: Split, sex: Sex) -> list[str]:
 
 
 def _most_speakers(seed: int, split: Split) -> int:
-    """How many distinct speakers a split can have."""
+    """The number of distinct speakers that a split can have."""
     sexes = set(SEXES)
     return min(
         len(_dealt(seed, split, sex)) * ROUNDS // SEXES.count(sex) * len(SEXES) for sex in sexes
@@ -130,14 +130,14 @@ def _most_speakers(seed: int, split: Split) -> int:
 
 
 def _speaker(seed: int, split: Split, index: int) -> Speaker:
-    """Draw the voice of a speaker: its own variant while they last, then other settings of one."""
+    """Draw the voice of a speaker: an own variant while they last, then another setting of one."""
     turn, place = divmod(index, len(SEXES))
     sex = SEXES[place]
     variants = _dealt(seed, split, sex)
     nth = turn * SEXES.count(sex) + SEXES[:place].count(sex)
     lap, number = divmod(nth, len(variants))
     step = lap + SPLITS.index(split)  # the first speakers of the splits differ too
-    # Over the laps of a variant each pair of pitch and accent comes once, and neighbours
+    # Over the laps of a variant each pair of pitch and accent appears once, and successive pairs
     # differ in both.
     pitch = PITCHES[(number // 2 + step) % len(PITCHES)]
     accent = ACCENTS[(number + step + lap // len(ACCENTS)) % len(ACCENTS)]
@@ -148,7 +148,7 @@ def _speaker(seed: int, split: Split, index: int) -> Speaker:
 
 
 def _write_speaker(root: Path, count: int, seed: int, speaker: Speaker) -> float:
-    """Write the utterances and transcripts of a speaker; return how many seconds they last."""
+    """Write the utterances and transcripts of a speaker; return their duration in seconds."""
     chapter = 100000 + speaker.identity
     folder = root / f"{speaker.split}-demo" / str(speaker.identity) / str(chapter)
     lines, total = [], 0
@@ -180,17 +180,17 @@ def _utterances(
     """Join sentences, with a breath between them, to `count` utterances of 3.5…8 s."""
     left = list(zip(texts, said, strict=True))
     for _ in range(count):
-        text, heard = left.pop(0)
+        text, voice = left.pop(0)
         wanted = rng.uniform(SECONDS[0], 5.0) * SAMPLE_RATE
-        while len(heard) < wanted:
-            room = (SECONDS[1] - 1) * SAMPLE_RATE - len(heard)  # 1 s: all the silence
+        while len(voice) < wanted:
+            room = (SECONDS[1] - 1) * SAMPLE_RATE - len(voice)  # 1 s: all the silence
             fitting = [place for place, (_, more) in enumerate(left) if len(more) < room]
             if not fitting:
                 break
             more, sound = left.pop(fitting[0])
-            text, heard = f"{text} {more}", np.concatenate([heard, _pause(rng, 0.15, 0.35), sound])
+            text, voice = f"{text} {more}", np.concatenate([voice, _pause(rng, 0.15, 0.35), sound])
         before, after = _pause(rng, 0.1, 0.3), _pause(rng, 0.1, 0.3)
-        yield text, np.concatenate([before, heard, after])
+        yield text, np.concatenate([before, voice, after])
 
 
 def _pause(rng: np.random.Generator, shortest: float, longest: float) -> Samples:
@@ -198,7 +198,7 @@ def _pause(rng: np.random.Generator, shortest: float, longest: float) -> Samples
 
 
 def _trimmed(samples: Samples) -> Samples:
-    """Without the silence espeak-ng puts before and after."""
+    """Remove the silence that espeak-ng puts before and after."""
     loud = np.flatnonzero(np.abs(samples) > SILENCE)
     return samples[loud[0] : loud[-1] + 1]
 
@@ -211,14 +211,14 @@ def _write_noise(root: Path, seconds: float, seed: int, place: tuple[Split, int]
     split, index = place
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     kind = kind_of(index)
-    # Numbers are dealt to the splits in turn, so that no name stands in two of them.
+    # Numbers are assigned to the splits in turn, so that no name is in two of them.
     number = len(SPLITS) * index + SPLITS.index(split)
     noise = make_noise(kind, round(seconds * SAMPLE_RATE), rng)
     audio.write(root / NOISE_FOLDERS[split] / f"{kind}_{number:03d}.wav", noise, SAMPLE_RATE)
 
 
 def _speakers_table(speakers: list[Speaker], seconds: list[float]) -> str:
-    """SPEAKERS.TXT as LibriSpeech has it."""
+    """SPEAKERS.TXT in LibriSpeech's format."""
     rows = [
         f"{s.identity:<4} | {s.sex} | {s.split + '-demo':<16} | {t / 60:5.2f} | {s.name}\n"
         for s, t in zip(speakers, seconds, strict=True)

@@ -1,4 +1,4 @@
-"""Noise of the demo corpus: babble, broadband, hum and clatter, each file of its own making."""
+"""Noise of the demo corpus: babble, broadband, hum and clatter, each file generated anew."""
 
 import math
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from pipeline.corpora.espeak import ACCENTS, SAMPLE_RATE, Line, sentences, speak
 Kind = Literal["babble", "broadband", "hum", "clatter"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Voices that no speaker of the corpus has: a model must not have heard a babbler as a target.
+# Voices of no speaker of the corpus: the voices of babble must not be targets of a model.
 BABBLERS = ("klatt3", "klatt5", "edward2", "Michael", "m5", "pedro", "steph", "steph2")
 
 LEVEL_DB = (-36.0, -24.0)  # RMS, dB below full scale
@@ -19,12 +19,12 @@ PEAK = 0.9
 
 
 def kind_of(index: int) -> Kind:
-    """The kind of the noise at `index` of a split: the kinds take turns."""
+    """Return the kind of the noise at `index` of a split: the kinds alternate."""
     return KINDS[index % len(KINDS)]
 
 
 def make_noise(kind: Kind, samples: int, rng: np.random.Generator) -> Samples:
-    """One noise, `[samples]` at 16 kHz, at -36…-24 dB RMS and a peak of 0.9 at most.
+    """Make one noise, `[samples]` at 16 kHz, with an RMS of -36…-24 dB and a peak of at most 0.9.
 
     Raises:
         PipelineError: babble without espeakng-loader.
@@ -36,7 +36,7 @@ def make_noise(kind: Kind, samples: int, rng: np.random.Generator) -> Samples:
 
 
 def babble(samples: int, rng: np.random.Generator) -> Samples:
-    """Six to ten voices at once, near and far, `[samples]`."""
+    """Make six to ten simultaneous voices, near and far, `[samples]`."""
     texts = sentences()
     each = math.ceil(samples / SAMPLE_RATE / 2) + 1  # a sentence lasts 2 s at least
     voices = int(rng.integers(6, 11))
@@ -55,7 +55,7 @@ def babble(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def broadband(samples: int, rng: np.random.Generator) -> Samples:
-    """Noise between white and brown, its bands raised or lowered, swelling slowly, `[samples]`."""
+    """Make noise between white and brown with random bands and slow swells, `[samples]`."""
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
     audible = np.maximum(frequency, 40)
     slope = rng.uniform(0, 2)  # power falls as 1/f^slope: white 0, pink 1, brown 2
@@ -68,7 +68,7 @@ def broadband(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def hum(samples: int, rng: np.random.Generator) -> Samples:
-    """Mains hum of 50 or 60 Hz with harmonics, above a faint hiss, `[samples]`."""
+    """Make mains hum of 50 or 60 Hz with harmonics and a faint hiss, `[samples]`."""
     time = np.arange(samples) / SAMPLE_RATE
     mains = rng.choice([50.0, 60.0]) * (1 + rng.normal(0, 0.001))
     falloff = rng.uniform(0.4, 1.2)
@@ -83,7 +83,7 @@ def hum(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def clatter(samples: int, rng: np.random.Generator) -> Samples:
-    """A few objects struck now and then, ringing and dying away, in a quiet room, `[samples]`."""
+    """Make impacts of a few objects, ringing and decaying in a quiet room, `[samples]`."""
     room = _ratio(rng.uniform(-35, -25)) * _unit(broadband(samples, rng))
     objects = [_object(rng) for _ in range(rng.integers(3, 7))]
     noise = np.zeros(samples)
@@ -96,13 +96,13 @@ def clatter(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def _babbler(rng: np.random.Generator) -> tuple[str, str, int, int]:
-    """Accent, variant, pitch and rate of a voice in the crowd."""
+    """Accent, variant, pitch and rate of a voice of the babble."""
     accent, variant = str(rng.choice(ACCENTS)), str(rng.choice(BABBLERS))
     return accent, variant, int(rng.integers(20, 85)), int(rng.integers(140, 200))
 
 
 def _object(rng: np.random.Generator) -> np.ndarray:
-    """What one object sounds like when struck: a click and a few resonances, 0.5 s."""
+    """The sound of one object when it is struck: a click and a few resonances, 0.5 s."""
     time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
     click = rng.standard_normal(len(time)) * np.exp(-time / 0.002)
     modes = int(rng.integers(3, 8))
@@ -114,7 +114,7 @@ def _object(rng: np.random.Generator) -> np.ndarray:
 
 
 def _swell(samples: int, rng: np.random.Generator, depth_db: float = 5.0) -> np.ndarray:
-    """A gain that wanders by about `depth_db` around 1, one to ten turns in 5 s, `[samples]`."""
+    """A gain that varies by about `depth_db` around 1, one to ten turns in 5 s, `[samples]`."""
     seconds = samples / SAMPLE_RATE
     knots = 2 + math.ceil(seconds * rng.uniform(0.2, 2))
     places = np.linspace(0, samples, knots)
@@ -130,5 +130,5 @@ def _rms(signal: np.ndarray) -> float:
 
 
 def _unit(signal: np.ndarray) -> np.ndarray:
-    """The signal at an RMS of 1."""
+    """Scale the signal to an RMS of 1."""
     return signal / _rms(signal)

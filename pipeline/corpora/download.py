@@ -54,14 +54,14 @@ Record = dict[str, Any]
 def download_part(
     part: Part, settings: DownloadCorpus, seed: int, out: Path, patience: Patience | None = None
 ) -> None:
-    """Fetch, check and unpack what `settings` selects of a part; list its files in `out`.
+    """Fetch, check and unpack the selection of `settings` from a part; list its files in `out`.
 
-    Columns of `out`: path, bytes. What is there already is not fetched again, whichever run
-    fetched it. A fetch that was cut off goes on from its last byte.
+    The columns of `out` are path and bytes. Existing files are not fetched again, whichever run
+    fetched them. An interrupted fetch continues at its last byte.
 
     Raises:
-        PipelineError: no mirror serves the part right, the disk is too small, or something that
-            is not ours stands where the part belongs.
+        PipelineError: no mirror serves the part correctly, the disk is too small, or the folder of
+            the part is not ours.
     """
     job = Job(part, settings, selection_of(part, settings, seed), patience or Patience())
     logging.info(describe(part, settings))
@@ -73,7 +73,7 @@ def download_part(
 
 
 def _tar(job: Job) -> dict[str, int]:
-    """Speech, or noise as a whole. What a folder holds only widens: other runs may use it."""
+    """Fetch speech, or noise as a whole. A folder's selection only grows: others may use it."""
     record = read_record(job) or {}
     held = record.get("selection")
     wider = job if held is None else replace(job, selection=widest(held, job.selection))
@@ -89,7 +89,7 @@ def _tar(job: Job) -> dict[str, int]:
 
 
 def _streamed(job: Job) -> Taken | None:
-    """Read the archive as far as the first speakers reach; None where it has to come whole."""
+    """Read the archive up to the last selected speaker; None if it must be fetched whole."""
     if not job.selection.get("max_speakers") or job.archive.exists():
         return None
     check_disk(job, whole=False)
@@ -109,7 +109,7 @@ def _streamed(job: Job) -> Taken | None:
 
 
 def _unpacked(job: Job) -> Taken:
-    """Fetch the archive whole, check it, unpack what is selected of it."""
+    """Fetch the archive whole, check it, and unpack the selection."""
     check_disk(job, whole=True)
 
     def attempt(addresses: list[str]) -> Taken:
@@ -129,7 +129,7 @@ def _discard(job: Job) -> None:
 
 
 def _noise(job: Job, take: Callable[[Job, Record], Record]) -> dict[str, int]:
-    """What is drawn of the noise, after `take` has fetched what is missing of it."""
+    """The drawn files of the noise, after `take` has fetched the missing ones."""
     record = read_record(job) or {"directory": [], "files": {}}
     record["files"] = still_there(job, record["files"])
     wanted = _drawn(job, record["directory"])
@@ -146,13 +146,13 @@ def _zip(job: Job) -> dict[str, int]:
 
 
 def _from_zip(job: Job, record: Record) -> Record:
-    """Single members where few are missing and a mirror sends parts, else all of the zip."""
+    """Fetch single members if few are missing and a mirror sends ranges, else the whole zip."""
     few = bool(job.selection or record["files"]) and not job.archive.exists()
     return (_ranged(job, record) if few else None) or _from_whole_zip(job, record)
 
 
 def _ranged(job: Job, record: Record) -> Record | None:
-    """Fetch single members of a zip; None where no mirror sends parts of it."""
+    """Fetch single members of a zip; None if no mirror sends ranges of it."""
 
     def attempt(addresses: list[str]) -> Record:
         source = Source(job.part.part, addresses, job.part.bytes, job.patience)
@@ -163,7 +163,7 @@ def _ranged(job: Job, record: Record) -> Record | None:
 
 
 def _from_whole_zip(job: Job, record: Record) -> Record:
-    """Fetch a zip whole, check it, unpack what is selected of it."""
+    """Fetch a zip whole, check it, and unpack the selection."""
     check_disk(job, whole=True)
 
     def attempt(addresses: list[str]) -> Record:
@@ -202,7 +202,7 @@ def _git(job: Job) -> dict[str, int]:
 
 
 def _from_git(job: Job, record: Record) -> Record:
-    """Fetch single files of a repository, each checked by the hash that its listing gives."""
+    """Fetch single files of a repository, and check each by the hash in the listing."""
     listing = list_recordings(job.part, job.patience)
     wanted = {name: listing[name] for name in _drawn(job, list(listing))}
     missing = {n: blob for n, blob in wanted.items() if not _is_blob(job.folder / n, blob)}
@@ -231,7 +231,7 @@ def _is_blob(path: Path, blob: Record) -> bool:
 def _begin(
     job: Job, record: Record, directory: list[str], to_store: int, to_fetch: int, wanted: int
 ) -> None:
-    """Say what is about to move, and make the folder ours before anything lies in it."""
+    """Log the transfer, and mark the folder as ours before it gets any file."""
     check_room(job, to_store)
     logging.info(
         "%s: %d of %d recordings, %s to fetch and %s to store",
@@ -263,7 +263,7 @@ FORMATS = {"tar": _tar, "zip": _zip, "git": _git, "file": _file}
 
 
 def _in_parts(job: Job, attempt: Callable[[list[str]], T], discard: Callable[[], None]) -> T | None:
-    """`attempt` to read a part of an archive; None where it has to come whole."""
+    """`attempt` to read a part of an archive; None if it must be fetched whole."""
     try:
         return from_mirrors(job.part.part, job.part.addresses, attempt, discard)
     except NoRanges:
@@ -280,7 +280,7 @@ def _fetch_archive(job: Job, addresses: list[str]) -> None:
 
 
 def _inside(job: Job) -> str:
-    """Name of the folder that holds the part in its archive."""
+    """Name of the folder of the part in its archive."""
     return PurePosixPath(job.part.unpacks_to).name
 
 

@@ -1,8 +1,8 @@
 """Speech synthesis with espeak-ng through ctypes, in a fresh process for each job.
 
-The same text twice in one process differs at sample level; a fresh process with a fixed
-random seed is bit-identical. Hence this module is also the program that `speak` starts, and
-imports at its top only what loads at once.
+The same text twice in one process differs in single samples; a fresh process with a fixed
+random seed gives identical bits. Therefore `speak` starts this module as a program, and only
+modules that load quickly are imported at its top.
 
 A job is JSON on standard input: `library`, `seed`, and `items`, each the fields of a `Line`.
 Standard output: one JSON line with the sample rate in Hz and the number of samples of each
@@ -24,7 +24,7 @@ from pipeline.base.errors import PipelineError, in_short
 if TYPE_CHECKING:
     from pipeline.audio import Samples
 
-SAMPLE_RATE = 16000  # Hz, of what `speak` returns
+SAMPLE_RATE = 16000  # Hz, of the output of `speak`
 ACCENTS = ("en", "en-US", "en-GB-x-rp", "en-GB-scotland", "en-GB-x-gbclan", "en-029")
 
 # Names and values of espeak-ng/speak_lib.h.
@@ -42,7 +42,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class Line(NamedTuple):
-    """One thing to say: pitch is 0…99 with 50 the voice's own, rate in words a minute."""
+    """One text to speak: pitch is 0…99, with 50 the voice's own, rate in words per minute."""
 
     accent: str
     variant: str
@@ -52,29 +52,29 @@ class Line(NamedTuple):
 
 
 def sentences() -> list[str]:
-    """The sentences the demo's speakers read, in the order of the file."""
+    """Return the sentences that the speakers of the demo read, in the order of the file."""
     return Path(__file__).with_name("demo_text.txt").read_text(encoding="utf-8").splitlines()
 
 
 def speak(lines: list[Line], seed: int) -> "list[Samples]":
-    """Say each line in a fresh process: a list of `[time]` at 16 kHz, in -1…1.
+    """Speak each line in a fresh process: a list of `[time]` at 16 kHz, in -1…1.
 
     Raises:
         PipelineError: espeakng-loader is missing, or espeak-ng fails.
     """
-    # Imported here, since the child must start at once.
+    # Imported here, since the child must start quickly.
     import numpy as np
 
     from pipeline.audio import resample
 
     rate, sizes, data = _run({"seed": seed, "items": [line._asdict() for line in lines]})
-    heard = np.frombuffer(data, dtype=np.int16).astype(np.float32) / np.float32(32768)
-    pieces = np.split(heard, np.cumsum(sizes)[:-1])
+    spoken = np.frombuffer(data, dtype=np.int16).astype(np.float32) / np.float32(32768)
+    pieces = np.split(spoken, np.cumsum(sizes)[:-1])
     return [resample(piece, rate, SAMPLE_RATE) for piece in pieces]
 
 
 def loader() -> Any:
-    """The module `espeakng_loader`, which knows where the library and its data lie.
+    """Return the module `espeakng_loader`, which knows the paths of the library and its data.
 
     Raises:
         PipelineError: it is not installed.
@@ -89,13 +89,13 @@ def loader() -> Any:
 
 
 def _run(job: dict[str, Any]) -> tuple[int, list[int], bytes]:
-    """Do a job in a child: sample rate in Hz, samples of each item, and all the samples."""
+    """Do a job in a child process: sample rate in Hz, samples of each item, and all samples."""
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-P", "-m", "pipeline.corpora.espeak"],
         input=json.dumps({"library": loader().get_library_path(), **job}).encode(),
         capture_output=True,
-        # espeak-ng cuts long paths to its data, so it finds them in the working folder.
+        # espeak-ng truncates long paths to its data, so it finds them in the working folder.
         cwd=Path(loader().get_data_path()).parent,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
@@ -110,7 +110,7 @@ def _run(job: dict[str, Any]) -> tuple[int, list[int], bytes]:
 
 
 def _start(library: str, seed: int) -> tuple[ctypes.CDLL, int]:
-    """Load and seed the library; return it with its sample rate in Hz."""
+    """Load the library and set its seed; return it with its sample rate in Hz."""
     espeak = ctypes.CDLL(library)
     rate = espeak.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, b".", INITIALIZE_DONT_EXIT)
     if rate <= 0:
@@ -125,24 +125,24 @@ def _say(espeak: ctypes.CDLL, line: Line) -> bytes:
     _check(espeak.espeak_SetVoiceByName(voice.encode()), f"no voice {voice}")
     for parameter, value in ((VOLUME, UNCLIPPED_VOLUME), (PITCH, line.pitch), (RATE, line.rate)):
         _check(espeak.espeak_SetParameter(parameter, value, 0), f"parameter {parameter} refused")
-    heard = bytearray()
-    callback = _collector(heard)
+    spoken = bytearray()
+    callback = _collector(spoken)
     espeak.espeak_SetSynthCallback(callback)
     words = line.text.encode()
     size = ctypes.c_size_t(len(words) + 1)
     status = espeak.espeak_Synth(words, size, 0, 0, 0, CHARS_UTF8, None, None)
     _check(status, f"cannot say '{line.text}'")
-    return bytes(heard)
+    return bytes(spoken)
 
 
-def _collector(heard: bytearray) -> Callable[..., int]:
-    """A C callback that appends every block of samples to `heard`."""
+def _collector(spoken: bytearray) -> Callable[..., int]:
+    """A C callback that appends every block of samples to `spoken`."""
 
     @_Callback
     def collect(samples: Any, count: int, _: Any) -> int:
         if samples and count > 0:
-            heard.extend(ctypes.string_at(samples, 2 * count))
-        return 0  # go on
+            spoken.extend(ctypes.string_at(samples, 2 * count))
+        return 0  # continue
 
     return collect
 

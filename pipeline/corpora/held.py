@@ -1,4 +1,4 @@
-"""The folder of a fetched part: the record of what it holds, its lock, and room for more."""
+"""The folder of a fetched part: its record, its lock, and the free space that it needs."""
 
 import fcntl
 import logging
@@ -18,13 +18,13 @@ from pipeline.corpora.summary import amounts
 from pipeline.fetch.mirrors import Patience
 from pipeline.fetch.remote import in_words
 
-RECORD = ".contents.json"  # a folder without it is not ours
-SPARE = 1 << 28  # bytes that are left free on the disk
+RECORD = ".contents.json"  # marks a folder as ours
+SPARE = 1 << 28  # bytes to leave free on the disk
 
 
 @dataclass(frozen=True)
 class Job:
-    """One part on its way: `selection` as `selection_of` gives it."""
+    """The fetching of one part; `selection` is the result of `selection_of`."""
 
     part: Part
     settings: DownloadCorpus
@@ -33,12 +33,12 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where the part lies in the end; a link there leads to where it really lies."""
+        """Final folder of the part; it may be a link to another place."""
         return self.part.folder(self.settings.folder).resolve()
 
     @property
     def work(self) -> Path:
-        """Where a tar is unpacked, beside it, so that a rename is all that is left to do."""
+        """Folder in which a tar is unpacked, beside the final one, so that it only is renamed."""
         return self.folder.with_name(f".{self.folder.name}.unpacking")
 
     @property
@@ -53,14 +53,14 @@ class Job:
 
     @property
     def limits(self) -> FirstSpeakers:
-        """The selection of speech, not begun."""
+        """The selection of speech, in its initial state."""
         return FirstSpeakers(
             self.selection.get("max_speakers"), self.selection.get("max_utterances")
         )
 
 
 def read_record(job: Job) -> dict[str, Any] | None:
-    """What was written of the part's folder; None where it holds nothing of use.
+    """Return the record of the part's folder; None if the folder holds nothing usable.
 
     Raises:
         PipelineError: the folder is not ours.
@@ -81,14 +81,14 @@ def read_record(job: Job) -> dict[str, Any] | None:
 
 
 def write_record(job: Job, folder: Path, **contents: Any) -> dict[str, Any]:
-    """Write what `folder`, the part's or the one it is unpacked in, holds."""
+    """Write the record of `folder`, the part's own or the one in which it is unpacked."""
     about = {"part": job.part.part, "format": job.part.format, "licence": job.part.credit}
     write_json(folder / RECORD, about | contents)
     return contents
 
 
 def still_there(job: Job, files: Mapping[str, int]) -> dict[str, int]:
-    """Recorded files that are there with their size."""
+    """Return the recorded files that exist with their recorded size."""
     held = {name: size for name, size in files.items() if _has(job.folder / name, size)}
     if lost := len(files) - len(held):
         logging.warning("%s: %d files are missing or changed; fetched again", job.folder, lost)
@@ -96,9 +96,9 @@ def still_there(job: Job, files: Mapping[str, int]) -> dict[str, int]:
 
 
 def put_in_place(job: Job) -> None:
-    """Let what is unpacked and recorded take the folder's place; its archive is done with.
+    """Replace the folder by the unpacked and recorded one, and remove the archive.
 
-    Nothing is lost where this is killed: the next run calls it first.
+    If the process is killed here, nothing is lost: the next run calls this function first.
     """
     ours = not job.folder.exists() or _is_empty(job.folder) or (job.folder / RECORD).exists()
     if not ours or not (job.work / RECORD).exists():
@@ -113,13 +113,13 @@ def put_in_place(job: Job) -> None:
 
 
 def drop_archive(job: Job) -> None:
-    """Remove the archive, or as much of it as has arrived."""
+    """Remove the archive, complete or not."""
     for path in (job.archive, job.growing):
         path.unlink(missing_ok=True)
 
 
 def keep_notes(job: Job, notes: Mapping[str, bytes]) -> None:
-    """Write the texts that several parts carry beside them; the longest lists most."""
+    """Write the texts that several parts have beside them; the longest one is kept."""
     for name, text in notes.items():
         path = job.part.folder(job.settings.folder).with_name(name)
         if not path.exists() or path.stat().st_size < len(text):
@@ -128,9 +128,9 @@ def keep_notes(job: Job, notes: Mapping[str, bytes]) -> None:
 
 
 def check_disk(job: Job, whole: bool) -> None:
-    """Refuse to begin what the disk cannot hold, as far as the catalogue tells.
+    """Refuse a part that the disk cannot hold, as far as the catalogue gives its size.
 
-    With `whole` the archive comes whole, whatever is kept of it.
+    With `whole` the archive is stored whole, whatever is unpacked of it.
     """
     found = amounts(job.part, job.settings)
     fetch = job.part.bytes or job.part.unpacked_bytes if whole else found.fetch
@@ -139,7 +139,7 @@ def check_disk(job: Job, whole: bool) -> None:
 
 
 def check_room(job: Job, needed: float) -> None:
-    """Refuse to begin what needs more bytes than the disk has free."""
+    """Refuse a part that needs more bytes than the disk has free."""
     root = Path(job.settings.folder)
     root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(root).free
@@ -152,7 +152,7 @@ def check_room(job: Job, needed: float) -> None:
 
 @contextmanager
 def alone(job: Job) -> Iterator[None]:
-    """Keep other runs that share the folder from fetching the same part at the same time."""
+    """Prevent other runs that use the folder from fetching the same part at the same time."""
     path = Path(job.settings.folder, "downloads", f".{job.part.part}.lock")
     with ExitStack() as stack:
         try:

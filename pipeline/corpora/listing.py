@@ -1,14 +1,23 @@
-"""The files of a corpus on disk, by their names alone: none of them is opened."""
+"""List the files of a corpus by their names, without opening any."""
 
 import os
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Split
-from pipeline.corpora.roots import AUDIO_SUFFIXES, NOISE_FOLDERS
+from pipeline.corpora.roots import AUDIO_SUFFIXES, Corpus, Subset, Subsets, roots_of
 
 TRANSCRIPTS = ".trans.txt"
+LACKING: dict[Corpus, str] = {
+    "speech": "check corpora.local.speech and corpora.local.subsets",
+    "noise": "corpora.local.noise must hold {tr,cv,tt}/*.wav",
+}
+UNUSED: dict[Corpus, str] = {
+    "speech": "add its own folders to corpora.local.subsets",
+    "noise": "sort its recordings into them",
+}
 
 
 class Listing(NamedTuple):
@@ -17,36 +26,73 @@ class Listing(NamedTuple):
     audio: list[Path]
     transcripts: list[Path]
     hidden: list[Path]
-    """Files and folders whose name begins with a dot; what is in such a folder is not listed."""
+    """Files and folders whose names begin with a dot; the content of such folders is not listed."""
     broken: list[Path]
-    """Broken links, but for those named as audio, which are in `audio`."""
+    """Broken links, except those named like audio, which are in `audio`."""
 
 
-def list_speech(folder: Path) -> Listing:
-    """What lies below the folder of a subset.
+class Found(NamedTuple):
+    """A subset that is there, and its files."""
+
+    split: Split
+    subset: Subset
+    files: Listing
+
+
+def list_corpus(subsets: Subsets, corpus: Corpus) -> list[Found]:
+    """List the files of a corpus; each root has the subsets that it has.
+
+    Args:
+        subsets: of each split, every name of a subset in each root.
+        corpus: of speech or of noise.
 
     Raises:
-        PipelineError: as `list_files`.
+        PipelineError: a subset is in no root, a root has no subset, or as `list_files`.
     """
-    return list_files(folder, "check corpora.local.speech and corpora.local.subsets")
+    cure = LACKING[corpus]
+    found = [
+        Found(split, subset, list_files(subset.folder, cure))
+        for split in SPLITS
+        for _, places in groupby(subsets[split], key=lambda subset: subset.name)
+        for subset in _present(list(places), cure)
+    ]
+    used = {subset.root for _, subset, _ in found}
+    unused = [root for root in roots_of(subsets) if root not in used]
+    if unused:
+        names = dict.fromkeys(subset.name for split in SPLITS for subset in subsets[split])
+        raise PipelineError(
+            f"corpora.local.{corpus}: {unused[0]}: has none of the folders {', '.join(names)};"
+            f" {UNUSED[corpus]}, or take it out of the list"
+        )
+    return found
 
 
-def list_noise(root: Path) -> dict[Split, Listing]:
-    """What lies below the folder of each split, `{tr,cv,tt}`, of a corpus of noise.
+def _present(places: list[Subset], cure: str) -> list[Subset]:
+    """The subsets of one name that are there, in the order of their roots."""
+    present = [place for place in places if _is_there(place)]
+    if not present:
+        folders = ", ".join(str(place.folder) for place in places)
+        raise PipelineError(f"{folders}: no such folder; {cure}")
+    return present
 
-    Raises:
-        PipelineError: as `list_files`.
-    """
-    cure = "corpora.local.noise must hold {tr,cv,tt}/*.wav"
-    return {split: list_files(root / NOISE_FOLDERS[split], cure) for split in SPLITS}
+
+def _is_there(subset: Subset) -> bool:
+    """Whether there is anything of that name; whether it can be read is seen as it is listed."""
+    try:
+        subset.folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def list_files(folder: Path, cure: str) -> Listing:
-    """All files below a folder, at any depth; folders may be links to where they really lie.
+    """List all files below a folder, at any depth; folders may be links to other places.
 
     Args:
-        folder: where to look.
-        cure: what to do where there is no such folder.
+        folder: the folder to list.
+        cure: the advice if there is no such folder.
 
     Raises:
         PipelineError: no such folder, one that may not be read, or a link to a folder above it.
@@ -62,11 +108,11 @@ def list_files(folder: Path, cure: str) -> Listing:
 
 
 def _list_into(found: Listing, folder: Path, above: list[tuple[int, int]]) -> None:
-    """Add what is in a folder; `above` are the device and inode of the folders that lead to it."""
+    """Add the content of a folder; `above` are device and inode of the folders that lead to it."""
     try:
         with os.scandir(folder) as entries:
             listed = list(entries)
-        for entry in listed[:1]:  # a folder may let its names be read and nothing else
+        for entry in listed[:1]:  # a folder may allow only the reading of its names
             entry.stat(follow_symlinks=False)
     except PermissionError as error:
         raise PipelineError(f"{folder}: may not be read; check its permissions") from error
@@ -94,5 +140,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except PermissionError as error:
         raise PipelineError(f"{entry.path}: may not be read; check its permissions") from error
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False

@@ -1,4 +1,4 @@
-"""Names of recordings: two spellings of one name, and noises in folders of folders."""
+"""Names of recordings: two encodings of one name, and noises in nested folders."""
 
 import unicodedata
 from pathlib import PurePath
@@ -9,7 +9,7 @@ SPLIT_OF: dict[str, str] = {folder: split for split, folder in NOISE_FOLDERS.ite
 
 
 def composed(name: str) -> str:
-    """The form of a name to compare by: macOS writes é as e and an accent, others as one.
+    """Return a name in the form for comparisons: macOS writes é as e and an accent, others as one.
 
     >>> composed("e\\u0301") == "\\u00e9"
     True
@@ -18,7 +18,7 @@ def composed(name: str) -> str:
 
 
 def noise_name(below: PurePath) -> str:
-    """Name of a recording of noise at a path below the folder of its split.
+    """Return the name of a recording of noise from its path below the folder of its split.
 
     >>> noise_name(PurePath("rain.wav")), noise_name(PurePath("street/night/rain.wav"))
     ('rain', 'street_night_rain')
@@ -27,9 +27,9 @@ def noise_name(below: PurePath) -> str:
 
 
 def below_split(path: PurePath) -> tuple[str, PurePath]:
-    """Split of a recording of noise by the last folder named `tr`, `cv` or `tt`; the path below.
+    """Return split and path below it, by the last folder of the path named `tr`, `cv` or `tt`.
 
-    The split is empty where no folder is named so.
+    The split is empty if there is no such folder.
 
     >>> split, below = below_split(PurePath("wham_noise/cv/street/rain.wav"))
     >>> split, str(below)

@@ -1,4 +1,4 @@
-"""Noise that is published as a git repository, in the layout of MS-SNSD."""
+"""Fetch noise that is published as a git repository, in the layout of MS-SNSD."""
 
 import hashlib
 from pathlib import PurePosixPath
@@ -13,14 +13,14 @@ from pipeline.fetch.remote import fetch_json
 Entry = dict[str, Any]
 GIT_FOLDERS = {"noise_train": "tr", "noise_test": "tt"}  # in WHAM!'s words
 OTHER_ADDRESS = "give another address of it with corpora.download.catalogue"
-DEV_SHARE = 10  # one in so many of the recordings for training is for dev instead
+DEV_SHARE = 10  # one of this many training recordings is in dev instead
 
 
 def list_recordings(part: Part, patience: Patience) -> dict[str, Entry]:
-    """Recordings of a repository: name as WHAM! has it to path, size and blob.
+    """Return the recordings of a repository: WHAM!'s name to path, size and blob.
 
-    One in ten recordings for training, by the hash of its name, is for dev; one that is for
-    the test too is for the test only.
+    One in ten training recordings, by the hash of its name, is in dev; a recording that is also in
+    the test split is only there.
 
     Raises:
         PipelineError: no mirror lists the repository, or it holds no such recordings.
@@ -40,7 +40,7 @@ def list_recordings(part: Part, patience: Patience) -> dict[str, Entry]:
 
 
 def _list_folder(part: Part, folder: Entry, patience: Patience) -> dict[str, Entry]:
-    """WAV files of one folder, by name; `path` is that in the repository."""
+    """WAV files of one folder, by name; `path` is the path in the repository."""
     addresses = [f"{address.rpartition('/')[0]}/{folder['sha']}" for address in part.addresses]
     listing = fetch_json(f"{part.part} {folder['path']}", addresses, patience)
     return {
@@ -74,7 +74,7 @@ def _entries(tree: Any, name: str) -> list[Entry]:
 
 
 def _entry(entry: Any, name: str) -> Entry:
-    """What is used of an entry; only files have a size."""
+    """The used fields of an entry; only files have a size."""
     path = str(entry["path"])
     if path in ("", ".", "..") or "/" in path or UNSAFE.search(path):
         raise PipelineError(f"{name}: the listing holds the unsafe name {path!r}; {OTHER_ADDRESS}")
@@ -83,7 +83,7 @@ def _entry(entry: Any, name: str) -> Entry:
 
 
 def raw_address(address: str) -> str:
-    """Where the files of a listing lie: GitHub's API lists, another of its hosts serves."""
+    """Return the address of a listing's files, which another host of GitHub serves."""
     return address.replace(
         "https://api.github.com/repos/", "https://raw.githubusercontent.com/"
     ).replace("/git/trees/", "/")

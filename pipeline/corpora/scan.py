@@ -13,18 +13,18 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest, write_manifest
-from pipeline.config import SPLITS, Split
+from pipeline.corpora.apart import root_labels, tell_apart
 from pipeline.corpora.copies import find_copies
-from pipeline.corpora.listing import Listing, list_noise, list_speech
+from pipeline.corpora.listing import Found, Listing, list_corpus
 from pipeline.corpora.names import composed, noise_name
-from pipeline.corpora.roots import NOISE_FOLDERS
+from pipeline.corpora.roots import Subsets, roots_of
 from pipeline.corpora.texts import SPEAKERS, read_sexes, read_transcripts
 
 LONGEST_NAME = 230  # bytes of a noise's, to which an ending is added
 
 
 def scan_speech(
-    folders: dict[Split, list[Path]],
+    subsets: Subsets,
     num_speakers: int,
     out: Path,
     only: set[Path] | None = None,
@@ -33,10 +33,11 @@ def scan_speech(
 ) -> None:
     """List the utterances of a corpus in LibriSpeech's layout, one row a file.
 
-    Columns: utterance, speaker, sex, split, subset, transcript, path.
+    Columns: utterance, speaker, sex, split, subset, transcript, path. Utterances and speakers of
+    one name in several roots are told apart by their root (`tell_apart`).
 
     Args:
-        folders: of the subsets of each split, `SPEAKERS.TXT` beside them where there is one.
+        subsets: of each split, `SPEAKERS.TXT` beside their folders where there is one.
         num_speakers: the fewest that a split may have.
         out: the manifest to write.
         only: files to list, as `fetched_files` gives them; others in the folders are not
@@ -48,16 +49,16 @@ def scan_speech(
         PipelineError: missing folders, wrong layout, unreadable or empty files, a speaker or a
             recording in two splits, or fewer speakers than a mixture needs.
     """
-    listings = [
-        (split, folder, list_speech(folder)) for split in SPLITS for folder in folders[split]
-    ]
-    _log_left_out([found for _, _, found in listings], only)
+    found, labels = list_corpus(subsets, "speech"), root_labels(roots_of(subsets))
+    _log_left_out([one.files for one in found], only)
     rows = [
-        row | {"split": split}
-        for split, folder, found in listings
-        for row in _utterances(folder, found, only, need_transcripts)
+        row | {"split": one.split, "root": labels[one.subset.root]}
+        for one in found
+        for row in _utterances(one, only, need_transcripts)
     ]
     table = pd.DataFrame(rows)
+    _check_once(table, "utterance")
+    table = tell_apart(tell_apart(table, "speaker"), "utterance").drop(columns="root")
     _check_speakers(table, num_speakers, fetched=only is not None)
     _check_unique(table, ["utterance"])
     _check_headers(table["path"], workers)
@@ -66,25 +67,30 @@ def scan_speech(
     write_manifest(out, table)
 
 
-def scan_noise(root: Path, out: Path, only: set[Path] | None = None, workers: int = 4) -> None:
+def scan_noise(
+    subsets: Subsets, out: Path, only: set[Path] | None = None, workers: int = 4
+) -> None:
     """List the recordings of noise in WHAM!'s layout `{tr,cv,tt}/*.wav`, one row a file.
 
-    Columns: noise, split, path. A recording in a folder below has that folder in its name.
-    `only` is as in `scan_speech`.
+    Columns: noise, split, path. A recording in a folder below has that folder in its name; those
+    of one name in several roots are told apart by their root (`tell_apart`). Arguments are as in
+    `scan_speech`.
 
     Raises:
         PipelineError: a missing or empty split, unreadable or empty files, or a recording in two
             splits.
     """
-    listings = list_noise(root)
-    _log_left_out(listings.values(), only)
+    found, labels = list_corpus(subsets, "noise"), root_labels(roots_of(subsets))
+    _log_left_out([one.files for one in found], only)
     rows = [
-        {"noise": noise_name(path.relative_to(root / NOISE_FOLDERS[split])), "split": split}
-        | {"path": path}
-        for split in SPLITS
-        for path in _noises(root / NOISE_FOLDERS[split], listings[split], only)
+        {"noise": noise_name(path.relative_to(one.subset.folder)), "split": one.split}
+        | {"path": path, "root": labels[one.subset.root]}
+        for one in found
+        for path in _noises(one, only)
     ]
     table = pd.DataFrame(rows)
+    _check_once(table, "noise")
+    table = tell_apart(table, "noise").drop(columns="root")
     _check_lengths(table)
     _check_unique(table, ["split", "noise"])
     _check_headers(table["path"], workers)
@@ -110,15 +116,15 @@ def fetched_files(parts: Iterable[Path]) -> set[Path]:
 
 
 def _utterances(
-    folder: Path, found: Listing, only: set[Path] | None, need_transcripts: bool
+    found: Found, only: set[Path] | None, need_transcripts: bool
 ) -> list[dict[str, object]]:
-    paths = _listed(found.audio, only)
+    folder, paths = found.subset.folder, _listed(found.files.audio, only)
     if not paths:
         raise PipelineError(
             f"{folder}: holds no audio; put recordings there, as"
             " <speaker>/<chapter>/<speaker>-<chapter>-<n>.flac"
         )
-    transcripts = read_transcripts(found.transcripts, need_transcripts)
+    transcripts = read_transcripts(found.files.transcripts, need_transcripts)
     sexes = read_sexes(folder.parent / SPEAKERS)
     return [_utterance(path, folder, transcripts, sexes) for path in paths]
 
@@ -143,10 +149,12 @@ def _utterance(
     }
 
 
-def _noises(folder: Path, found: Listing, only: set[Path] | None) -> list[Path]:
-    paths = _listed(found.audio, only)
+def _noises(found: Found, only: set[Path] | None) -> list[Path]:
+    paths = _listed(found.files.audio, only)
     if not paths:
-        raise PipelineError(f"{folder}: holds no audio; put at least one noise recording there")
+        raise PipelineError(
+            f"{found.subset.folder}: holds no audio; put at least one noise recording there"
+        )
     return paths
 
 
@@ -167,6 +175,18 @@ def _check_lengths(table: pd.DataFrame) -> None:
         )
 
 
+def _check_once(table: pd.DataFrame, column: str) -> None:
+    """Refuse a file that a split has twice by one name: by two paths, or by a link."""
+    names = table[["split", column]].map(composed)
+    paths = table.loc[names.duplicated(keep=False), "path"]
+    twice = paths[paths.map(os.path.realpath).duplicated()]
+    if len(twice):
+        raise PipelineError(
+            f"{twice.iloc[0]}: stands twice in the corpora; name its folder once in"
+            " corpora.local.subsets, or remove the link to it"
+        )
+
+
 def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
     names = table[columns].map(composed)
     double = table[names.duplicated(keep=False)].sort_values(columns)
@@ -176,11 +196,6 @@ def _check_unique(table: pd.DataFrame, columns: list[str]) -> None:
     first = double.index[0]
     same = (names.loc[double.index] == names.loc[first]).all(axis=1)
     one, other = double[same]["path"].iloc[:2]
-    if one.resolve() == other.resolve():
-        raise PipelineError(
-            f"{other}: stands twice in the corpora; name its folder once in corpora.local.subsets,"
-            " or remove the link to it"
-        )
     raise PipelineError(f"{other}: has the name of {one}; rename or remove one of them")
 
 

@@ -1,4 +1,4 @@
-"""Which files of a part are taken: the first speakers, or a draw of the noise."""
+"""Select the files of a part: the first speakers, or a random sample of the noise."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -14,22 +14,21 @@ Limits = Mapping[str, int | None]
 class FirstSpeakers:
     """The first speakers of an archive and the first utterances of each, in the archive's order.
 
-    Members are `<speaker>/<chapter>/<file>`. Reading ends at the first member of one speaker
-    too many, or, with both limits set, as soon as every speaker has its utterances and the
-    transcripts of their chapters. The same archive so gives the same files, and the same
-    files give a narrower selection as the archive itself would. Without limits it takes all
-    that lies in a folder.
+    Members are `<speaker>/<chapter>/<file>`. Reading stops at the first member of one speaker too
+    many, or, with both limits set, as soon as every speaker has its utterances and the transcripts
+    of their chapters. Therefore the same archive gives the same files, and these files give the
+    same narrower selection as the archive itself. Without limits all files in folders are taken.
     """
 
     max_speakers: int | None = None
     max_utterances: int | None = None
-    done: bool = False  # nothing that follows can count
+    done: bool = False  # no later member can be selected
     counts: dict[str, int] = field(default_factory=dict)
-    heard: set[str] = field(default_factory=set)  # chapters with an utterance taken
-    read: set[str] = field(default_factory=set)  # chapters with their transcript taken
+    chosen: set[str] = field(default_factory=set)  # chapters of which an utterance is taken
+    read: set[str] = field(default_factory=set)  # chapters whose transcript is taken
 
     def takes(self, path: str) -> bool:
-        """Whether the limits leave room for this member."""
+        """Return whether the limits allow this member."""
         speaker, _, rest = path.partition("/")
         if not rest:
             return False
@@ -42,7 +41,7 @@ class FirstSpeakers:
             self.read.add(chapter)
         elif self.max_utterances is None or self.counts[speaker] < self.max_utterances:
             self.counts[speaker] += 1
-            self.heard.add(chapter)
+            self.chosen.add(chapter)
         else:
             return False
         self.done = self._full()
@@ -51,11 +50,11 @@ class FirstSpeakers:
     def _full(self) -> bool:
         if len(self.counts) != self.max_speakers or self.max_utterances is None:
             return False
-        return min(self.counts.values()) >= self.max_utterances and self.heard <= self.read
+        return min(self.counts.values()) >= self.max_utterances and self.chosen <= self.read
 
 
 def selected(files: Mapping[str, int], limits: FirstSpeakers) -> dict[str, int]:
-    """What `limits` takes of files that stand in the archive's order."""
+    """Return the selection of `limits` from files in the archive's order."""
     taken: dict[str, int] = {}
     for name, size in files.items():
         if limits.takes(name):
@@ -66,22 +65,22 @@ def selected(files: Mapping[str, int], limits: FirstSpeakers) -> dict[str, int]:
 
 
 def widest(held: Limits, wanted: Limits) -> dict[str, int | None]:
-    """The selection of speech that holds all of both; no limit is the widest."""
+    """Return the selection of speech that contains both; no limit is the widest."""
     pairs = {key: (held.get(key), wanted[key]) for key in wanted}
     return {key: max(one, two) if one and two else None for key, (one, two) in pairs.items()}
 
 
 def noise_names(names: Iterable[str]) -> list[str]:
-    """Those of recordings of noise, `{tr,cv,tt}/<name>.wav`."""
+    """Return the names of recordings of noise, `{tr,cv,tt}/<name>.wav`."""
     return [name for name in names if _is_noise(PurePosixPath(name))]
 
 
 def draw(names: Iterable[str], count: int | None, seed: int) -> list[str]:
-    """Draw `count` files, as many of each folder as its share; all of them for None.
+    """Draw `count` files, from each folder in proportion to its size; all of them for None.
 
-    Each folder's files stand in the order of a hash of seed and name; the k-th of N files has
-    the rank (k - 1/2) / N (Webster's rule), the first of a folder comes before all. The lowest
-    ranks are drawn, so that fewer are always among more.
+    The files of each folder are in the order of a hash of seed and name; the k-th of N files has
+    the rank (k - 1/2) / N (Webster's rule), and the first file of each folder precedes all. The
+    files with the lowest ranks are drawn, so that a smaller draw is part of a larger one.
     """
     folders: dict[str, list[str]] = {}
     for name in names:

@@ -1,16 +1,16 @@
-"""What the scan of a corpus waits for, and what decides it."""
+"""The inputs and the settings of the scan of a corpus."""
 
 from typing import Any
 
 from pipeline.config import Config
 from pipeline.corpora.catalogue import load_catalogue, noise_part, speech_parts
-from pipeline.corpora.changes import Corpus
+from pipeline.corpora.roots import Corpus
 
 UNUSED = {"speech": {"noise"}, "noise": {"speech", "subsets"}}  # keys of the other corpus
 
 
 def sources_of(cfg: Config, corpus: Corpus) -> list[str]:
-    """Outputs that have to be there before the files of a corpus can be listed."""
+    """Return the outputs that must exist before the files of a corpus can be listed."""
     if cfg.corpora.kind == "demo":
         return ["results/corpora/demo"]
     if cfg.corpora.kind == "local":
@@ -23,16 +23,16 @@ def sources_of(cfg: Config, corpus: Corpus) -> list[str]:
 
 
 def scan_settings(cfg: Config, corpus: Corpus, found: str | None) -> dict[str, Any]:
-    """What decides which files a scan lists.
+    """Return the settings that determine which files a scan lists.
 
     Args:
         cfg: the configuration.
         corpus: of speech or of noise.
-        found: the state of the corpus on disk, as `look_at` gives it.
+        found: the state of the corpus on disk, as `look_at` returns it.
     """
     kind = cfg.corpora.kind
     given = cfg.corpora.model_dump(mode="json")[kind]
     unused = set[str]() if kind == "demo" else UNUSED[corpus]
-    # The name of a catalogue decides nothing: what its rows say does, in the rule `download`.
+    # The name of a catalogue does not matter: its rows do, in the rule `download`.
     settings = {key: value for key, value in given.items() if key not in unused | {"catalogue"}}
     return {"kind": kind, "settings": settings, "found": found}

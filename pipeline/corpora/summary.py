@@ -1,4 +1,4 @@
-"""What a run with `corpora.kind: download` will move and store, from its settings alone."""
+"""Estimate the transfers and the storage of a run with downloads, from its settings alone."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ from pipeline.config import SPLITS, Config, DownloadCorpus, Split
 from pipeline.corpora.catalogue import Part, load_catalogue, parts_in_use
 from pipeline.fetch.remote import in_words
 
-SWELLING = 1.1  # of a tar of FLAC, unpacked: LibriSpeech's grow by 6 %
+SWELLING = 1.1  # growth of a tar of FLAC when unpacked; LibriSpeech's grow by 6 %
 SAMPLE_BYTES, ESTIMATE_BYTES = 2, 4
-FOLDERS = 3  # of a split beside one a speaker: mix_clean, mix_both, noise
-UTTERANCE = 12.0  # seconds, where the catalogue does not tell
+FOLDERS = 3  # folders of a split besides one per speaker: mix_clean, mix_both, noise
+UTTERANCE = 12.0  # seconds, if the catalogue does not give them
 # Length of a mixture over that of an utterance, from LibriMix's `Storage_info.txt` of Libri3Mix.
 LENGTHS = {"min": 0.75, "max": 1.3}
 
 
 class Amounts(NamedTuple):
-    """Bytes to fetch, bytes on disk once unpacked, hours of sound; None where nobody knows."""
+    """Bytes to fetch, bytes on disk when unpacked, hours of audio; None if unknown."""
 
     fetch: float | None
     stored: float | None
     hours: float | None
-    exact: bool  # whether `fetch` is the size that is published
+    exact: bool  # whether `fetch` is the published size
 
 
 def amounts(part: Part, settings: DownloadCorpus) -> Amounts:
-    """What the selection of `settings` takes of a part."""
+    """Return the amounts that the selection of `settings` takes of a part."""
     read, kept = _shares(part, settings)
     whole = part.bytes or part.unpacked_bytes
     unpacked = part.unpacked_bytes or (part.bytes and part.bytes * _swelling(part))
@@ -37,7 +37,7 @@ def amounts(part: Part, settings: DownloadCorpus) -> Amounts:
 
 
 def describe(part: Part, settings: DownloadCorpus) -> str:
-    """One line: what the part moves and stores, and its licence."""
+    """Describe in one line how much of a part is fetched and stored, and its licence."""
     found = amounts(part, settings)
     return (
         f"{part.part}: {_bytes(found.fetch, found.exact)} to fetch,"
@@ -46,14 +46,14 @@ def describe(part: Part, settings: DownloadCorpus) -> str:
 
 
 def download_summary(cfg: Config, rendered: list[Split], estimates: dict[Split, int]) -> list[str]:
-    """Lines for a user: bytes to fetch and on disk after each stage, hours of mixtures.
+    """Return lines for the user: bytes to fetch and on disk after each stage, hours of mixtures.
 
-    `~` marks an estimate. What is on disk already is not looked at.
+    `~` marks an estimate. Files on disk are not checked.
 
     Args:
         cfg: the configuration.
-        rendered: splits whose mixtures are kept on disk.
-        estimates: how many signals networks write of each mixture of a split.
+        rendered: splits whose mixtures are stored on disk.
+        estimates: number of signals that networks write for each mixture of a split.
     """
     settings = cfg.corpora.download
     catalogue = load_catalogue(settings.catalogue)
@@ -84,7 +84,7 @@ def _part_rows(cfg: Config, parts: list[Part]) -> list[tuple[str, ...]]:
 
 
 def _later_lines(cfg: Config, hours: dict[Split, float], estimates: dict[Split, int]) -> list[str]:
-    """What the stages behind the corpora leave on disk, from the hours of rendered mixtures."""
+    """What the later stages store on disk, from the hours of rendered mixtures."""
     splits = ", ".join(
         f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: drawn in training"
         for split in SPLITS
@@ -108,7 +108,7 @@ def _hours(cfg: Config, split: Split, catalogue: dict[str, Part]) -> float:
 
 
 def _shares(part: Part, settings: DownloadCorpus) -> tuple[float, float]:
-    """Of the whole part: the share that is read, and the share that is kept."""
+    """Fractions of the whole part that are read and that are kept."""
     if part.kind == "noise":
         share = min(1.0, (settings.noise.max_files or part.files or 1) / (part.files or 1))
         return share, share
@@ -132,7 +132,7 @@ def _utterance_seconds(parts: list[Part]) -> float:
 
 
 def _count(cfg: Config, split: Split, catalogue: dict[str, Part]) -> int:
-    """Mixtures of a split: those drawn, or those that LibriMix's metadata list."""
+    """Number of mixtures of a split: drawn ones, or those of LibriMix's metadata."""
     if cfg.mixtures.kind == "drawn":
         return getattr(cfg.mixtures.counts, split)
     names = [
@@ -152,7 +152,7 @@ def _wav_bytes(hours: float | None, sample_rate: int) -> float | None:
 
 
 def _sum(values: list[float | None], exact: bool = False) -> str:
-    """The sum of those that are known, in words."""
+    """The sum of the known values, in words."""
     known = [value for value in values if value is not None]
     return _bytes(sum(known), exact) + (" and more" if len(known) < len(values) else "")
 

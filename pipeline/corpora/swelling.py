@@ -1,4 +1,4 @@
-"""Archives that would fill a disk or the memory: what may come out of one is limited."""
+"""Limits for archives that would fill a disk or the memory when unpacked."""
 
 import tarfile
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pipeline.fetch.remote import Corrupt, in_words
 
-MOST_SWELLING = 100  # times its size that an archive of sound may unpack to
+MOST_SWELLING = 100  # an archive of audio may unpack to this many times its size
 MOST_MEMBERS = 1_000_000  # files and folders
-MOST_HEADER = 1 << 20  # bytes that describe one member of a tar: its name, and where it has holes
+MOST_HEADER = 1 << 20  # bytes that describe one member of a tar: its name, and its holes
 
 
 def check_members(number: int) -> None:
@@ -22,12 +22,13 @@ def check_members(number: int) -> None:
 
 
 class Allowance:
-    """What may be unpacked of a tar: `MOST_SWELLING` times its bytes.
+    """The number of bytes that may be unpacked of a tar: `MOST_SWELLING` times its size.
 
-    What members say of their size does not count, but what is really written: holes of sparse files
-    and zeros take no place in the archive.
+    The bytes that are written count, and not the sizes that members claim: holes of sparse files
+    and zeros take no space in the archive.
 
     Args:
+        size: returns the bytes of the archive; of a stream, the bytes read so far.
         size: tells the bytes of the archive, those of a stream as far as it was read.
     """
 
@@ -47,7 +48,7 @@ class Allowance:
 
 
 class Member(tarfile.TarInfo):
-    """A member of a tar whose header is read only as far as `MOST_HEADER` bytes."""
+    """A member of a tar of whose header at most `MOST_HEADER` bytes are read."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:

@@ -1,4 +1,4 @@
-"""The texts beside recordings of speech: transcripts, and the list of the speakers."""
+"""Read the texts beside recordings of speech: transcripts, and the list of speakers."""
 
 import codecs
 import logging
@@ -17,8 +17,8 @@ def read_transcripts(files: Iterable[Path], needed: bool) -> dict[str, str]:
     """Read `*.trans.txt` files: a line has an utterance's name, a space or tab, and its words.
 
     Args:
-        files: in their order; of an utterance that stands twice the last is taken.
-        needed: whether a file that cannot be read is an error; else it is left out, and told.
+        files: in their order; the last text of an utterance counts.
+        needed: whether unreadable files are an error; otherwise they are left out with a warning.
 
     Returns:
         words by the `composed` name of the utterance.
@@ -43,9 +43,9 @@ def read_transcripts(files: Iterable[Path], needed: bool) -> dict[str, str]:
 
 
 def read_sexes(speakers: Path) -> dict[str, str]:
-    """F or M by the `composed` name of the speaker, from LibriSpeech's `SPEAKERS.TXT`.
+    """Read F or M by the `composed` name of the speaker from LibriSpeech's `SPEAKERS.TXT`.
 
-    Empty where there is none.
+    The result is empty without this file.
 
     Raises:
         PipelineError: it may not be read, or is UTF-16.

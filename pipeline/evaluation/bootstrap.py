@@ -1,4 +1,4 @@
-"""Bootstrap over mixtures of many means at once (Efron & Tibshirani 1993, ch. 13)."""
+"""Bootstrap over mixtures of many means at once (Efron & Tibshirani 1993, chapter 13)."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 BLOCK = 8_000_000
-"""Counts of draws that are multiplied at a time: 64 MB."""
+"""Number of counts of draws in one matrix product: 64 MB."""
 
 
 class Bootstrap(NamedTuple):
@@ -21,9 +21,10 @@ class Bootstrap(NamedTuple):
     seed: int = 0
 
     def intervals(self, values: pd.DataFrame) -> tuple[Array, Array]:
-        """Lower and upper ends of the intervals of the columns' means, rows drawn together.
+        """Return the lower and upper ends of the intervals of the columns' means: `[columns]` each.
 
-        Fewer than two values say nothing of their spread: their interval is NaN.
+        All columns are resampled with the same rows. The interval of a column with fewer than two
+        values is NaN, since their spread is unknown.
         """
         low, high = np.full((2, values.shape[1]), np.nan)
         known = (values.count() > 1).to_numpy()
@@ -33,7 +34,7 @@ class Bootstrap(NamedTuple):
         return low, high
 
     def ratio_interval(self, values: Array) -> tuple[float, float]:
-        """Interval of the ratio of two columns' means, `[items, 2]`; NaN below two rows."""
+        """Return the interval of the ratio of two columns' means, `[items, 2]`; NaN below two."""
         if len(values) < 2:
             return np.nan, np.nan
         draws = self.means(values)
@@ -41,20 +42,25 @@ class Bootstrap(NamedTuple):
         return float(low[0]), float(high[0])
 
     def means(self, values: Array) -> Array:
-        """Means of `[items, columns]` in every resampling: `[samples, columns]`."""
+        """Return the means of `[items, columns]` in every resampling: `[samples, columns]`."""
         return bootstrap_means(values, self.samples, self.seed)
 
 
 def bootstrap_means(values: Array, samples: int, seed: int) -> Array:
-    """Means of resampled rows, all columns of a draw over the same rows: paired.
+    """Return the means of resampled rows; all columns of a draw use the same rows, so are paired.
+
+    The mean of draw b is Σ_i n_bi x_i / Σ_i n_bi, where item i is drawn n_bi times.
 
     Args:
-        values: `[items, columns]`; NaN is left out of its column's means.
-        samples: resamplings of the items.
-        seed: of the resampling.
+        values: `[items, columns]`; NaN is left out of the means of its column.
+        samples: number of resamplings of the items.
+        seed: of the random numbers.
 
     Returns:
-        `[samples, columns]`; NaN where a draw has met no value of a column.
+        `[samples, columns]`; NaN where all drawn values of a column are NaN.
+
+    >>> bootstrap_means(np.ones((4, 2)), samples=3, seed=0).shape
+    (3, 2)
     """
     counts = _counts(len(values), samples, seed)
     known = np.isfinite(values)
@@ -67,9 +73,9 @@ def bootstrap_means(values: Array, samples: int, seed: int) -> Array:
 
 @lru_cache(maxsize=2)
 def _counts(items: int, samples: int, seed: int) -> NDArray[np.uint8]:
-    """How often each item is drawn, `[samples, items]`: made once for all metrics of a set."""
+    """Number of times that each item is drawn, `[samples, items]`; cached for all metrics."""
     rng = np.random.default_rng(seed)
-    # A byte each: of 256 items or more none is drawn 256 times, and fewer cannot be.
+    # A byte suffices: 256 draws of one item are too unlikely with many items, impossible with few.
     counts = np.empty((samples, items), np.uint8)
     for draw in counts:  # several times as fast as `rng.multinomial`
         draw[:] = np.bincount(rng.integers(items, size=items), minlength=items)
@@ -77,7 +83,14 @@ def _counts(items: int, samples: int, seed: int) -> NDArray[np.uint8]:
 
 
 def percentile_interval(draws: Array, confidence: float) -> tuple[Array, Array]:
-    """Lower and upper end of `[samples, columns]`, each `[columns]`."""
+    """Return the lower and upper ends of the interval of `[samples, columns]`, each `[columns]`.
+
+    They are the quantiles α and 1 − α with α = (1 − confidence) / 2: the percentile interval of
+    Efron & Tibshirani (1993), section 13.3.
+
+    >>> percentile_interval(np.arange(101.0)[:, None], 0.9)
+    (array([5.]), array([95.]))
+    """
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     return low, high

@@ -1,12 +1,12 @@
-"""How much of an estimate the shifts of references explain: what the ratios of BSS Eval are of.
+"""The shares of an estimate that shifts of the references explain, for the ratios of BSS Eval.
 
-Vincent et al. 2006 (doi:10.1109/TSA.2005.858005), as squared cosines (Scheibler 2021,
-arXiv:2110.06440). The share that is explained is b·x with R x = b, where R holds the
-correlations of all shifts of all references, and b theirs with the estimate.
+Vincent et al. 2006 (doi:10.1109/TSA.2005.858005), computed as squared cosines (Scheibler 2021,
+arXiv:2110.06440). The explained share is b·x with R x = b, where R holds the correlations of all
+shifts of all references, and b their correlations with the estimate.
 
-fast_bss_eval factorises R, whose side is sources times taps. Different speakers hardly correlate:
-here only the blocks of each source's own shifts are factorised, and conjugate gradients from
-there (Golub & Van Loan, Matrix Computations, 11.5) find the rest in a few steps.
+fast_bss_eval factorises R, whose side is sources times taps. Different speakers are nearly
+uncorrelated: here only the blocks of each source's own shifts are factorised, and conjugate
+gradients (Golub & Van Loan, Matrix Computations, 11.5) find the rest from there in a few steps.
 """
 
 from collections.abc import Callable
@@ -22,40 +22,42 @@ FILTER_TAPS = 512
 """Length of the distortion filter that BSS Eval allows."""
 
 LOAD = 1e-12
-"""Share of a reference's energy added to the diagonal of R, so that identical or narrow-band
-references can be solved for. It moves no value below 80 dB by more than 1e-3 dB."""
+"""Share of a reference's energy that is added to the diagonal of R, so that R is regular for
+identical or narrow-band references. It changes no value below 80 dB by more than 1e-3 dB."""
 
 ACCURACY = 1e-13
-"""What may be left to find, as steps see it, of what is unexplained or explained by other sources.
-Of what nearly equal references differ in, steps see little: so small a part misses none of it."""
+"""Largest remaining error, relative to the share that is unexplained or explained by other
+sources. The steps see little of the difference of nearly equal references, so it must be small."""
 
 MOST_STEPS = 40
-"""Speech takes 10 to 17. References that are much alike need more, and are solved for directly."""
+"""Speech takes 10 to 17 steps. Very similar references need more, and are solved directly."""
 
 PIECE = 4096
-"""Samples of the Fourier transforms that correlations are summed from."""
+"""Samples of each Fourier transform from which correlations are summed."""
 
 
 def square_cosines(references: Array, estimates: Array) -> tuple[Array, Array]:
-    """Shares of each estimate's energy that its own and that all references' shifts explain.
+    """Return the shares of each estimate's energy that its own and all references' shifts explain.
+
+    The share cos² = ‖P ŝ‖² / ‖ŝ‖² belongs to the projection P on the shifts s(t − τ), 0 ≤ τ < 512.
 
     Args:
         references: true sources, none of them all zeros, `[sources, time]`.
         estimates: estimates in the same order, none of them all zeros, `[sources, time]`.
 
     Returns:
-        `[sources]` each, 0…1 but for rounding.
+        two arrays `[sources]`, within 0…1 except for rounding.
     """
     try:
         found = _by_steps(*_correlations(_unit(references), _unit(estimates)))
-    except LinAlgError:  # a block is singular but for rounding
+    except LinAlgError:  # rounding makes a block singular
         found = None
     return found or _directly(references, estimates)
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # 0 / 0 ends in None
+@np.errstate(divide="ignore", invalid="ignore")  # 0 / 0 leads to None
 def _by_steps(auto: Array, cross: Array) -> tuple[Array, Array] | None:
-    """From `[sources, sources, taps]` and `[estimates, sources, taps]`; None if steps run out."""
+    """Both shares from the correlations of `_correlations`; None if the steps do not suffice."""
     correlate, solve_blocks = _product(auto), _block_solver(auto)
     start = np.zeros_like(cross)
     same = np.arange(len(auto))
@@ -79,7 +81,7 @@ def _by_steps(auto: Array, cross: Array) -> tuple[Array, Array] | None:
 
 
 def _directly(references: Array, estimates: Array) -> tuple[Array, Array]:
-    # Not above: the package imports torch, which takes seconds and is hardly ever needed.
+    # The import is here since the package imports torch, which takes seconds and is rarely needed.
     from fast_bss_eval.numpy.metrics import square_cosine_metrics
 
     own, explained = square_cosine_metrics(
@@ -89,7 +91,7 @@ def _directly(references: Array, estimates: Array) -> tuple[Array, Array]:
 
 
 def _correlations(references: Array, estimates: Array) -> tuple[Array, Array]:
-    """Of references with references, and of estimates with references.
+    """Correlations of references with references, and of estimates with references.
 
     Σ_t r_i[t] r_j[t + lag] `[i, j, lag]`, and Σ_t r_i[t] e_j[t + lag] `[j, i, lag]`.
     """
@@ -109,7 +111,7 @@ def _correlations(references: Array, estimates: Array) -> tuple[Array, Array]:
 
 
 def _product(auto: Array) -> Callable[[Array], Array]:
-    """R times `[estimates, sources, taps]`: convolutions, by circulants of twice the taps."""
+    """Function that multiplies R by `[estimates, sources, taps]`, by FFTs of twice the taps."""
     negative = auto.swapaxes(0, 1)[..., :0:-1]
     circulants = np.concatenate([auto, np.zeros_like(auto[..., :1]), negative], axis=-1)
     spectra = np.fft.rfft(circulants).transpose(2, 0, 1)
@@ -122,7 +124,7 @@ def _product(auto: Array) -> Callable[[Array], Array]:
 
 
 def _block_solver(auto: Array) -> Callable[[Array], Array]:
-    """Solve for each source as if there were no other: `[estimates, sources, taps]`."""
+    """Function that solves for each source as if it were alone: `[estimates, sources, taps]`."""
     blocks = [cho_factor(toeplitz(own), check_finite=False) for own in np.einsum("sst->st", auto)]
 
     def solve(right: Array) -> Array:
@@ -133,7 +135,7 @@ def _block_solver(auto: Array) -> Callable[[Array], Array]:
 
 
 def _inner(left: Array, right: Array) -> Array:
-    """`[estimates]`, of two of `[estimates, sources, taps]`."""
+    """Inner products `[estimates]` of two arrays `[estimates, sources, taps]`."""
     return np.einsum("est,est->e", left, right)
 
 

@@ -1,8 +1,8 @@
-"""DNSMOS P.835: a network's guess of how listeners rate speech, noise and the whole, 1…5.
+"""DNSMOS P.835: a network's prediction of listeners' ratings of speech, noise and both, 1…5.
 
 Reddy et al. 2022, arXiv:2110.01763. The network is that of the PyPI package `speechmos` (MIT,
-Microsoft), run here and not by its `run()`, which takes every core of the machine and computes
-a second network (P.808) that is not asked for. The scores are the same.
+Microsoft). It is run here and not by the package's `run()`, which uses every core of the machine
+and also computes a second network (P.808). The scores are the same.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ DNSMOS_METRICS = ("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl")
 """Speech, background and overall quality, in the order of the network's outputs."""
 
 WINDOW_SECONDS = 9.01
-"""What the network hears at a time, once a second."""
+"""Length of the network's input; a new window begins every second."""
 
-# What it says to what listeners said, highest power first, as fitted by its authors.
+# From the network's outputs to listeners' ratings, highest power first, as fitted by its authors.
 CALIBRATION = (
     np.poly1d([-0.08397278, 1.22083953, 0.0052439]),
     np.poly1d([-0.13166888, 1.60915514, -0.39604546]),
@@ -30,7 +30,7 @@ Rate = Callable[[Samples], dict[str, float]]
 
 
 def open_dnsmos() -> Rate:
-    """Load the network, on one thread: a function from `[time]`, as `hear` gives it, to scores."""
+    """Load the network on one thread; return a function from `[time]`, as of `hear`, to scores."""
     import onnxruntime  # an extra of the project
 
     options = onnxruntime.SessionOptions()
@@ -39,18 +39,18 @@ def open_dnsmos() -> Rate:
         session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
     def rate(samples: Samples) -> dict[str, float]:
-        heard = [session.run(None, {"input_1": w[None]})[0][0] for w in windows(samples)]
-        scores = [f(said).mean() for f, said in zip(CALIBRATION, np.array(heard).T, strict=True)]
+        outputs = [session.run(None, {"input_1": w[None]})[0][0] for w in windows(samples)]
+        scores = [f(raw).mean() for f, raw in zip(CALIBRATION, np.array(outputs).T, strict=True)]
         return {m: float(s) for m, s in zip(DNSMOS_METRICS, scores, strict=True)}
 
     return rate
 
 
 def windows(samples: Samples) -> list[Samples]:
-    """Cut `[time]` into the windows of the reference code, a short signal repeated until it fits.
+    """Cut `[time]` into the windows of the reference code; a short signal is repeated to fit.
 
-    That code drops a window whose bounds rounding brings too close together: of more than 16 s,
-    a few. Published scores are without them, and so are ours.
+    The reference code drops a window if rounding brings its bounds too close together, which
+    happens to a few windows beyond 16 s. Published scores lack these windows, and so do ours.
     """
     length = int(WINDOW_SECONDS * HEARD_RATE)
     while len(samples) < length:

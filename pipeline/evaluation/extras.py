@@ -1,4 +1,4 @@
-"""Optional packages: what a configuration needs of them, said before anything is computed."""
+"""Check optional packages that a configuration needs, before anything is computed."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.config.paths import placed
 
 
 def check_extras(cfg: Config) -> None:
-    """Refuse measures whose packages or models are not there. Imports nothing heavy.
+    """Refuse measures whose packages or models are missing. Imports nothing heavy.
 
     Raises:
         PipelineError: one line that names the key and the command that installs what is missing.

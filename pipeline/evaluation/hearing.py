@@ -1,4 +1,4 @@
-"""Audio as listening models want it: 16 kHz, at one level."""
+"""Prepare audio for models of listening and recognition: 16 kHz, at one level."""
 
 from pathlib import Path
 
@@ -9,26 +9,26 @@ from pipeline.audio import Samples
 from pipeline.evaluation.metrics import silent
 
 HEARD_RATE = 16_000
-"""Hz: what DNSMOS and the recognisers were trained on."""
+"""Sample rate in Hz at which DNSMOS and the recognisers were trained."""
 
 HEARD_LEVEL = -26.0
 """RMS in dBFS: the nominal level of speech in listening tests (ITU-T P.830).
 
-A separator's output has no scale of its own, and DNSMOS hears the level: between -36 and
--21 dBFS its overall score moves by up to 0.4 for clean speech and 0.7 for noisy speech, beyond
+The output of a separator has no scale of its own, and DNSMOS depends on the level: between -36 and
+-21 dBFS its overall score changes by up to 0.4 for clean speech and 0.7 for noisy speech, above
 full scale by more than one."""
 
 
 def hear(file: Path | str, sample_rate: int) -> Samples | None:
-    """Read a file as a listening model hears it, `[time]`; None where it is silent.
+    """Read a file for a listening model, `[time]` at 16 kHz and one level; None if it is silent.
 
-    Peaks may stand above full scale, which floating-point samples can hold.
+    Peaks may exceed full scale, which floating-point samples can represent.
 
     Args:
         file: audio at `sample_rate`.
         sample_rate: Hz, resampled to `HEARD_RATE`.
 
-    Raises:
+    PipelineError: as for `audio.read_at`.
         PipelineError: as `audio.read_at`.
     """
     samples = audio.read_at(file, sample_rate)
@@ -36,7 +36,7 @@ def hear(file: Path | str, sample_rate: int) -> Samples | None:
 
 
 def at_level(samples: Samples) -> Samples:
-    """Scale `[time]` to `HEARD_LEVEL`.
+    """Scale `[time]` to `HEARD_LEVEL`: y = x · 10^(−26 / 20) / std(x).
 
     >>> round(float(at_level(np.array([3, -3], np.float32))[0]), 4)
     0.0501

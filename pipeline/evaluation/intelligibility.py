@@ -1,8 +1,8 @@
-"""STOI and ESTOI as pystoi gives them, with all frames of a step at once, and the first steps once.
+"""STOI and ESTOI, equal to pystoi's, with all frames of a step at once and shared first steps.
 
 Taal et al. 2011 (doi:10.1109/TASL.2011.2114881), Jensen & Taal 2016
-(doi:10.1109/TASLP.2016.2585878). The filter that changes the rate, the bands and the constants
-are pystoi's; `Envelopes` are what both measures compare.
+(doi:10.1109/TASLP.2016.2585878). The resampling filter, the bands and the constants are pystoi's;
+both measures compare `Envelopes`.
 """
 
 from functools import cache
@@ -25,18 +25,21 @@ WINDOW = np.hanning(N_FRAME + 2)[1:-1]
 
 
 class Envelopes(NamedTuple):
-    """Of a reference and its estimate in third-octave bands, `[bands, frames]` each."""
+    """Third-octave envelopes of a reference and its estimate, `[bands, frames]` each."""
 
     reference: Array
     estimate: Array
 
     def segments(self) -> tuple[Array, Array]:
-        """Both, in all segments of 30 frames: `[bands, segments, 30]`, not to be written to."""
+        """Return both in all segments of 30 frames, `[bands, segments, 30]`, read-only views."""
         return sliding_window_view(self.reference, N, 1), sliding_window_view(self.estimate, N, 1)
 
 
 def envelopes(reference: Array, estimate: Array, sample_rate: int) -> Envelopes | None:
-    """Without the frames in which the reference is silent; None if 30 or fewer are left.
+    """Return envelopes without frames in which the reference is silent; None for 30 or fewer.
+
+    X_j(m) is the root of the power of frame m in third-octave band j. A frame is silent if its
+    level is 40 dB below that of the loudest one.
 
     Args:
         reference: `[time]`.
@@ -58,7 +61,11 @@ def envelopes(reference: Array, estimate: Array, sample_rate: int) -> Envelopes 
 
 
 def stoi(compared: Envelopes) -> float:
-    """Correlation of the bands in short segments, the estimate's scaled and clipped (2011)."""
+    """Return the mean correlation of envelopes in short segments (Taal et al. 2011).
+
+    With segments x of the reference and y of the estimate in one band, `[30]` each, it is the mean
+    of corr(x, y') over bands and segments, where y' = min(y ‖x‖ / ‖y‖, (1 + 10^(15 / 20)) x).
+    """
     reference, estimate = compared.segments()
     gain = _norm(reference) / (_norm(estimate) + EPS)
     clipped = np.minimum(estimate * gain, reference * (1 + 10 ** (-BETA / 20)))
@@ -66,15 +73,19 @@ def stoi(compared: Envelopes) -> float:
 
 
 def estoi(compared: Envelopes) -> float:
-    """Correlation of the spectra in short segments, normalised in time and then in bands (2016)."""
+    """Return the mean spectral correlation of short segments (Jensen & Taal 2016).
+
+    The segments, `[bands, 30]`, are normalised to mean 0 and norm 1 over time and then over bands;
+    ESTOI is the mean inner product of the spectra of reference and estimate.
+    """
     reference, estimate = (_normal(_normal(signal), 0) for signal in compared.segments())
     return float(np.einsum("bsn,bsn->s", reference, estimate).mean() / N)
 
 
 def _resample(signals: Array, sample_rate: int) -> Array:
-    """From `[signals, time]` at `sample_rate` to STOI's 10 kHz.
+    """Resample `[signals, time]` from `sample_rate` to STOI's 10 kHz.
 
-    pystoi's filter, which goes through a signal block by block, as a product with a matrix.
+    pystoi's filter is applied block by block, as a product with a matrix.
     """
     block, context, responses = _filter(sample_rate)
     length, blocks = signals.shape[1], -(-signals.shape[1] // block)
@@ -86,10 +97,10 @@ def _resample(signals: Array, sample_rate: int) -> Array:
 
 @cache
 def _filter(sample_rate: int) -> tuple[int, int, Array]:
-    """Samples of a block, and beside it, and what an impulse at each of them gives of the block.
+    """Return the samples of a block and of its context, and the responses of the filter.
 
-    The last is `[context + block + context, samples at 10 kHz]`. The filter reaches 37 samples of
-    the lower rate to both sides.
+    The responses to an impulse at each sample are `[context + block + context, samples at 10 kHz]`.
+    The filter reaches 37 samples of the lower rate to both sides.
     """
     common = gcd(sample_rate, FS)
     up, down = FS // common, sample_rate // common
@@ -101,19 +112,19 @@ def _filter(sample_rate: int) -> tuple[int, int, Array]:
 
 
 def _frames(signals: Array) -> Array:
-    """Windowed frames: `[signals, time]` to `[signals, frames, 256]`; none ends with the signal."""
+    """Cut `[signals, time]` into windowed `[signals, frames, 256]`; none ends with the signal."""
     return sliding_window_view(signals, N_FRAME, 1)[:, :-1:HOP] * WINDOW
 
 
 def _overlap_add(frames: Array) -> Array:
-    """`[signals, frames, 256]` to `[signals, time]`."""
+    """Add up overlapping frames: `[signals, frames, 256]` to `[signals, time]`."""
     halves = np.pad(frames[..., :HOP], ((0, 0), (0, 1), (0, 0)))
     halves[:, 1:] += frames[..., HOP:]
     return halves.reshape(len(frames), -1)
 
 
 def _normal(segments: Array, axis: int = -1) -> Array:
-    """Of mean 0 and norm 1 along an axis; zeros where nothing varies."""
+    """Scale to mean 0 and norm 1 along an axis; zeros where nothing varies."""
     centred = segments - segments.mean(axis, keepdims=True)
     return centred / (_norm(centred, axis) + EPS)
 

@@ -1,7 +1,7 @@
 """The three measures of an estimate: metrics of its signal, DNSMOS, errors of a recogniser.
 
-Each is opened once a job and is then a function of one item of a score table. That of signals can
-be sent to other processes; the others hold a model, which stays where it was opened.
+A measure is opened once in a job, and is then a function of one item of a score table. The measure
+of signals can be sent to other processes; the others hold a model, which stays in its process.
 """
 
 import math
@@ -22,7 +22,7 @@ from pipeline.evaluation.undefined import NO_TEXT, SILENT_ESTIMATE, why_undefine
 class Item(NamedTuple):
     """Sources of a mixture and their estimates, in the same order.
 
-    `references` and `estimates` are `[sources, time]`, `files` those of the estimates.
+    `references` and `estimates` are `[sources, time]`, `files` are the files of the estimates.
     """
 
     mixture_id: str
@@ -33,7 +33,7 @@ class Item(NamedTuple):
 
 
 class Score(NamedTuple):
-    """One value, and why it is NaN where it is."""
+    """One value; `undefined` says why it is NaN, and is empty otherwise."""
 
     source: str
     metric: str
@@ -45,19 +45,19 @@ Measuring = Callable[[Item], Iterator[Score]]
 
 
 def open_measure(name: Measure, sample_rate: int, **settings: Any) -> Measuring:
-    """Load what a measure needs.
+    """Load the model of a measure, if it has one, and return the function that computes it.
 
     Args:
         name: `signal`, `dnsmos` or `asr`.
         sample_rate: Hz, of references and estimates.
-        **settings: what `Evaluation.settings_of` says of it; and for `asr`, `references`, the
-            texts that `write_references` wrote.
+        **settings: those that `Evaluation.settings_of` returns; and for `asr`, `references`, the
+            file that `write_references` wrote.
     """
     return OPENERS[name](sample_rate, **settings)
 
 
 def _signal(sample_rate: int, metrics: list[Metric]) -> Measuring:
-    return partial(_measure_signal, sample_rate, metrics)  # which workers can be sent
+    return partial(_measure_signal, sample_rate, metrics)  # can be pickled for workers
 
 
 def _measure_signal(sample_rate: int, metrics: list[Metric], item: Item) -> Iterator[Score]:
@@ -71,13 +71,13 @@ def _measure_signal(sample_rate: int, metrics: list[Metric], item: Item) -> Iter
 
 
 def _dnsmos(sample_rate: int) -> Measuring:
-    """Of estimates alone: the clean sources are not looked at."""
+    """The measure DNSMOS, which uses the estimates alone and no clean source."""
     rate = open_dnsmos()
 
-    @lru_cache(maxsize=1)  # the mixture stands for each of its sources
+    @lru_cache(maxsize=1)  # the mixture appears once for each of its sources
     def rated(file: str) -> dict[str, float] | None:
-        heard = hear(file, sample_rate)
-        return None if heard is None else rate(heard)
+        samples = hear(file, sample_rate)
+        return None if samples is None else rate(samples)
 
     def measure(item: Item) -> Iterator[Score]:
         for source, file in zip(item.sources, item.files, strict=True):
@@ -87,14 +87,14 @@ def _dnsmos(sample_rate: int) -> Measuring:
 
 
 def _asr(sample_rate: int, references: Path, **recogniser: Any) -> Measuring:
-    """Of one speaker at a time. A silent estimate has no words: all of them are missed."""
+    """The measure of word errors. A silent estimate has no words, so that all words are missed."""
     said = read_references(references)
     recognise = open_recogniser(SpeechRecognition(**recogniser))
 
-    @lru_cache(maxsize=1)  # the mixture stands for each of its sources
+    @lru_cache(maxsize=1)  # the mixture appears once for each of its sources
     def recognised(file: str) -> str:
-        heard = hear(file, sample_rate)
-        return "" if heard is None else recognise(heard)
+        samples = hear(file, sample_rate)
+        return "" if samples is None else recognise(samples)
 
     def measure(item: Item) -> Iterator[Score]:
         for source, file in zip(item.sources, item.files, strict=True):
@@ -107,7 +107,7 @@ def _asr(sample_rate: int, references: Path, **recogniser: Any) -> Measuring:
 def _scores(
     source: str, metrics: Iterable[str], values: dict[str, float] | None, why: str
 ) -> Iterator[Score]:
-    """The values of one source, or why there are none."""
+    """The values of one source, or the reason why it has none."""
     for metric in metrics:
         found = (math.nan, why) if values is None else (values[metric], "")
         yield Score(source, metric, *found)

@@ -1,7 +1,7 @@
 """Metrics of separation and enhancement on arrays `[sources, time]`; undefined values are NaN.
 
-`undefined.py` lists what is undefined, and why. SIR of a single source, with which nothing can
-interfere, does not exist.
+`undefined.py` gives the reasons for undefined values. A single source has no SIR, because there is
+no interferer.
 """
 
 from collections.abc import Collection, Iterator
@@ -21,18 +21,18 @@ Signals = NDArray[Any]
 """Real samples `[sources, time]`."""
 
 EPSILON = 1e-12
-"""Share of the estimate's energy added to both sides of a ratio: keeps dB within ±120."""
+"""Share of the estimate's energy that is added to both sides of a ratio: keeps dB within ±120."""
 
 SILENCE = 1e-8
 """RMS (full scale is 1) at and below which a signal, its mean removed, is silent: -160 dBFS."""
 
 LONGEST_PESQ = 20.0
-"""Seconds given whole to PESQ: its C code has room for 50 utterances and crashes beyond."""
+"""Longest signal in seconds given to PESQ whole: its C code crashes above 50 utterances."""
 
 INTELLIGIBILITY = {"stoi": stoi, "estoi": estoi}
 
 LOWER_IS_BETTER = frozenset({"wer", "cer"})
-"""Of all metrics that a score table can hold, those that count errors."""
+"""Those of all metrics of a score table that count errors."""
 
 
 class Bss(NamedTuple):
@@ -45,6 +45,8 @@ class Bss(NamedTuple):
 
 def si_sdr(reference: Signals, estimate: Signals) -> Array:
     """Scale-invariant SDR in dB, means removed (Le Roux et al. 2019, arXiv:1811.02508).
+
+    SI-SDR = 10 lg(‖α s‖² / ‖ŝ − α s‖²) with α = ⟨ŝ, s⟩ / ‖s‖², for a source s and its estimate ŝ.
 
     Args:
         reference: true sources, `[sources, time]`.
@@ -61,20 +63,32 @@ def si_sdr(reference: Signals, estimate: Signals) -> Array:
 
 
 def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
-    """Order of the estimates that maximises the mean SI-SDR: `estimate[order]` is aligned.
+    """Return the order of the estimates with the highest mean SI-SDR: `estimate[order]` is aligned.
 
-    Silent estimates go to silent references first, so that the fewest values are undefined.
+    Silent estimates are assigned to silent references first, so that the fewest values are
+    undefined. The assignment problem is solved by the Hungarian method.
 
     Args:
         reference: `[sources, time]`.
         estimate: `[sources, time]`.
+
+    >>> signals = np.array([[1, -1, 0, 0], [0, 0, 1, -1]])
+    >>> permutation(signals, signals[::-1])
+    array([1, 0])
     """
     pairwise = _decibels((_unit(reference) @ _unit(estimate).T) ** 2)
     return linear_sum_assignment(np.nan_to_num(pairwise, nan=-1e6), maximize=True)[1]
 
 
 def bss(reference: Signals, estimate: Signals) -> Bss:
-    """SDR, SIR and SAR in dB (see `bss_eval`).
+    """SDR, SIR and SAR in dB (BSS Eval, Vincent et al. 2006, doi:10.1109/TSA.2005.858005).
+
+    With the estimate split into target, interference and artefacts, ŝ = t + i + a,
+
+        SDR = 10 lg(‖t‖² / ‖i + a‖²), SIR = 10 lg(‖t‖² / ‖i‖²), SAR = 10 lg(‖t + i‖² / ‖a‖²):
+
+    t is the projection of ŝ on the shifts of its source, t + i that on the shifts of all sources
+    (see `bss_eval`).
 
     Args:
         reference: true sources, `[sources, time]`.
@@ -82,7 +96,7 @@ def bss(reference: Signals, estimate: Signals) -> Bss:
 
     Returns:
         Three `[sources]`, within ±120 dB. Silent references are left out of the subspace
-        that explains the estimates. SIR is NaN where only one reference sounds.
+        on which the estimates are projected. SIR is NaN if only one reference is not silent.
     """
     values = np.full((3, len(reference)), np.nan)
     sounding = ~silent(reference)
@@ -95,13 +109,13 @@ def bss(reference: Signals, estimate: Signals) -> Bss:
 def intelligibility(
     reference: Signals, estimate: Signals, sample_rate: int, metrics: Collection[str]
 ) -> dict[str, Array]:
-    """Of `stoi`, 0…1 (Taal et al. 2011), and `estoi` (Jensen & Taal 2016) those asked for.
+    """Compute STOI, 0…1 (Taal et al. 2011), and ESTOI (Jensen & Taal 2016), as requested.
 
     Args:
         reference: true sources, `[sources, time]`.
         estimate: estimates in the same order, `[sources, time]`.
         sample_rate: Hz.
-        metrics: names; both share the first steps.
+        metrics: names, `stoi` and `estoi`; they share the first steps.
 
     Returns:
         `[sources]` for each; NaN where 30 frames or fewer hold speech.
@@ -115,9 +129,16 @@ def intelligibility(
 
 
 def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
-    """PESQ as MOS-LQO (ITU-T P.862), narrow band at 8000 Hz, wide band at 16000 Hz: `[sources]`.
+    """PESQ as MOS-LQO (ITU-T P.862.1, P.862.2), narrow band at 8000 Hz, wide band at 16000 Hz.
 
-    Signals above `LONGEST_PESQ` are cut into equal pieces; the value is the pieces' mean.
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+        sample_rate: 8000 or 16000 Hz.
+
+    Returns:
+        `[sources]`; the mean over equal pieces for signals above `LONGEST_PESQ`. NaN where either
+        signal is silent or PESQ finds no utterance.
     """
     mode = {8000: "nb", 16000: "wb"}[sample_rate]
     pieces = int(np.ceil(reference.shape[-1] / (LONGEST_PESQ * sample_rate)))
@@ -130,14 +151,18 @@ def pesq(reference: Signals, estimate: Signals, sample_rate: int) -> Array:
 
 
 def silent(signals: Signals) -> NDArray[np.bool_]:
-    """Whether signals `[..., time]`, their mean removed, are at or below `SILENCE`: `[...]`."""
+    """Return whether signals `[..., time]`, their mean removed, are at or below `SILENCE`: `[...]`.
+
+    >>> silent(np.array([[0.5, 0.5], [0.5, -0.5]]))
+    array([ True, False])
+    """
     return signals.astype(np.float64).std(axis=-1) <= SILENCE
 
 
 def score_item(
     references: Signals, estimates: Signals, sample_rate: int, metrics: Collection[Metric]
 ) -> dict[str, list[float]]:
-    """Score one mixture; compute only what is asked for.
+    """Score one mixture with the requested metrics.
 
     Args:
         references: true sources, `[sources, time]`.
@@ -146,8 +171,8 @@ def score_item(
         metrics: names as in the configuration.
 
     Returns:
-        For each metric one value a reference, in the references' order. `sir` is left out of
-        a single source's scores, for which it does not exist.
+        One value per reference for each metric, in the order of the references. The scores of a
+        single source have no `sir`.
     """
     wanted = [m for m in metrics if m != "sir" or len(references) > 1]
     values: dict[str, Array] = {}
@@ -162,16 +187,16 @@ def score_item(
     return {name: values[name].tolist() for name in wanted}
 
 
-# Write the estimate as a projection on the reference (or on all its shifts) plus a residual
-# orthogonal to it. The projection holds the share c = cos² of the estimate's energy, the
+# The estimate is the sum of its projection on the reference (or on all its shifts) and an
+# orthogonal residual. The projection holds the share c = cos² of the estimate's energy, the
 # residual the share 1 - c, so that every ratio here is c / (1 - c).
 def _decibels(cos_squared: Array) -> Array:
-    explained = np.clip(cos_squared, 0, 1)  # rounding can step over either bound
+    explained = np.clip(cos_squared, 0, 1)  # rounding can exceed either bound
     return 10 * np.log10((explained + EPSILON) / (1 - explained + EPSILON))
 
 
 def _bss(reference: Array, estimate: Array) -> Array:
-    """`[3, sources]` for references that all sound."""
+    """BSS Eval ratios `[3, sources]`, for references that are not silent."""
     own, every = square_cosines(
         reference.astype(np.float64), _or_noise(estimate.astype(np.float64))
     )
@@ -180,14 +205,14 @@ def _bss(reference: Array, estimate: Array) -> Array:
 
 
 def _or_noise(estimate: Array) -> Array:
-    """Put an impulse in place of silent estimates, whose ratios would be 0 / 0."""
+    """Replace silent estimates, whose ratios would be 0 / 0, by an impulse."""
     filled = estimate.copy()
     filled[silent(estimate)] = np.eye(1, estimate.shape[-1])
     return filled
 
 
 def _sounding(reference: Signals, estimate: Signals) -> Iterator[tuple[int, Array, Array]]:
-    """The pairs of which neither is silent: place, and both `[time]`."""
+    """The pairs without a silent signal: their index, and both signals `[time]`."""
     for place in np.flatnonzero(~silent(reference) & ~silent(estimate)):
         yield int(place), reference[place].astype(np.float64), estimate[place].astype(np.float64)
 
@@ -207,7 +232,7 @@ def _nanmean(values: list[float]) -> float:
 
 
 def _unit(signals: Signals) -> Array:
-    """Remove the mean, scale to unit energy; NaN where silent."""
+    """Remove the mean and scale to unit energy; NaN where silent."""
     centred = signals - signals.mean(axis=-1, keepdims=True, dtype=np.float64)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
     norm[silent(signals)] = np.nan

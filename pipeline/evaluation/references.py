@@ -1,4 +1,4 @@
-"""What each speaker of a mixture says: the texts that recognised speech is compared with."""
+"""The texts that the speakers of a mixture say, with which recognised speech is compared."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = ["mixture_id", "source", "text"]
 
 Row = dict[str, Any]
 Texts = Iterator[tuple[str, str, str]]
-"""Mixture, source and text."""
+"""Mixture, source and text of each row."""
 
 
 def write_references(
@@ -36,8 +36,8 @@ def write_references(
         out: the table to write.
         scatteritem: the shard, `"k-of-n"`.
         sample_rate: Hz.
-        settings: the recogniser that hears the clean sources, or `reference: transcript`.
-        speech: the corpus with its transcripts, where these are the texts.
+        settings: the recogniser for the clean sources, or `reference: transcript`.
+        speech: the manifest of the corpus with its transcripts, if these are the texts.
 
     Raises:
         PipelineError: an utterance has no transcript, or a source cannot be read.
@@ -48,7 +48,7 @@ def write_references(
 
 
 def read_references(path: Path) -> dict[tuple[str, str], str]:
-    """The texts that `write_references` wrote, by mixture and source."""
+    """Return the texts that `write_references` wrote, by mixture and source."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # "nan" and "007" are words
     return {(row.mixture_id, row.source): row.text for row in table.itertuples()}
 
@@ -57,8 +57,8 @@ def _recognised(mixtures: list[Row], sample_rate: int, settings: SpeechRecogniti
     recognise = open_recogniser(settings)
     for mixture in tqdm(mixtures, "recognising clean sources", disable=None):
         for source in source_names(mixture):
-            heard = hear(mixture[f"{source}_path"], sample_rate)
-            yield mixture["mixture_id"], source, "" if heard is None else recognise(heard)
+            samples = hear(mixture[f"{source}_path"], sample_rate)
+            yield mixture["mixture_id"], source, "" if samples is None else recognise(samples)
 
 
 def _transcribed(mixtures: list[Row], speech: Path) -> Texts:

@@ -1,7 +1,7 @@
 """Score the estimates of one shard of mixtures into a long table.
 
-Columns: `mixture_id`, those of the system (`SYSTEM`), `source`, `metric`, `value` (empty where
-undefined), and `undefined`, which says why (empty where there is a value).
+Its columns are `mixture_id`, those of the system (`SYSTEM`), `source`, `metric`, `value` (empty if
+undefined), and `undefined`, the reason (empty if there is a value).
 """
 
 import logging
@@ -54,15 +54,15 @@ def score(
 
     Args:
         mixtures: `mixtures.csv` of the test split.
-        estimates: `mixture_id`, and a path of each target, in any order of targets where the task
-            says so; None for the noisy mixture, from which improvements are measured.
+        estimates: `mixture_id`, and a path for each target, in any order of targets if the task
+            allows it; None for the noisy mixture, the baseline of improvements.
         out: the long table to write.
-        system: what is scored.
+        system: the system to score.
         scatteritem: the shard, `"k-of-n"`.
         sample_rate: Hz.
-        measure: of `measures.open_measure`.
-        workers: processes that share the mixtures, for the same table; 1 unless the measure is
-            of signals.
+        measure: a function that `measures.open_measure` returned.
+        workers: number of processes that share the mixtures; the table is the same. 1 unless the
+            measure is that of signals.
 
     Raises:
         PipelineError: an estimate is missing, unreadable, holds NaN or has another length.
@@ -95,7 +95,7 @@ def _scores(
 
 
 def _item(permuted: bool, sources: list[str], pair: Pair, sample_rate: int) -> Item:
-    """Read sources and estimates, and put these in the order of those."""
+    """Read sources and estimates, and bring the estimates into the order of the sources."""
     mixture, files = pair
     references = _read([mixture[f"{source}_path"] for source in sources], mixture, sample_rate)
     estimates = _read(files, mixture, sample_rate)
@@ -106,7 +106,7 @@ def _item(permuted: bool, sources: list[str], pair: Pair, sample_rate: int) -> I
 
 
 def _read(files: list[str], mixture: Row, sample_rate: int) -> NDArray[np.float64]:
-    """Read files of the mixture's length: `[sources, time]`."""
+    """Read files that have the length of the mixture: `[sources, time]`."""
     return np.stack([_read_one(file, mixture, sample_rate) for file in files])
 
 
@@ -125,7 +125,7 @@ def _noisy(mixture: Row, sources: list[str]) -> list[str]:
 
 
 def _estimates_of(manifest: Path) -> Callable[[Row, list[str]], list[str]]:
-    """A look-up of a mixture's estimated files by the sources they are of."""
+    """A function that finds the estimated files of a mixture by the names of its sources."""
     estimates = {row["mixture_id"]: row for row in read_manifest(manifest).to_dict("records")}
 
     def find(mixture: Row, sources: list[str]) -> list[str]:

@@ -1,11 +1,12 @@
 """Means over several trainings, with intervals over trainings, speakers, noises and mixtures.
 
-The model of a value is mean + training + speaker + noise + rest, each drawn anew in a repetition.
-The variance of the mean has two parts, which are estimated apart. The means of the trainings give
-that of training, with the degrees of freedom that so few leave. The test items give the other,
-clustered by speaker and by noise, since mixtures share both (Cameron, Gelbach & Miller 2011,
-"Robust inference with multiway clustering", eq. 2.9). Their degrees of freedom are joined as
-Satterthwaite (1946) does. The rest counts in both parts, so that intervals are a little too wide.
+The model of a value is mean + training + speaker + noise + residual; each is drawn anew if the
+experiment is repeated. The variance of the mean has two parts, which are estimated separately. The
+means of the trainings give the variance of training, with few degrees of freedom. The test items
+give the other part, clustered by speaker and by noise, since mixtures share them (Cameron, Gelbach
+& Miller 2011, "Robust inference with multiway clustering", eq. 2.9). The degrees of freedom are
+combined as in Satterthwaite (1946). The residual is part of both variances, so that intervals are a
+little too wide.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ Codes = NDArray[np.int64]
 
 
 class Items(NamedTuple):
-    """What a value of the test is of: weights that sum to one, speakers and noises, `[items]`."""
+    """Weights that sum to one, speakers and noises of the values of a test: `[items]` each."""
 
     weights: Array
     speakers: Codes
@@ -31,9 +32,10 @@ class Items(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A mean with its interval, and how likely one as far from zero is if the truth is zero.
+    """A mean with its interval, and two p-values.
 
-    `p_equivalence` is how likely one as near to zero is if the truth is the margin away.
+    `p_value` is the probability of a mean at least as far from zero if the true one is zero,
+    `p_equivalence` that of a mean at least as near to zero if the true one is the margin.
     """
 
     mean: float
@@ -44,20 +46,20 @@ class Estimate(NamedTuple):
 
 
 def repeated_mean(values: Array, items: Items, confidence: float, margin: float = 0.0) -> Estimate:
-    """Mean of `[trainings, items]` over at least two trainings, with its interval.
+    """Return the mean of `[trainings, items]` over two or more trainings, with its interval.
 
     With the means m_k of K trainings and the clustered variance C of the mean over items,
 
         variance = Σ (m_k − m)² / (K (K − 1)) + C,
 
-    and half the interval is Student's t times its root. Equivalence is tested by two one-sided
-    tests (Schuirmann 1987).
+    and half the width of the interval is √variance times Student's t, whose degrees of freedom
+    are those of Satterthwaite. Equivalence is tested by two one-sided tests (Schuirmann 1987).
 
     Args:
-        values: one row a training, one column an item.
+        values: one row per training, one column per item.
         items: weights and clusters of the columns.
         confidence: of the interval, such as 0.95.
-        margin: a difference that does not matter, in the unit of the values; 0 for none.
+        margin: the largest difference that does not matter, in the unit of the values.
     """
     runs = len(values)
     means = values @ items.weights
@@ -77,7 +79,7 @@ def repeated_mean(values: Array, items: Items, confidence: float, margin: float 
 
 
 def _clustered(residuals: Array, items: Items) -> tuple[float, int]:
-    """Variance of a weighted mean, clustered by speaker and by noise; the fewer of both."""
+    """Variance of a weighted mean, clustered by speaker and noise, and the smaller group count."""
     both = items.speakers * (items.noises.max() + 1) + items.noises
     speakers, noises, pairs = (
         _one_way(residuals, codes) for codes in (items.speakers, items.noises, both)
@@ -94,7 +96,9 @@ def _one_way(residuals: Array, codes: Codes) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """P values adjusted for how many questions are asked at once (Holm 1979).
+    """Return p-values adjusted for the number of questions asked at once (Holm 1979).
+
+    The i-th smallest of m becomes min(1, max over j ≤ i of (m − j + 1) p_j).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -108,10 +112,10 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def read_clusters(mixtures: Path) -> pd.DataFrame:
-    """The `speaker` and the `noise` of every test item, by `mixture_id` and `source`.
+    """Return the `speaker` and the `noise` of every test item, by `mixture_id` and `source`.
 
-    All speakers of a mixture together, as a denoiser returns them, are a speaker of their own, as
-    is one whose speaker the manifest does not know.
+    All speakers of a mixture together, as a denoiser returns them, count as one speaker of their
+    own. So does the speaker of a source that the manifest does not name.
     """
     table = read_manifest(mixtures).set_index("mixture_id")
     own = pd.Series(table.index.astype(str), table.index)
@@ -126,7 +130,7 @@ def read_clusters(mixtures: Path) -> pd.DataFrame:
 
 
 def items_of(index: pd.MultiIndex, clusters: pd.DataFrame) -> Items:
-    """Weights and clusters of items: every mixture counts the same, whatever is defined of it."""
+    """Return weights and clusters of items; every mixture has the same total weight."""
     mixtures = index.get_level_values("mixture_id")
     sizes = pd.Series(1.0, index).groupby(mixtures).transform("sum")
     weights = 1 / sizes.to_numpy() / mixtures.nunique()

@@ -1,4 +1,4 @@
-"""Why a metric of signals has no value, in the words that tables and the report show."""
+"""The reasons why a metric of signals has no value, in words for tables and the report."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,13 @@ NO_BASELINE = "the unprocessed mixture's value is undefined"
 NO_TEXT = "the reference text is empty"
 
 SHORTEST_PESQ = 0.25
-"""Seconds of the shortest signal that PESQ's code takes."""
+"""Length in seconds of the shortest signal that the code of PESQ accepts."""
 
 Signal = NDArray[np.float64]
 
 
 def why_undefined(metric: str, reference: Signal, estimate: Signal, sample_rate: int) -> str:
-    """The reason for a NaN of `metrics.score_item`.
+    """Return the reason for a NaN of `metrics.score_item`.
 
     Args:
         metric: name as in the configuration.

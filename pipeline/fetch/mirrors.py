@@ -1,4 +1,4 @@
-"""Which mirror of a file is asked, when, and how long all of them may fail."""
+"""Choose the mirror of a file to ask next, the pauses, and when to give up."""
 
 import logging
 import time
@@ -9,16 +9,16 @@ from pipeline.base.errors import PipelineError
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds.
+    """Waiting times in seconds.
 
     Args:
-        connect: for a connection to be made.
+        connect: for a connection.
         timeout: for the next bytes of a server.
-        pause: before a mirror that failed is asked again, doubled with each further failure.
+        pause: before a failed mirror is asked again; it doubles with each further failure.
         longest: the longest such pause.
-        start: from the start until giving up, if no byte of the file has come by then.
-        silence: from the last byte until giving up, once some have come, or where a server
-            has said when to come back.
+        start: from the start until giving up, if no byte of the file has arrived by then.
+        silence: from the last byte until giving up, if some have arrived, or if a server has
+            said when to come back.
     """
 
     connect: float = 10.0
@@ -30,11 +30,11 @@ class Patience:
 
 
 class Failed(Exception):
-    """A request that did not bring what it should; the mirror may be asked again.
+    """A request failed; the mirror may be asked again.
 
     Args:
         cause: in a few words.
-        wait: seconds for which the server asks to be left alone.
+        wait: seconds of pause that the server asks for.
     """
 
     def __init__(self, cause: str, wait: float = 0.0) -> None:
@@ -43,53 +43,53 @@ class Failed(Exception):
 
 
 class Refused(Failed):
-    """A mirror that will not serve this file, whenever it is asked."""
+    """A mirror that will never serve this file."""
 
 
 @dataclass
 class Mirror:
-    """One address of a file, and how it has behaved."""
+    """One address of a file, and its behaviour so far."""
 
     address: str
     cause: str = "not asked"
     lost: bool = False  # will not serve this file
-    whole_only: bool = False  # sends the file from its beginning, whatever is asked
-    failures: int = 0  # since the last byte of the file, from wherever that came
-    ready: float = 0.0  # time before which it is left alone
+    whole_only: bool = False  # sends the file from its beginning for any range
+    failures: int = 0  # since the last byte of the file from any mirror
+    ready: float = 0.0  # earliest time of the next request
 
 
 class Mirrors:
-    """The mirrors of a file: which is asked next and when, with a line in the log for each failure.
+    """The mirrors of a file, with the next one and its time; each failure is logged.
 
     Args:
-        name: what to call the file in messages.
-        addresses: where it lies; the first that serves is kept as long as it serves.
-        patience: how long to wait for what does not come.
+        name: the name of the file in messages.
+        addresses: of the file; the first one that serves is kept as long as it serves.
+        patience: the waiting times.
     """
 
     def __init__(self, name: str, addresses: list[str], patience: Patience) -> None:
         self.name, self.patience = name, patience
         self.all = [Mirror(address) for address in addresses]
-        self.serving: Mirror | None = None  # the one that sent the last bytes
-        self.limit = patience.start  # seconds without a byte after which all is given up
+        self.serving: Mirror | None = None  # the mirror that sent the last bytes
+        self.limit = patience.start  # seconds without a byte until giving up
         self.begin()
 
     def begin(self) -> None:
-        """Count the time without a byte from now."""
+        """Start to measure the time without a byte."""
         self.since = time.monotonic()
 
     def left(self) -> list[Mirror]:
-        """Those that may still serve the file."""
+        """Return the mirrors that may still serve the file."""
         return [mirror for mirror in self.all if not mirror.lost]
 
     def next(self) -> Mirror:
-        """The mirror to ask next, after a pause where one is due."""
+        """Return the mirror to ask next, after a pause if one is due."""
         at = self._earliest()
         time.sleep(max(at - time.monotonic(), 0.0))
         return self._first_at(at)
 
     def sent(self, mirror: Mirror) -> None:
-        """Note that bytes of the file came."""
+        """Record that bytes of the file arrived."""
         self.serving, mirror.cause = mirror, "serves"
         self.limit = self.patience.silence
         for each in self.all:
@@ -97,11 +97,11 @@ class Mirrors:
         self.begin()
 
     def failed(self, mirror: Mirror, failure: Failed, came: bool) -> None:
-        """Note a failure and say what is done next.
+        """Record a failure and log the next step.
 
         Args:
             mirror: the one that failed.
-            failure: why.
+            failure: the reason.
             came: whether this request brought any bytes before it failed.
 
         Raises:
@@ -109,7 +109,7 @@ class Mirrors:
         """
         now = time.monotonic()
         mirror.cause, mirror.lost = str(failure), isinstance(failure, Refused)
-        if came:  # the same mirror goes on after a pause, and not another one before it
+        if came:  # the same mirror continues after a pause, before any other one
             for each in self.all:
                 each.ready = max(each.ready, now + self.patience.pause)
         else:
@@ -121,7 +121,7 @@ class Mirrors:
         self._go_on(mirror, now)
 
     def _go_on(self, failed: Mirror, now: float) -> None:
-        """Say what comes after a failure, or give up."""
+        """Log the next step after a failure, or give up."""
         what = f"{self.name}: {failed.address}: {failed.cause}"
         if not self._may_go_on():
             logging.warning("%s; giving up", what)
@@ -144,7 +144,7 @@ class Mirrors:
         whole = [mirror for mirror in left if mirror.whole_only]
         if not 0 < len(whole) < len(left):
             return False
-        for mirror in left:  # rather all of the file once more than nothing
+        for mirror in left:  # better the whole file once more than nothing
             mirror.lost = not mirror.whole_only
         self.begin()
         return self._may_go_on()
@@ -155,6 +155,6 @@ class Mirrors:
         return max(now, min(mirror.ready for mirror in self.left()))
 
     def _first_at(self, at: float) -> Mirror:
-        """The mirror to ask then: rather one that sends parts, rather the last that served."""
+        """The mirror to ask at a time: rather one that sends ranges, or the last that served."""
         ready = [mirror for mirror in self.left() if mirror.ready <= at]
         return min(ready, key=lambda m: (m.whole_only, m is not self.serving))

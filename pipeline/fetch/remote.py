@@ -1,4 +1,4 @@
-"""Remote files: fetched whole, read anywhere in them, or read from their beginning."""
+"""Remote files: fetched whole, read at any place, or read from their beginning."""
 
 import hashlib
 import io
@@ -15,13 +15,13 @@ from pipeline.fetch.mirrors import Patience
 from pipeline.fetch.transfer import NoRanges, Source
 
 T = TypeVar("T")
-BLOCK = 1 << 23  # bytes of one request where reading may stop early
-TAIL = 1 << 16  # bytes around a place of which the extent is not known
-MOST_JSON = 1 << 26  # bytes of a listing; a longer one is no listing
+BLOCK = 1 << 23  # bytes of one request if reading may stop early
+TAIL = 1 << 16  # bytes around a place whose extent is unknown
+MOST_JSON = 1 << 26  # bytes of a listing; a longer answer is not one
 
 
 class Corrupt(Exception):
-    """What came is not what its checksum, its archive or its sound says it is."""
+    """Received data that does not match its checksum, its archive or its sound."""
 
 
 def from_mirrors(
@@ -30,11 +30,11 @@ def from_mirrors(
     attempt: Callable[[list[str]], T],
     discard: Callable[[], None] = lambda: None,
 ) -> T:
-    """Run `attempt` with all addresses; if what comes is corrupt, with each alone.
+    """Run `attempt` with all addresses; if the result is corrupt, with each address alone.
 
-    Several mirrors may each have sent a piece, so that none of them is to blame for sure; and a
-    single one gets a second chance, since a cache between here and there may have been at fault.
-    `discard` removes what an attempt has left, so that nothing is joined with the next one's.
+    Several mirrors may each have sent a part, so that the faulty one is unknown; and a single one
+    gets a second chance, since a cache on the way may be faulty. `discard` removes the data of an
+    attempt, so that it is not joined with that of the next one.
 
     Raises:
         PipelineError: names the cause of every mirror.
@@ -67,12 +67,12 @@ def fetch(
     checksum: str | None = None,
     patience: Patience | None = None,
 ) -> None:
-    """Fetch a file into `target`, going on from what `target.part` holds.
+    """Fetch a file into `target`, and continue from the content of `target.part`.
 
-    Nothing is renamed to `target` before it has its size and, where one is known, its checksum.
+    The file is renamed to `target` only with the right size and checksum, if these are known.
 
     Raises:
-        PipelineError: no mirror serves the file right; names each with its cause.
+        PipelineError: no mirror serves the file correctly; names each with its cause.
     """
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def fetch_json(name: str, addresses: list[str], patience: Patience | None = None
 
 
 def check_file(path: Path, size: int | None, checksum: str | None) -> None:
-    """Compare a file with its size in bytes and its checksum, as far as they are known.
+    """Compare a file with its size in bytes and its checksum, if these are known.
 
     Raises:
         Corrupt: they differ.
@@ -120,7 +120,7 @@ def check_file(path: Path, size: int | None, checksum: str | None) -> None:
         return
     kind, _, expected = checksum.partition(":")
     digest = hashlib.new("sha1" if kind == "git" else kind, usedforsecurity=False)
-    if kind == "git":  # a blob is hashed with its size in front
+    if kind == "git":  # the hash of a blob includes its size
         digest.update(f"blob {held}\0".encode())
     with path.open("rb") as file, _progress(f"checking {path.stem}", held) as bar:
         while chunk := file.read(1 << 20):
@@ -131,7 +131,11 @@ def check_file(path: Path, size: int | None, checksum: str | None) -> None:
 
 
 def in_words(amount: float) -> str:
-    """Bytes as people say them: `340 MB`, `6.4 GB`."""
+    """Return a number of bytes in usual units: `340 MB`, `6.4 GB`.
+
+    >>> in_words(340e6), in_words(6.4e9)
+    ('340 MB', '6.4 GB')
+    """
     for unit in ("bytes", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
             break
@@ -140,39 +144,39 @@ def in_words(amount: float) -> str:
 
 
 class RangeFile(io.RawIOBase):
-    """A remote file to read anywhere in, as `zipfile` does; one window of it is in memory."""
+    """A remote file with random access, as `zipfile` needs it; one window of it is in memory."""
 
     def __init__(self, source: Source) -> None:
         self.source, self.place = source, 0
         self.window, self.begin = b"", 0
         if source.size is None:
-            source.read(0, 1)  # any answer tells the size
+            source.read(0, 1)  # any answer contains the size
         if source.size is None:
             raise NoRanges(source.name)
         self.size: int = source.size
         self.prefetch(max(self.size - TAIL, 0), self.size)
 
     def prefetch(self, start: int, end: int) -> None:
-        """Bring bytes `start` to `end` into memory with one request."""
+        """Read bytes `start` to `end` into memory with one request."""
         end = min(end, self.size)
         self.window, self.begin = self.source.read(start, end), start
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """Return the position of the next byte to read."""
         return self.place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set where the next byte is read; fetches nothing."""
+        """Set the position of the next byte to read; nothing is fetched."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
         self.place = max(base + offset, 0)
         return self.place
 
     def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes; fewer only at the end of the file."""
+        """Read at most `size` bytes; fewer only at the end of the file."""
         end = self.size if size is None or size < 0 else min(self.place + size, self.size)
         if end <= self.place:
             return b""
@@ -184,11 +188,11 @@ class RangeFile(io.RawIOBase):
 
 
 class GrowingFile(io.RawIOBase):
-    """A remote file read from its beginning; what was read stands on disk and is not asked again.
+    """A remote file read from its beginning; parts on disk are not fetched again.
 
     Args:
         source: the file.
-        path: where its first bytes stand; they are appended to.
+        path: holds its first bytes; further ones are appended.
     """
 
     def __init__(self, source: Source, path: Path) -> None:
@@ -200,7 +204,7 @@ class GrowingFile(io.RawIOBase):
         self.bar = _progress(source.name, source.size, self.held)
 
     def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes; fewer only at the end of the file."""
+        """Read at most `size` bytes; fewer only at the end of the file."""
         wanted = None if size is None or size < 0 else self.place + size
         while (wanted is None or self.held < wanted) and not self.source.ended(self.held):
             self._grow()
@@ -225,7 +229,7 @@ class GrowingFile(io.RawIOBase):
 
 
 def _append(source: Source, part: Path) -> None:
-    """Append to `part` what it lacks; one that is longer than the file is begun anew."""
+    """Append the missing bytes to `part`; if it is longer than the file, it is begun again."""
     held = part.stat().st_size if part.exists() else 0
     if source.size is not None and held > source.size:
         part.unlink()
@@ -240,5 +244,5 @@ def _append(source: Source, part: Path) -> None:
 
 
 def _progress(name: str, total: int | None, initial: int = 0) -> tqdm:
-    """A bar with rate and remaining time; none where nobody looks."""
+    """A bar with rate and remaining time, hidden without a terminal."""
     return tqdm(desc=name, total=total, initial=initial, unit="B", unit_scale=True, disable=None)

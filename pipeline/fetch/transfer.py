@@ -1,4 +1,4 @@
-"""Bytes over HTTP, whatever breaks: ranges, mirrors in turn, pauses between them."""
+"""Robust transfers over HTTP: byte ranges, several mirrors, pauses between requests."""
 
 import re
 import time
@@ -12,24 +12,24 @@ import urllib3
 from pipeline.fetch.mirrors import Failed, Mirror, Mirrors, Patience, Refused
 
 CHUNK = 1 << 16  # bytes read at once
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may be over soon
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server that may soon be over
 NUMBER = "[0-9]{1,18}"  # of bytes, in the header of an answer
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "denoise-then-separate"}
 
 
 class NoRanges(Exception):
-    """No server of these sends a part of the file: it has to be fetched from its beginning."""
+    """No server sends a range of the file, so it must be fetched from its beginning."""
 
 
 class Source:
     """A file that several addresses serve.
 
     Args:
-        name: what to call it in messages.
-        addresses: where it lies; the first that serves is kept as long as it serves.
-        size: bytes it must have; a server that says otherwise is not read. None takes what the
-            first server says.
-        patience: how long to wait for what does not come.
+        name: its name in messages.
+        addresses: of the file; the first one that serves is kept as long as it serves.
+        size: bytes it must have; servers with another size are not read. None accepts the size that
+            the first server gives.
+        patience: the waiting times.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Source:
         self.session = requests.Session()
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Bytes `start` to `end` (or the file's end), in order, each once.
+        """Yield bytes `start` to `end` (or the file's end), in order, each once.
 
         Raises:
-            NoRanges: an `end` was given, and no mirror sends parts.
+            NoRanges: an `end` was given, and no mirror sends ranges.
             PipelineError: no mirror serves the file; names each with its cause.
         """
         place = start
@@ -59,16 +59,16 @@ class Source:
                 self.mirrors.failed(mirror, failure, came=place > before)
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes `start` to `end`, in memory."""
+        """Return bytes `start` to `end`."""
         return b"".join(self.chunks(start, end))
 
     def ended(self, place: int, end: int | None = None) -> bool:
-        """Whether nothing comes after `place` before `end`, as far as the size is known."""
+        """Return whether nothing follows `place` before `end`, if the size is known."""
         end = self.size if end is None or (self.size is not None and end > self.size) else end
         return end is not None and place >= end
 
     def _attempt(self, mirror: Mirror, start: int, end: int | None) -> Iterator[bytes]:
-        """What one request brings of `start` to `end`; it may bring less before it fails."""
+        """The bytes of one request for `start` to `end`; it may fail before their end."""
         wanted = f"bytes={start}-{'' if end is None else end - 1}"
         with _failing(), self._get(mirror.address, wanted) as response:
             skip = self._check(mirror, response, start, end)
@@ -84,7 +84,7 @@ class Source:
                     place += len(chunk)
                     yield chunk
             if stop is None:
-                self.size = place  # a server that does not tell sizes: the end is the end
+                self.size = place  # a server that gives no size: the end of the answer counts
             elif place < stop:
                 raise Failed(f"ended {stop - place} bytes early")
 
@@ -96,7 +96,7 @@ class Source:
     def _check(
         self, mirror: Mirror, response: requests.Response, start: int, end: int | None
     ) -> int:
-        """Refuse an answer before its body is read; return how many bytes of it to skip."""
+        """Refuse an answer before its body is read; return the number of its bytes to skip."""
         status = response.status_code
         if status in PASSING:
             raise Failed(f"{status} {response.reason}", _retry_after(response))
@@ -116,7 +116,7 @@ class Source:
         return 0
 
     def _check_end(self, response: requests.Response, start: int) -> int:
-        """Nothing lies behind `start`: all is there already, or what is there is too long."""
+        """Nothing follows `start`: the file is complete, or the present part is too long."""
         size = _size_told(response)
         self._check_size(size)
         if start < size:
@@ -149,7 +149,7 @@ class Source:
 
 @contextmanager
 def _failing() -> Iterator[None]:
-    """Failures of the network as the one kind that is tried again."""
+    """Turn failures of the network into `Failed`, after which the mirror is tried again."""
     try:
         yield
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
@@ -172,7 +172,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Seconds the server asks to be left alone: a number, or a date."""
+    """Seconds of pause that the server asks for, as a number or a date."""
     value = response.headers.get("Retry-After", "0")
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", value):
         return float(value)

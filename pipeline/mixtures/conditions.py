@@ -1,4 +1,4 @@
-"""Which mixture is the input of a network: clean, noisy, or denoised."""
+"""Find the mixtures that are the input of a network: clean, noisy, or denoised."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pipeline.base.files import read_manifest
 
 
 def condition_paths(table: pd.DataFrame, condition: str, denoised: Path | None) -> pd.Series:
-    """Path of the mixture each row gives in a condition: clean, noisy or denoised.
+    """Return the path of each row's mixture in a condition: clean, noisy or denoised.
 
     Raises:
         PipelineError: the denoised set lacks a mixture.

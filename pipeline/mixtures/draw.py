@@ -1,4 +1,4 @@
-"""Draw one mixture: speakers, an utterance and a level each, a noise, its place and its level."""
+"""Draw one mixture: speakers, an utterance and a level for each, a noise, its start and level."""
 
 import math
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from pipeline.mixtures.pool import Pool
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a mixture instead of a whole one, for training.
+    """The length and the speeds of a piece of a mixture, for training.
 
-    `samples` long; each speaker is heard from a place of their utterance drawn for them, at a
-    speed drawn from `speeds`.
+    The piece has `samples` samples. Each speaker's part begins at a random place of the utterance
+    and has a speed drawn from `speeds`.
     """
 
     samples: int
@@ -30,10 +30,14 @@ def draw_mixture(
     split: Split,
     segment: Segment | None = None,
 ) -> dict[str, Any]:
-    """Draw one row of a plan, or the row of one `segment`.
+    """Draw one row of a plan, or of one `segment`.
 
-    `start` of a source or the noise counts samples of the file as it lies, `length` those of
-    the mixture.
+    `start` of a source or of the noise counts samples of the file before its speed is changed,
+    `length` counts samples of the mixture. A source's gain is g = 10^((L − l) / 20), at most
+    `peak` / its own peak, where L is drawn from the range of levels and l is the utterance's level.
+
+    Returns:
+        the columns of the row and their values.
     """
     speakers = rng.choice(pool.num_speakers, settings.num_speakers, replace=False)
     chosen = [_talk(pool, int(speaker), settings, rng) for speaker in speakers]
@@ -47,7 +51,7 @@ def draw_mixture(
 
 
 def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator) -> dict[str, Any]:
-    """What one speaker says: an utterance, or several with silence between."""
+    """The facts of one speaker's utterance, or of several with silence between them."""
     first, end = pool.bounds[speaker : speaker + 2]
     picked = [first + int(rng.integers(end - first))]
     if settings.join_silence is None:
@@ -62,7 +66,7 @@ def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator
 
 
 def _joined(pool: Pool, picked: list[int]) -> dict[str, Any]:
-    """Facts of several utterances one after the other; levels are those of the mean power."""
+    """Facts of several utterances in a row; their level is that of their mean power."""
     rows = {name: [column[i] for i in picked] for name, column in pool.utterances.items()}
     weights = np.array(rows["samples"])
     levels = {
@@ -91,7 +95,7 @@ def _source(k: int, talk: dict[str, Any], gain: float) -> dict[str, Any]:
 
 
 def _place(k: int, samples: int, segment: Segment, rng: np.random.Generator) -> dict[str, Any]:
-    """Speed of a source, and where in what its speaker says the segment begins."""
+    """Speed of a source, and the sample of the utterance at which the segment begins."""
     speed = round(rng.uniform(*segment.speeds), 3)  # resampling by simple ratios is much faster
     spare = samples - math.ceil(segment.samples * speed)
     return {
@@ -103,7 +107,7 @@ def _place(k: int, samples: int, segment: Segment, rng: np.random.Generator) -> 
 def _noise(
     pool: Pool, length: int, settings: Mixtures, rng: np.random.Generator, split: Split
 ) -> dict[str, Any]:
-    """Place and level of the noise; its gain is set in rendering where the rule needs the audio."""
+    """Start and level of the noise; its gain is set in rendering if the rule needs the audio."""
     i = int(rng.integers(len(pool.noises["path"])))
     noise = {name: column[i] for name, column in pool.noises.items()}
     speed = _noise_speed(settings, rng, split)
@@ -122,7 +126,7 @@ def _noise(
 
 
 def _noise_speed(settings: Mixtures, rng: np.random.Generator, split: Split) -> float:
-    """The train split hears noise at several speeds, as LibriMix's does."""
+    """Draw the speed of a noise; only the train split has several, as in LibriMix."""
     speeds = settings.noise_speeds if split == "train" else [1.0]
     return speeds[0] if len(speeds) == 1 else float(rng.choice(speeds))
 

@@ -9,48 +9,53 @@ from scipy.signal import sosfilt
 
 from pipeline.mixtures.names import Signal
 
-EPS = 1e-10  # what LibriMix adds before it divides and takes logarithms
+EPS = 1e-10  # added by LibriMix before divisions and logarithms
 FRAME_SECONDS = 0.02
-PAUSE_DB = 40.0  # a frame this far below its source's loudest is a pause
-HOP_SECONDS = 0.1  # of the blocks of ITU-R BS.1770, of four hops each
+PAUSE_DB = 40.0  # a frame this far below the loudest frame of its source is a pause
+HOP_SECONDS = 0.1  # hop of the blocks of ITU-R BS.1770, which are four hops long
 ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS; dB below the mean of what passes the first
-K_OFFSET = -0.691  # LUFS of unit power
-DITHER = 1e-20  # keeps a filter that rings out in digital silence off denormals, ten times slower
+K_OFFSET = -0.691  # LUFS of a power of 1
+DITHER = 1e-20  # avoids denormals, ten times slower, while the filter decays in digital silence
 
 
 def mixture_facts(signals: dict[str, Signal], sample_rate: int) -> dict[str, float]:
     """Describe a mixture by its signals as written.
 
     Args:
-        signals: `s1`, `s2`, … and `noise`, each `[time]`; others are not looked at.
+        signals: `s1`, `s2`, … and `noise`, each `[time]`; other signals are ignored.
         sample_rate: Hz.
 
     Returns:
-        in dB, `source_<k>_snr` and `noise_both_snr`, each against all else in mix_both,
+        in dB, `source_<k>_snr` and `noise_both_snr`, each against all other signals in mix_both,
         `source_<k>_clean_snr` in mix_clean, `source_1_single_snr` and `noise_single_snr` in
         mix_single; `source_<k>_lufs` and `noise_lufs`, NaN where undefined; `overlap_ratio`.
     """
     sources = [signals[f"s{k}"] for k in range(1, 1 + sum(name[0] == "s" for name in signals))]
-    heard = [np.asarray(samples, np.float32) for samples in (*sources, signals["noise"])]
-    products = np.array([[np.dot(a, b) for b in heard] for a in heard], np.float64) / len(heard[0])
+    read = [np.asarray(samples, np.float32) for samples in (*sources, signals["noise"])]
+    products = np.array([[np.dot(a, b) for b in read] for a in read], np.float64) / len(read[0])
     both, clean = snrs(products), snrs(products[:-1, :-1])
     single = snrs(products[np.ix_([0, -1], [0, -1])])
-    loud = [loudness(samples, sample_rate) for samples in heard]
+    loud = [loudness(samples, sample_rate) for samples in read]
     return (
         {f"source_{k}_snr": snr for k, snr in enumerate(both[:-1], 1)}
         | {f"source_{k}_clean_snr": snr for k, snr in enumerate(clean, 1)}
         | {"source_1_single_snr": single[0], "noise_both_snr": both[-1]}
         | {"noise_single_snr": single[1], "noise_lufs": loud[-1]}
         | {f"source_{k}_lufs": lufs for k, lufs in enumerate(loud[:-1], 1)}
-        | {"overlap_ratio": overlap_ratio(heard[:-1], sample_rate)}
+        | {"overlap_ratio": overlap_ratio(read[:-1], sample_rate)}
     )
 
 
 def snrs(products: NDArray[np.float64]) -> list[float]:
-    """Level of each signal against the sum of all others, in dB, as LibriMix's metrics have it.
+    """Return the level of each signal against the sum of all others, in dB: `[signals]`.
+
+    SNR_k = 10 lg(P_k / (P_others + ε) + ε) with ε = `EPS`, as in the metrics of LibriMix.
 
     Args:
-        products: `[signals, signals]`, mean over time of the product of any two.
+        products: `[signals, signals]`, the mean over time of x_i · x_j.
+
+    >>> [round(snr, 2) for snr in snrs(np.diag([1.0, 10.0]))]
+    [-10.0, 10.0]
     """
     # The power of a sum is the sum of all products of its terms.
     others = [np.delete(np.delete(products, k, 0), k, 1).sum() for k in range(len(products))]
@@ -58,10 +63,10 @@ def snrs(products: NDArray[np.float64]) -> list[float]:
 
 
 def overlap_ratio(sources: list[Signal], sample_rate: int) -> float:
-    """Share of the time with speech in which two or more sources, each `[time]`, speak, 0 to 1.
+    """Return the share of the time with speech in which two or more sources speak, 0 to 1.
 
-    Judged by energy in frames of 20 ms: a source speaks where it is within 40 dB of its own
-    loudest frame.
+    The share is #{frames with two or more active sources} / #{frames with one or more}. Frames have
+    20 ms; a source `[time]` is active where its energy is within 40 dB of its own loudest frame.
     """
     samples = round(FRAME_SECONDS * sample_rate)
     power = np.stack([_frame_power(source, samples) for source in sources])
@@ -71,9 +76,11 @@ def overlap_ratio(sources: list[Signal], sample_rate: int) -> float:
 
 
 def loudness(samples: Signal, sample_rate: int) -> float:
-    """Integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4), twice as fast as pyloudnorm.
+    """Return the integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4, Annex 1).
 
-    NaN below 0.4 s and where every block is gated.
+    It is -0.691 + 10 lg of the mean power of the K-weighted signal, over the blocks of 400 ms that
+    pass both gates. The code is twice as fast as pyloudnorm. The result is NaN below 0.4 s and
+    where the gates exclude all blocks.
     """
     hop = round(HOP_SECONDS * sample_rate)
     if len(samples) < 4 * hop:
@@ -96,7 +103,7 @@ def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _frame_power(samples: Signal, frame: int) -> Signal:
-    """Mean power of `[time]` in frames of so many samples, zeros filling the last: `[frames]`."""
+    """Mean power of `[time]` in frames of `frame` samples, the last zero-padded: `[frames]`."""
     whole = len(samples) // frame * frame
     frames = samples[:whole].reshape(-1, frame)
     last = np.square(samples[whole:]).sum()

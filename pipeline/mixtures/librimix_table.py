@@ -1,4 +1,4 @@
-"""LibriMix's metadata as text from elsewhere: read, and refused by row and column."""
+"""Read LibriMix's metadata from outside, and refuse faulty cells by row and column."""
 
 import re
 from pathlib import Path
@@ -9,15 +9,15 @@ from pipeline.base.errors import PipelineError, in_short
 from pipeline.mixtures.names import speed_named
 from pipeline.mixtures.numbers import checked_numbers
 
-LONGEST_NAME = 200  # bytes of a mixture's, to which an ending is added
+LONGEST_NAME = 200  # bytes of a mixture's name, to which an ending is added
 
 
 def read_table(path: Path, num_speakers: int) -> pd.DataFrame:
-    """Read one `libri<n>mix_<subset>.csv`, with `noise_start` and `noise_speed` if it has none.
+    """Read one `libri<n>mix_<subset>.csv`; `noise_start` and `noise_speed` are added if missing.
 
     Raises:
-        PipelineError: not such metadata, of another number of speakers, or a cell that is no
-            finite number.
+        PipelineError: the file is not such metadata, has another number of speakers, or a cell
+            is not a finite number.
     """
     numbers = range(1, num_speakers + 1)
     paths = [*(f"source_{k}_path" for k in numbers), "noise_path"]
@@ -46,9 +46,9 @@ def read_table(path: Path, num_speakers: int) -> pd.DataFrame:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    """All cells as text, of a table with commas or, as spreadsheets write it, semicolons between.
+    """All cells of a table as text; commas separate them or, from spreadsheets, semicolons.
 
-    Where semicolons are between, numbers may have a decimal comma.
+    With semicolons, numbers may have a decimal comma.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -68,12 +68,12 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def _with_slashes(path: str) -> str:
-    """A path written on Windows as others write it; a `\\` may be part of a name elsewhere."""
+    """A path written on Windows with slashes; elsewhere a `\\` may be part of a name."""
     return path if "/" in path else path.replace("\\", "/")
 
 
 def _names_a_file(name: str) -> bool:
-    """Whether a mixture's files can have this name, in a folder of ours and nowhere else."""
+    """Whether the files of a mixture can have this name, in our folder and nowhere else."""
     return (
         len(name.encode()) <= LONGEST_NAME
         and re.fullmatch(r"[^\W_][^/|\x00-\x1f]*", name) is not None

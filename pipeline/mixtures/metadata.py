@@ -8,7 +8,8 @@ import pandas as pd
 
 from pipeline.base.files import SEVERAL, read_manifest, replacing
 from pipeline.config import Split
-from pipeline.corpora.names import below_split
+from pipeline.corpora.apart import root_in
+from pipeline.corpora.names import below_split, noise_name
 from pipeline.corpora.roots import NOISE_FOLDERS
 from pipeline.mixtures.librimix import RATE
 from pipeline.mixtures.names import name_of_speed, source_names
@@ -19,19 +20,19 @@ KINDS = ("mix_both", "mix_clean", "mix_single")
 def write_metadata(
     mixtures: Path, folder: Path, split: Split, speech: Path, noise: Path, start_rate: int
 ) -> None:
-    """Write what LibriMix has of a set, each where its reader finds nothing else.
+    """Write the files that LibriMix has for a set, each in a folder with no other files.
 
-    `mixture_<split>_<kind>.csv` has the absolute paths of each kind of mixture rendered,
-    `metrics/metrics_<split>_<kind>.csv` its SNRs, `plan/libri<n>mix_<split>.csv` all that
-    renders the set again, with `…_info.csv` its speakers.
+    `mixture_<split>_<kind>.csv` has the absolute paths of each kind of mixture that was rendered,
+    `metrics/metrics_<split>_<kind>.csv` its SNRs, `plan/libri<n>mix_<split>.csv` all values needed
+    to render the set again, and `…_info.csv` its speakers.
 
     Args:
         mixtures: the manifest of the rendered set.
-        folder: where they are written.
-        split: of the set.
-        speech, noise: manifests of the scans, to find the files the corpora were made of.
-        start_rate: Hz in which the set's `noise_start` counts: the workflow's where it was drawn,
-            16000 where it is LibriMix's.
+        folder: the folder to write them to.
+        split: the split of the set.
+        speech, noise: manifests of the scans, to find the files from which the corpora were made.
+        start_rate: Hz in which the set's `noise_start` counts: the workflow's rate for drawn sets,
+            16000 for LibriMix's own.
     """
     table = read_manifest(mixtures)
     for kind in (k for k in KINDS if f"{k}_path" in table):
@@ -53,7 +54,7 @@ def _mixture_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def _metrics_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """SNR of each signal of a mixture against the others in it, dB."""
+    """SNR of each signal of a mixture against the other signals in it, in dB."""
     fact = {"mix_both": "snr", "mix_clean": "clean_snr", "mix_single": "single_snr"}[kind]
     columns = {"mixture_ID": table["mixture_id"]}
     columns |= {f"source_{k}_SNR": table[f"source_{k}_{fact}"] for k in _sources(table, kind)}
@@ -65,8 +66,9 @@ def _metrics_table(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 def _plan_table(
     table: pd.DataFrame, split: Split, speech: Path, noise: Path, start_rate: int
 ) -> pd.DataFrame:
-    """LibriMix's columns with paths below the corpora's roots, then two that are ours.
+    """LibriMix's columns with paths relative to the corpora's roots, and two columns of our own.
 
+    Where a file has its root in its name, the folder of the root stands in front of the path.
     `noise_start` counts samples of the recording at 16 kHz; `noise_speed` repeats what the
     noise's name says.
     """
@@ -74,7 +76,10 @@ def _plan_table(
     columns: dict[str, Any] = {"mixture_ID": table["mixture_id"]}
     for k in _sources(table):
         paths = voices.loc[table[f"source_{k}_utterance"]]
-        columns[f"source_{k}_path"] = ["/".join(Path(path).parts[-4:]) for path in paths]
+        columns[f"source_{k}_path"] = [
+            str(Path(root_in(name, Path(path).stem), *Path(path).parts[-4:]))
+            for name, path in paths.items()
+        ]
         columns[f"source_{k}_gain"] = table[f"source_{k}_gain"] * table["scale"]
     columns["noise_path"] = _noise_paths(table, split, noise)
     columns["noise_gain"] = table["noise_gain"] * table["scale"]
@@ -83,9 +88,9 @@ def _plan_table(
 
 
 def _noise_paths(table: pd.DataFrame, split: Split, noise: Path) -> list[str]:
-    """`tr/<name>.wav`, with the speed in the name as LibriMix's augmentation has it.
+    """Paths `tr/<name>.wav`, with the speed in the name as in LibriMix's augmentation.
 
-    Folders below `tr` stay in the path.
+    Folders below `tr` are kept.
     """
     scan = read_manifest(noise).query("split == @split")
     recordings = dict(zip(scan["noise"], scan["path"], strict=True))
@@ -93,10 +98,14 @@ def _noise_paths(table: pd.DataFrame, split: Split, noise: Path) -> list[str]:
         Path(recordings.get(row.noise, row.noise_source_path))
         for row in table[["noise", "noise_source_path"]].itertuples()
     ]
-    below = [NOISE_FOLDERS[split] / below_split(path)[1] for path in originals]
+    below = [below_split(path)[1] for path in originals]
+    whole = [
+        Path(root_in(name, noise_name(path)), NOISE_FOLDERS[split], path)
+        for name, path in zip(table["noise"], below, strict=True)
+    ]
     return [
         str(path.with_name(f"{name_of_speed(path.stem, speed)}{path.suffix}"))
-        for path, speed in zip(below, table["noise_speed"], strict=True)
+        for path, speed in zip(whole, table["noise_speed"], strict=True)
     ]
 
 
@@ -109,7 +118,7 @@ def _speaker_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The mixtures in which each speaker says one utterance, which is all LibriMix can name."""
+    """The mixtures in which each speaker says one utterance; LibriMix cannot name others."""
     paths = table[[f"source_{k}_path" for k in _sources(table)]]
     joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
     if joined.any():
@@ -135,7 +144,7 @@ def _log_starts(table: pd.DataFrame, split: str) -> None:
 
 
 def _sources(table: pd.DataFrame, kind: str = "mix_both") -> list[int]:
-    """Numbers of the sources of a kind of mixture; `mix_single` has the first alone."""
+    """Numbers of the sources of a kind of mixture; `mix_single` has only the first."""
     return [1] if kind == "mix_single" else list(range(1, len(source_names(table)) + 1))
 
 

@@ -1,4 +1,4 @@
-"""The signals of a mixture and their names, as LibriMix has them."""
+"""The signals of a mixture and their names in LibriMix."""
 
 import re
 from collections.abc import Iterable
@@ -11,16 +11,21 @@ SLOWEST = 0.1  # speed of a noise
 
 
 def source_names(columns: Iterable[str]) -> list[str]:
-    """`s1`, `s2`, … for as many sources as a table's columns, or a row's keys, have paths of."""
+    """Return `s1`, `s2`, … for the sources whose paths are among a table's columns or a row's keys.
+
+    >>> source_names(["source_1_path", "source_2_path", "noise_path"])
+    ['s1', 's2']
+    """
     names = (c.removesuffix("_path") for c in columns if c.endswith("_path"))
     found = {n.replace("source_", "s") for n in names}
     return sorted((n for n in found if n[0] == "s" and n[1:].isdigit()), key=lambda n: int(n[1:]))
 
 
 def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, Signal]:
-    """All signals of a mixture, each `[time]`; `single` for `mix_single`, the first in the noise.
+    """Return all signals of a mixture by their names, each `[time]`.
 
-    Sums are rounded to 32 bit, as in LibriMix's script.
+    mix_clean = Σ s_k, mix_both = mix_clean + noise, and if `single`, mix_single = s_1 + noise. Sums
+    are rounded to 32 bit, as in LibriMix's script.
     """
     clean = sum(sources[1:], sources[0])
     mixtures = {"mix_both": clean + noise, "mix_clean": clean}
@@ -31,9 +36,12 @@ def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, 
 
 
 def speed_named(name: str) -> tuple[str, float]:
-    """Recording and speed that a noise's name gives: `"rainsp08"` is `"rain"` at 0.8.
+    """Return the recording and the speed that the name of a noise gives.
 
-    A speed below 0.1 is none: it would make minutes of a second.
+    A speed below 0.1 is not taken as one, since it would turn a second into minutes.
+
+    >>> speed_named("rainsp08")
+    ('rain', 0.8)
     """
     recording, mark, digits = name.rpartition("sp")
     if not mark or not recording or not re.fullmatch(r"[0-9]{2,}", digits):
@@ -43,5 +51,9 @@ def speed_named(name: str) -> tuple[str, float]:
 
 
 def name_of_speed(recording: str, speed: float) -> str:
-    """LibriMix's name of a recording played at some speed: `"rainsp08"`."""
+    """Return LibriMix's name of a recording at some speed.
+
+    >>> name_of_speed("rain", 0.8)
+    'rainsp08'
+    """
     return recording if speed == 1 else f"{recording}sp{str(speed).replace('.', '')}"

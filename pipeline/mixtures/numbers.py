@@ -1,4 +1,4 @@
-"""Columns of numbers in tables from elsewhere: every cell is looked at before it is used."""
+"""Check columns of numbers in tables from outside, cell by cell, before they are used."""
 
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,23 @@ from pipeline.base.errors import PipelineError
 # Last words of the names of columns whose numbers must be above 0, or at least 0.
 ABOVE_ZERO = {"length", "longest", "samples", "speed", "peak"}
 NOT_NEGATIVE = {"start", "silence"}
-FIRST_ROW = 2  # a spreadsheet and an editor count the line of names, too
-# Last words of the columns of a plan that are numbers.
+FIRST_ROW = 2  # spreadsheets and editors also count the line of names
+# Last words of the names of a plan's columns that hold numbers.
 PLANNED = ABOVE_ZERO | NOT_NEGATIVE | {"gain", "snr", "rms"}
 
 
 def checked_numbers(path: Path, table: pd.DataFrame, columns: list[str], cure: str) -> pd.DataFrame:
-    """The table with its columns of numbers as numbers; those that are so already stay the same.
+    """Return the table with its columns of numbers parsed; columns of numbers stay unchanged.
 
     Args:
-        path: where the table was read from.
-        table: as read, with the index it got there; cells of text may be numbers.
-        columns: to look at; an empty cell is allowed in `lufs` alone, where it means no loudness.
-        cure: what the user is to do about a wrong cell.
+        path: the file from which the table was read.
+        table: the table as read, with its original index; cells of text may be numbers.
+        columns: the columns to check; only `lufs` may be empty, which means no loudness.
+        cure: what the user can do about a wrong cell.
 
     Raises:
-        PipelineError: a column is missing; names row and column of a cell that is no finite
-            number, or no length, speed, peak or place.
+        PipelineError: a column is missing; or names row and column of a cell that is not a finite
+            number, or not a valid length, speed, peak or position.
     """
     for column in columns:
         if column not in table:
@@ -41,7 +41,7 @@ def checked_numbers(path: Path, table: pd.DataFrame, columns: list[str], cure: s
 
 
 def planned_columns(table: pd.DataFrame) -> list[str]:
-    """Columns of a plan that rendering computes with."""
+    """Return the columns of a plan that rendering computes with."""
     return [column for column in table if column.rpartition("_")[2] in PLANNED]
 
 

@@ -1,4 +1,4 @@
-"""Draw which utterances, noise and levels make each mixture, before any audio is read."""
+"""Draw the utterances, the noise and the levels of each mixture, before any audio is read."""
 
 import logging
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ def draw_plan(
     seed: int,
     rate: int,
 ) -> None:
-    """Write the plan of a split in as many parts as `shards` names, one row a mixture.
+    """Write the plan of a split in as many parts as `shards` has paths, one row per mixture.
 
-    Mixture i depends on (seed, split, i) alone, so the plan does not change with the number
-    of shards, and a longer one begins with a shorter one. Memory does not grow with it.
+    Mixture i depends on (seed, split, i) alone, so the plan does not change with the number of
+    shards, and a longer plan begins with the shorter one. Memory does not grow with its length.
 
     Raises:
-        PipelineError: too few speakers, utterances or noises for what is asked.
+        PipelineError: there are too few speakers, utterances or noises.
     """
     pool = load_pool(utterances, noises, split, settings, rate)
     count = _count(pool, settings, split, seed)
@@ -59,10 +59,10 @@ def read_plan(
     mode: Literal["min", "max"],
     rate: int,
 ) -> None:
-    """Write LibriMix's own mixtures of a split in as many parts as `shards` names.
+    """Write LibriMix's own mixtures of a split in as many parts as `shards` has paths.
 
     Raises:
-        PipelineError: as `read_metadata`, or fewer mixtures than shards.
+        PipelineError: as for `read_metadata`, or there are fewer mixtures than shards.
     """
     table = read_metadata(metadata, speech, noise, num_speakers, rate, mode)
     _check_shards(len(table), shards, split)
@@ -92,7 +92,7 @@ def _check_shards(count: int, shards: list[Path], split: Split) -> None:
 def _rows(
     pool: Pool, settings: Mixtures, split: Split, seed: int, count: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The mixtures of a split in order; without end where no count is given."""
+    """The mixtures of a split in order; endless if no count is given."""
     i = 0
     while count is None or i < count:
         rng = np.random.default_rng([seed, SPLITS.index(split), i])
@@ -101,7 +101,7 @@ def _rows(
 
 
 def _count(pool: Pool, settings: Mixtures, split: Split, seed: int) -> int:
-    """Mixtures of the split: as given, or as many as it takes to fill the hours."""
+    """Number of mixtures of the split: as configured, or as many as fill the hours."""
     if settings.hours is None:
         return getattr(settings.counts, split)
     wanted = getattr(settings.hours, split) * 3600 * pool.rate

@@ -1,4 +1,4 @@
-"""What a split may draw from."""
+"""The utterances and noises from which the mixtures of a split are drawn."""
 
 import logging
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ Columns = dict[str, list[Any]]
 class Pool:
     """Utterances in the order of their speakers, and noises, as columns at `rate` Hz.
 
-    Utterances `bounds[k]` to `bounds[k + 1]` are those of speaker k; so a draw costs the same
-    from a small corpus and a large one.
+    Utterances `bounds[k]` to `bounds[k + 1]` are those of speaker k, so that a draw costs the same
+    from a small corpus and from a large one.
     """
 
     utterances: Columns
@@ -37,7 +37,7 @@ class Pool:
 
     @property
     def num_speakers(self) -> int:
-        """Speakers to draw from."""
+        """Number of speakers to draw from."""
         return len(self.bounds) - 1
 
     @property
@@ -47,11 +47,11 @@ class Pool:
 
 
 def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, rate: int) -> Pool:
-    """Read what a split may draw from; what is left out is counted.
+    """Read the utterances and noises that a split may use; log how many are excluded.
 
     Raises:
-        PipelineError: too few speakers, no noise left, one that the noise rule cannot use, or a
-            cell that is no finite number.
+        PipelineError: there are too few speakers or no noise; the noise rule cannot use a noise; a
+            cell is not a finite number.
     """
     speech = _long_enough(_read(utterances, split), settings, rate, split)
     speech = speech.sort_values("speaker", kind="stable")
@@ -68,13 +68,13 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
 
 
 def _read(manifest: Path, split: Split) -> pd.DataFrame:
-    """Rows of a split, their numbers checked."""
+    """Rows of a split, with their numbers checked."""
     table = read_manifest(manifest).query("split == @split")
     return checked_numbers(manifest, table, NUMBERS, "run again with --forcerun convert")
 
 
 def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Split) -> pd.DataFrame:
-    """Utterances with a loudness and, unless they are joined, of the least length."""
+    """Utterances with a loudness and, unless they are joined, with the least length."""
     least = settings.min_seconds if settings.join_silence is None else 0
     kept = speech[(speech["samples"] >= least * rate) & speech["lufs"].notna()]
     if dropped := len(speech) - len(kept):
@@ -90,7 +90,7 @@ def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Spl
 
 
 def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFrame:
-    """Noises of the types that are not excluded."""
+    """Noises whose types are not excluded."""
     prefixes = tuple(composed(prefix) for prefix in settings.exclude_noises)
     excluded = noise["noise"].map(composed).str.startswith(prefixes)
     if excluded.all():
@@ -103,7 +103,7 @@ def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFra
 
 
 def _check_usable(noise: pd.DataFrame, settings: Mixtures) -> None:
-    """Refuse noises that cannot be brought to the level asked for, by the names the user knows."""
+    """Refuse noises that cannot be brought to the required level, by the names the user knows."""
     by_loudness = settings.noise_rule == "librimix"
     judged = noise[noise["lufs"].isna()] if by_loudness else noise
     files = judged.get("original_path", judged["path"])  # manifests of older versions lack it

@@ -1,4 +1,4 @@
-"""Make the audio of planned mixtures, in LibriMix's folder names."""
+"""Render the audio of planned mixtures into folders named as in LibriMix."""
 
 import logging
 import math
@@ -20,18 +20,18 @@ from pipeline.mixtures.numbers import checked_numbers, planned_columns
 from pipeline.mixtures.stretch import read_stretch
 
 FADE_SECONDS = 0.05  # cross-fade where a short noise is repeated
-SILENCE = 1e-12  # power, in place of none
-TOLERANCE = 0.1  # dB between an SNR asked and reached
+SILENCE = 1e-12  # power that replaces zero
+TOLERANCE = 0.1  # dB between the requested and the actual SNR
 
 
 def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) -> None:
     """Render one shard of a plan: WAVs in `out/{mix_both,mix_clean,s1…,noise}/`, `out/index.csv`.
 
     The index is the plan with the rendered paths, the noise's gain, the mixture's scale and its
-    facts added: gains times scale give the written signals again.
+    facts added: gains times scale reproduce the written signals.
 
     Raises:
-        PipelineError: a cell of the plan is no finite number; a file is missing or damaged.
+        PipelineError: a cell of the plan is not a finite number; a file is missing or damaged.
     """
     table = read_manifest(plan)
     table = checked_numbers(plan, table, planned_columns(table), "delete it and run again")
@@ -89,14 +89,14 @@ def _render(
 def render(
     row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float, single: bool = False
 ) -> tuple[dict[str, audio.Samples], dict[str, float]]:
-    """Render one drawn mixture.
+    """Render one drawn mixture: scale · (Σ g_k s_k + g noise), and each of its parts.
 
     Args:
         row: a row of the plan.
-        num_speakers: sources in it.
+        num_speakers: number of sources.
         sample_rate: Hz.
-        peak: highest absolute sample of anything returned.
-        single: whether the first speaker alone in the noise is wanted too.
+        peak: largest absolute sample of any returned signal.
+        single: whether to return `mix_single`, the first speaker in the noise, too.
 
     Returns:
         signals by LibriMix's names, each `[time]`, and the facts `noise_start`, the first sample
@@ -111,30 +111,44 @@ def render(
 def render_signals(
     row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float
 ) -> dict[str, audio.Samples]:
-    """The signals of `render` without the facts, which training does not look at."""
+    """Return the signals of `render` without the facts, which training does not use."""
     sources, noise, _ = _parts(row, num_speakers, sample_rate)
     return _capped(mix([*sources], noise, single=False), peak)[0]
 
 
 def snr(sources: np.ndarray, noise: np.ndarray) -> float:
-    """Power of the loudest of `[sources, time]` over that of the noise `[time]`, in dB.
+    """Return the power of the loudest of `[sources, time]` over that of the noise, in dB.
 
-    Constant offsets do not count.
+    SNR = 10 lg(max_k P(s_k) / P(noise)), with `[time]` for the noise and P as in `power`, which
+    ignores constant offsets. WHAM! sets its SNR to the louder speaker in the same way (Wichern et
+    al. 2019, arXiv:1907.01160).
+
+    >>> snr(np.array([[2.0, -2.0], [1.0, -1.0]]), np.array([0.2, -0.2]))
+    20.0
     """
     loudest, level = float(power(sources).max()), float(power(noise))
     return float(10 * np.log10(max(loudest, SILENCE) / max(level, SILENCE)))
 
 
 def snr_gain(sources: np.ndarray, noise: np.ndarray, wanted: float) -> float:
-    """Factor for the noise that puts it `wanted` dB below the loudest source (WHAM!'s rule)."""
+    """Return the gain of the noise that sets its SNR to `wanted` dB: 10^((snr − wanted) / 20).
+
+    The SNR is that of `snr`, for sources `[sources, time]` and a noise `[time]`, by WHAM!'s rule.
+
+    >>> snr_gain(np.array([[2.0, -2.0]]), np.array([0.2, -0.2]), 0.0)
+    10.0
+    """
     return float(10 ** ((snr(sources, noise) - wanted) / 20))
 
 
 def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> audio.Samples:
     """Repeat a recording `[time]` shorter than `length` samples, beginning at `start`.
 
-    The repeats overlap by `fade` samples with equal-power weights, so that the level of noise
-    holds across the seam.
+    The end e and the start s overlap in `fade` samples as e √(1 − u) + s √u, with u from 0 to 1.
+    The weights have equal power, so that the level of a noise stays constant across the seam.
+
+    >>> repeat_noise(np.arange(3, dtype=np.float32), 1, 5, 0).tolist()
+    [1.0, 2.0, 0.0, 1.0, 2.0]
     """
     fade = min(fade, len(noise) // 2)
     ramp = np.sqrt(np.linspace(0, 1, fade, dtype=np.float32))
@@ -146,7 +160,7 @@ def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> au
 def _parts(
     row: dict[str, Any], num_speakers: int, sample_rate: int
 ) -> tuple[audio.Samples, audio.Samples, dict[str, float]]:
-    """Sources `[sources, time]`, the noise `[time]`, all at their levels, and the noise's facts."""
+    """Scaled sources `[sources, time]`, the scaled noise `[time]`, and the facts of the noise."""
     length = int(row["length"])
     sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
     noise, start = _noise(row, length, sample_rate)
@@ -161,7 +175,7 @@ def _parts(
 def _capped(
     signals: dict[str, audio.Samples], peak: float
 ) -> tuple[dict[str, audio.Samples], float]:
-    """The signals scaled down together where one is above the peak, and the scale."""
+    """The signals scaled down together if one is above the peak, and the scale."""
     loudest = max(float(abs(samples).max()) for samples in signals.values())
     scale = peak / max(loudest, peak)
     return {name: samples * np.float32(scale) for name, samples in signals.items()}, scale
@@ -175,21 +189,21 @@ def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio
         said = audio.read_at(paths[0], sample_rate, start, samples, exact=False)
     else:
         said = _joined(paths, int(row[f"source_{k}_silence"]), sample_rate)[start:][:samples]
-    heard = audio.change_speed(said, speed)[:length]
+    played = audio.change_speed(said, speed)[:length]
     source = np.zeros(length, np.float32)
-    source[: len(heard)] = heard * np.float32(row[f"source_{k}_gain"])
+    source[: len(played)] = played * np.float32(row[f"source_{k}_gain"])
     return source
 
 
 def _joined(paths: list[str], silence: int, sample_rate: int) -> audio.Samples:
-    """Utterances one after the other with `silence` samples between."""
+    """Utterances in a row, with `silence` samples between them."""
     pause = np.zeros(silence, np.float32)
     parts = [part for path in paths for part in (pause, audio.read_at(path, sample_rate))]
     return np.concatenate(parts[1:])
 
 
 def _noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Samples, int]:
-    """The noise of a mixture as loud as recorded, `[time]`, and where in the file it begins."""
+    """The noise of a mixture at its recorded level, `[time]`, and where in the file it begins."""
     speed = row["noise_speed"]
     samples = math.ceil(length * speed)
     piece, start = read_stretch(row, sample_rate, samples)
@@ -202,6 +216,6 @@ def _noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Sa
 
 
 def _fit(noise: audio.Samples, length: int) -> audio.Samples:
-    """Rounding of the resampler may leave a sample too few."""
+    """Fit the noise to the length, since rounding in the resampler may lose a sample."""
     missing = length - len(noise)
     return np.pad(noise, (0, missing), mode="edge") if missing > 0 else noise[:length]

@@ -1,7 +1,7 @@
-"""asteroid, importable where torchaudio is not: what we use of it is re-exported here.
+"""asteroid, importable without torchaudio; the parts that we use are re-exported here.
 
-asteroid.losses imports torch_stoi, which imports torchaudio, which needs the CUDA build of
-torch. A CPU-only machine gets a stand-in for that one loss, which nothing here uses.
+asteroid.losses imports torch_stoi, which imports torchaudio, which needs the CUDA build of torch.
+On a machine with CPUs only a stand-in replaces that one loss, which is not used here.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What a weights file says of itself, readable without torch."""
+"""The facts of a model in its weights file, readable without torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ FORMAT = "denoise-then-separate 1"
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself."""
+    """The facts of a model that its weights file holds."""
 
     model: str
     arguments: dict[str, Any]
@@ -24,7 +24,7 @@ class Card:
 
 
 MAKE_AGAIN = "delete it and run again"
-# Of weights that were wrong as their training ended: it would give the same ones once more.
+# For weights that were already faulty at the end of a training, which would give the same again.
 TRAIN_AFRESH = "delete it and state/ beside it, and run again"
 
 
@@ -32,11 +32,11 @@ def read_card(path: Path | str, cure: str = MAKE_AGAIN) -> Card:
     """Read the card of a weights file.
 
     Args:
-        path: of the file.
-        cure: what to do about a damaged one.
+        path: the weights file.
+        cure: the advice for a damaged file.
 
     Raises:
-        PipelineError: missing, damaged, or not one of our files.
+        PipelineError: the file is missing, damaged, or not one of ours.
     """
     try:
         with safetensors.safe_open(str(path), "numpy") as file:

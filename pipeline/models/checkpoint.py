@@ -1,4 +1,4 @@
-"""Checkpoints of asteroid's Conv-TasNet, read in the words of our configuration."""
+"""Read checkpoints of asteroid's Conv-TasNet, with arguments named as in our configuration."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ SIZES = {
     "n_repeats": "R",
 }
 NORMS = {"gLN": "gLN", "GlobLN": "gLN", "cLN": "cLN", "ChanLN": "cLN"}
-# What asteroid's network is where a checkpoint does not say otherwise.
+# Values of asteroid's network if a checkpoint does not give them.
 DEFAULTS = {
     "n_filters": 512,
     "kernel_size": 16,
@@ -40,20 +40,20 @@ DEFAULTS = {
     "mask_act": "sigmoid",
     "causal": False,
 }
-SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")  # of files that are no names on a hub
-SILENCE = 30.0  # seconds after which a server that sends nothing is given up
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")  # of files; the hub has no such names
+SILENCE = 30.0  # seconds after which a server that sends nothing is abandoned
 MULTIARRAY = ("numpy._core.multiarray", "numpy.core.multiarray")  # of NumPy 2 and 1
-PLAIN = re.compile(r"[biufU]\d{1,3}")  # NumPy's codes of truth values, numbers and texts
+PLAIN = re.compile(r"[biufU]\d{1,3}")  # NumPy's codes of booleans, numbers and texts
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is used of a checkpoint.
+    """The parts of a checkpoint that are used.
 
     Args:
         state: tensors by name.
-        arguments: what the network was built with, named as `conv_tasnet.Arguments` names it.
-        sample_rate: Hz; None where the checkpoint does not say it.
+        arguments: those of the network, with the names of `conv_tasnet.Arguments`.
+        sample_rate: Hz; None if the checkpoint does not give it.
     """
 
     state: dict[str, torch.Tensor]
@@ -65,10 +65,10 @@ def read_checkpoint(source: str) -> Checkpoint:
     """Read a checkpoint of asteroid's Conv-TasNet.
 
     Args:
-        source: a path, an address, or the name of a model that asteroid finds.
+        source: a path, a URL, or the name of a model that asteroid finds.
 
     Raises:
-        PipelineError: it cannot be fetched or read, or it holds a network that ours cannot be.
+        PipelineError: it cannot be fetched or read, or our network cannot represent its network.
     """
     from pipeline.models.asteroid import SR_HASHTABLE
 
@@ -77,7 +77,7 @@ def read_checkpoint(source: str) -> Checkpoint:
         state = _tensors(content["state_dict"])
         given = _plain(DEFAULTS | dict(content["model_args"]))
         model = str(content.get("model_name", "ConvTasNet"))
-        # The models that asteroid lists itself were published without their rate.
+        # The models in asteroid's own list were published without their rate.
         rate = given.pop("sample_rate", None) or SR_HASHTABLE.get(source)
         rate = None if rate is None else float(rate)
     except Exception as error:  # network, hub, pickle and key errors all mean the same here
@@ -93,7 +93,7 @@ def read_checkpoint(source: str) -> Checkpoint:
 
 
 def _fetched(source: str) -> str:
-    """Path of the checkpoint, fetched where it is no file here."""
+    """Path of the checkpoint, which is downloaded if there is no such file."""
     from pipeline.models.asteroid import cached_download
 
     if not Path(source).is_file():
@@ -117,8 +117,8 @@ def _tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments, if they are values that can be compared, and sizes where sizes belong."""
-    arguments["skip_chan"] = arguments["skip_chan"] or 0  # None means none there
+    """The arguments, if their values can be compared, and those of sizes are numbers."""
+    arguments["skip_chan"] = arguments["skip_chan"] or 0  # None means no skip connections there
     for name, value in arguments.items():
         if not isinstance(value, str | int | float | None):
             raise ValueError(f"its {name} is neither a number nor a text")
@@ -128,10 +128,10 @@ def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_our_words(source: str, theirs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of asteroid's network as ours has them.
+    """Arguments of asteroid's network in our names.
 
     Raises:
-        PipelineError: names the first one that ours does not have, or not with this value.
+        PipelineError: names the first argument that ours lacks, or cannot set to this value.
     """
     known = _known(theirs)
     for name, value in theirs.items():
@@ -142,12 +142,12 @@ def _in_our_words(source: str, theirs: dict[str, Any]) -> dict[str, Any]:
             )
     ours = {ours: theirs[name] for name, ours in SIZES.items()}
     ours |= {"mask": theirs["mask_act"], "causal": theirs["causal"]}
-    # A causal network of theirs and of ours has cLN, whatever else is asked for.
+    # Causal networks of both have cLN, whatever the arguments say.
     return ours if theirs["causal"] else ours | {"norm": NORMS[theirs["norm_type"]]}
 
 
 def _known(theirs: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """Values with which asteroid's network computes what ours can, of all that is no size."""
+    """Values of all arguments but sizes with which asteroid's network equals one of ours."""
     other_norms = ("bN", "BatchNorm", "fgLN", "FeatsGlobLN") if theirs["causal"] else ()
     return {
         "norm_type": (*NORMS, *other_norms),
@@ -165,10 +165,10 @@ def _known(theirs: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _load(path: str) -> Any:
-    """Unpickle a file in which only tensors and plain values are let in.
+    """Unpickle a file of which only tensors and plain values are allowed.
 
-    Metrics are NumPy's scalars where recipes took means of tables. They become plain values
-    without any code of NumPy's being handed what stands in the file.
+    Metrics are scalars of NumPy if recipes computed means of tables. They become plain values, and
+    no code of NumPy receives data of the file.
     """
     allowed: list[Any] = [torch.torch_version.TorchVersion, (_Dtype, "numpy.dtype")]
     allowed += [(_scalar, f"{module}.scalar") for module in MULTIARRAY]
@@ -181,7 +181,7 @@ def _load(path: str) -> Any:
 
 
 class _Dtype:
-    """What a pickle says of the type of a NumPy scalar."""
+    """The type of a NumPy scalar as a pickle describes it."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not PLAIN.fullmatch(code):

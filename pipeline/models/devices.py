@@ -1,4 +1,4 @@
-"""Where the numbers are crunched: the device and its threads."""
+"""The device of the computation, and its threads."""
 
 import logging
 import os
@@ -15,10 +15,10 @@ from pipeline.config import Machine
 
 
 def open_device(machine: Machine, devices: int = 1) -> torch.device:
-    """Pick the device (`auto`, `cpu`, `cuda`), pin CPU threads, and keep freed memory.
+    """Pick the device (`auto`, `cpu`, `cuda`), set the CPU threads, and keep freed memory.
 
     Raises:
-        PipelineError: `cuda` is asked for and there is no GPU, or there are fewer than `devices`.
+        PipelineError: `cuda` is requested without a GPU, or there are fewer than `devices`.
     """
     torch.set_num_threads(machine.threads)
     keep_memory()
@@ -43,10 +43,10 @@ def compile_networks(
     *networks: nn.Module | None,
     dynamic: bool | None = None,
 ) -> None:
-    """Hand networks to torch.compile where that is asked for and possible; else they stay eager.
+    """Compile networks with torch.compile if the configuration says so and it is possible.
 
-    What was compiled is kept on disk by torch, for the next process too. With `dynamic` it is for
-    every length from the first on, not once more as the second comes.
+    torch keeps compiled code on disk, for later processes too. With `dynamic` it is compiled for
+    all lengths at once, and not again for the second length.
     """
     wanted = device.type == "cuda" if machine.compile == "auto" else machine.compile
     if not wanted:
@@ -54,13 +54,13 @@ def compile_networks(
     if missing := _missing_of_compiler(device):
         logging.info("not compiled, since there is no %s: networks run as they are", missing)
         return
-    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    torch._dynamo.config.suppress_errors = True  # parts that cannot be compiled run uncompiled
     for network in filter(None, networks):
         network.compile(dynamic=dynamic)
 
 
 def _missing_of_compiler(device: torch.device) -> str | None:
-    """What torch.compile would need here and does not find, or None."""
+    """The name of a tool that torch.compile needs and does not find here, or None."""
     if device.type == "cuda" and not find_spec("triton"):
         return "triton"
     compiler = os.environ.get("CXX", "c++" if shutil.which("c++") else "g++")
@@ -68,7 +68,7 @@ def _missing_of_compiler(device: torch.device) -> str | None:
 
 
 def supports_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies in bfloat16 by instructions of its own."""
+    """Return whether the device has instructions for products in bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
@@ -76,7 +76,7 @@ def supports_bf16(device: torch.device) -> bool:
 
 
 def describe(device: torch.device) -> str:
-    """The device in words, for tables: the GPU's name, or the CPU's."""
+    """Return the name of the device for tables: that of the GPU, or that of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU {cpu_name()}"

@@ -1,4 +1,4 @@
-"""Trained weights: one safetensors file with the facts of the model inside, never a pickle."""
+"""Trained weights: one safetensors file with the facts of the model, and never a pickle."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     """Build the network of a weights file, `[batch, time]` to `[batch, sources, time]`.
 
     Raises:
-        PipelineError: the file is for another number of sources or sample rate, or is damaged.
+        PipelineError: the file is for another number of sources or another rate, or is damaged.
     """
     card = read_card(path)
     if card.sample_rate != sample_rate:
@@ -58,18 +58,18 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
 def start_from(
     network: nn.Module, source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> list[str]:
-    """Copy weights to fine-tune from into `network`; return the tensors left as they were.
+    """Copy weights for fine-tuning into `network`; return the tensors that were left unchanged.
 
     Args:
-        network: what will be trained.
+        network: the network to train.
         source: one of our weights files, or an asteroid checkpoint (path or hub name).
         model: registry name of `network`.
-        arguments: what `network` was built with.
-        sample_rate: Hz the network will run at.
+        arguments: the arguments of `network`.
+        sample_rate: Hz of the data of `network`.
 
     Raises:
-        PipelineError: another model, other arguments or sample rate, or tensors that differ
-            elsewhere than in the number of outputs.
+        PipelineError: the model, the arguments or the sample rate differ, or tensors other than
+            those that depend on the number of outputs.
     """
     if _is_ours(source):
         state = _ours(source, model, arguments, sample_rate)
@@ -114,7 +114,7 @@ def _ours(
 
 
 def _tensors(path: Path | str, cure: str) -> dict[str, torch.Tensor]:
-    """The tensors of one of our files, the card of which has been read."""
+    """The tensors of one of our files, whose card has been read."""
     state = load_file(str(path))
     _check_finite(str(path), state, cure)
     return state
@@ -146,7 +146,7 @@ def _asteroid(
 
 
 def _check_arguments(source: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Some arguments (norm, mask, causal) change the network and leave its tensors' shapes."""
+    """Refuse other arguments that do not change the tensors' shapes (norm, mask, causal)."""
     names = found.keys() & wanted.keys()
     differing = [f"{n} {found[n]!r}" for n in sorted(names) if found[n] != wanted[n]]
     if differing:

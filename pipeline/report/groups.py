@@ -1,4 +1,4 @@
-"""Test mixtures in groups, and what each system reaches in each group."""
+"""Group the test mixtures, and estimate the scores of each system in each group."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -13,11 +13,11 @@ from pipeline.report.run import Run
 
 MOST_BUCKETS = 6
 MOST_KINDS = 20
-"""Kinds of noise above which the words of the names are no kinds."""
+"""If the first words of noise names give more kinds, they are not used as kinds."""
 
 
 class Estimate(NamedTuple):
-    """A mean over mixtures with its interval; NaN where there is none."""
+    """A mean over mixtures with its interval; NaN if undefined."""
 
     mean: float
     low: float
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Some of the mixtures: their name, a second line, how many, an estimate a system."""
+    """A subset of the mixtures: name, second line, size, an estimate for each system."""
 
     label: str
     below: str
@@ -34,7 +34,7 @@ class Group(NamedTuple):
 
 
 class Grouping(NamedTuple):
-    """One way to part the mixtures: by what, its unit ("" for none), the groups in order."""
+    """One way to group the mixtures: the fact, its unit ("" for none), the groups in order."""
 
     name: str
     unit: str
@@ -49,7 +49,7 @@ class Grouping(NamedTuple):
 def groupings(
     run: Run, metric: str, systems: Sequence[str], facts: pd.DataFrame
 ) -> Iterator[Grouping]:
-    """The ways to part the mixtures that give two groups or more.
+    """Yield the groupings that have two groups or more.
 
     Args:
         run: the run.
@@ -79,7 +79,7 @@ def _several(grouping: Grouping) -> Iterator[Grouping]:
 
 
 def buckets(values: "pd.Series[float]") -> tuple["pd.Series[str]", list[str]]:
-    """Names of equal parts of the range with round ends, the lower one included, in order.
+    """Return names of equal parts of the range with round bounds, the lower one included, in order.
 
     >>> buckets(pd.Series([-2.5, 0.0, 1.9]))[1]
     ['−3 to −2', '0 to 1', '1 to 2']
@@ -98,14 +98,14 @@ def buckets(values: "pd.Series[float]") -> tuple["pd.Series[str]", list[str]]:
 
 
 def _group(run: Run, label: str, values: pd.DataFrame, below: str = "") -> Group:
-    """A group of `[mixtures, systems]`, those without any value left out."""
+    """A group of `[mixtures, systems]`, without mixtures that have no value."""
     scored = values.dropna(how="all")
     columns = zip(scored.mean(), *run.bootstrap.intervals(scored), strict=True)
     return Group(label, below, len(scored), [Estimate(*column) for column in columns])
 
 
 def _speakers(run: Run, metric: str, systems: Sequence[str]) -> list[Group]:
-    """Each speaker's own scores, the worst speaker of the first system first."""
+    """The scores of each speaker, in ascending order for the first system."""
     rows = run.scores[(run.scores["metric"] == metric) & run.scores["system"].isin(systems)]
     values = rows.pivot(index=["mixture_id", "source"], columns="system", values="value")
     names = _by_source(run.mixtures, "speaker").reindex(values.index)
@@ -114,7 +114,7 @@ def _speakers(run: Run, metric: str, systems: Sequence[str]) -> list[Group]:
         _group(
             run,
             str(name),
-            # A speaker may be in a mixture twice; the mixture is what is resampled.
+            # A speaker may be in a mixture twice; mixtures are resampled.
             part.groupby("mixture_id").mean().reindex(columns=systems),
             str(sexes[name]) if isinstance(sexes.get(name), str) else "",
         )
@@ -130,7 +130,7 @@ def _rank(group: Group, turn: int) -> tuple[bool, float]:
 
 
 def _by_source(mixtures: pd.DataFrame, what: str) -> "pd.Series[str]":
-    """`source_<k>_<what>` by `mixture_id` and `source`, as the scores name them."""
+    """`source_<k>_<what>` by `mixture_id` and `source`, with the names of the scores."""
     columns = mixtures.filter(regex=rf"^source_\d+_{what}$")
     long = columns.rename(columns=lambda name: f"s{name.split('_')[1]}").stack()
     index = pd.MultiIndex.from_arrays([[], []]) if long.empty else long.index

@@ -1,4 +1,4 @@
-"""What the report is made from: files of the earlier stages."""
+"""The inputs of the report: files of the earlier stages."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Paths of the tables to show, and the configuration they were made with.
+    """Paths of the tables to show, and the configuration with which they were made.
 
     Attributes:
         mixtures: manifest of the test split.
@@ -17,14 +17,14 @@ class ReportInputs:
         answer: the question and the sentences that answer it (JSON).
         latency: one row per timed call.
         latency_summary: percentiles per stage, model and test condition.
-        throughput: audio, time and device's time of each run of a network.
+        throughput: audio, time and device time of each run of a network.
         histories: training history of each model, by a name to show.
         weights: weights of each model, by the same names.
         estimates: of each system on the test split, by its path.
         config: the resolved configuration as a nested dictionary.
-        benchmarks: folder with a folder of Snakemake's benchmarks a rule; it may be missing.
-        run: what the run was (`pipeline.base.provenance`); it may be missing.
-        licences: corpora, their licences and whom to name, a line each, where they are known.
+        benchmarks: folder with a subfolder of Snakemake's benchmarks per rule; it may be missing.
+        run: the facts of the run (`pipeline.base.provenance`); it may be missing.
+        licences: corpora, their licences and attributions, a line each, if they are known.
     """
 
     mixtures: Path
@@ -45,5 +45,5 @@ class ReportInputs:
 
     @property
     def samples(self) -> dict[str, Path]:
-        """Folders of the audio that trainings kept, by the names of `weights`; may be missing."""
+        """Return folders of the audio that trainings kept, by names of `weights`, if they exist."""
         return {name: path.parent / "samples" for name, path in self.weights.items()}

@@ -1,4 +1,4 @@
-"""What a reader wants to know of a test mixture, beside its scores."""
+"""Facts of a test mixture that may explain its scores."""
 
 import re
 
@@ -9,14 +9,14 @@ from pipeline.mixtures.names import source_names
 from pipeline.report.names import number
 from pipeline.report.run import Run
 
-WORDS = re.compile(r"(?:^|(?<=[_ ]))[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .]|$)")
+WORDS = re.compile(r"(?:^|(?<=[_ ]))[A-Za-z]{2,}(?:[-_ ][A-Za-z]{2,})*(?=[-_ .@]|$)")
 """Words of letters alone in a name: of `office-ambience_fs335711_0` the first two."""
 
 SAME_SEX, MIXED_SEX = "same sex", "mixed"
 
 
 def mixture_facts(run: Run) -> pd.DataFrame:
-    """Facts of the test mixtures, NaN where the manifest does not tell.
+    """Return facts of the test mixtures, NaN where the manifest has none.
 
     Returns:
         By `mixture_id`: `snr`, of all speakers together to the noise, dB; `overlap`, in % of the
@@ -41,9 +41,9 @@ def mixture_facts(run: Run) -> pd.DataFrame:
 
 
 def input_snr(table: pd.DataFrame) -> "pd.Series[float]":
-    """Of all speakers together to the noise over the whole mixture, dB.
+    """Return the SNR of all speakers together over the whole mixture in dB.
 
-    What rendering measured, failing that what the plan asked for.
+    It is the value measured in rendering, or else the one that the plan requested.
     """
     if "noise_both_snr" in table:
         return -table["noise_both_snr"]
@@ -51,7 +51,7 @@ def input_snr(table: pd.DataFrame) -> "pd.Series[float]":
 
 
 def noise_kind(name: object) -> str | float:
-    """The first words in a noise's name; NaN where there is none.
+    """Return the first words of a noise's name; NaN if there is none.
 
     >>> noise_kind("esc10_sea-waves_5-219379-A"), noise_kind("babble-0003")
     ('sea-waves', 'babble')
@@ -61,7 +61,7 @@ def noise_kind(name: object) -> str | float:
 
 
 def fact_texts(facts: pd.DataFrame) -> pd.DataFrame:
-    """`snr`, `overlap` and `seconds` as texts with their unit, all others as they are; "–"."""
+    """Return `snr`, `overlap` and `seconds` as texts with units, the others unchanged; "–"."""
     units = {"snr": (1, "dB"), "overlap": (0, "%"), "seconds": (1, "s")}
     texts = {
         name: [

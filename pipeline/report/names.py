@@ -1,4 +1,4 @@
-"""Systems, conditions and metrics: how they are spelled in the tables and on the page."""
+"""Labels of systems, conditions and metrics on the page and in tables."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from pipeline.tasks.grammar import ModelKey
 
 
 class Metric(NamedTuple):
-    """How a metric is shown: its label, unit ("" for none), decimals, and whether low is good."""
+    """The presentation of a metric: label, unit ("" for none), decimals, whether low is good."""
 
     label: str
     unit: str
@@ -25,7 +25,7 @@ class Metric(NamedTuple):
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
-# In the order of the columns; the first one present is the one the report is about.
+# In the order of the columns; the first one present is the headline metric.
 METRICS = {
     "si_sdri": Metric("SI-SDRi", "dB", 2),
     "si_sdr": Metric("SI-SDR", "dB", 2),
@@ -45,7 +45,7 @@ METRICS = {
 
 
 def system_label(name: str) -> str:
-    """A system's name in words."""
+    """Return a system's name in words."""
     if parsed := system(name):
         return f"trained on {parsed.trained}, tested on {parsed.tested}"
     denoiser = denoiser_of(name)
@@ -53,12 +53,12 @@ def system_label(name: str) -> str:
 
 
 def full_label(name: str) -> str:
-    """A separation system's name in words, with the separator's."""
+    """Return a separation system's name in words, with the separator's."""
     return f"{separator_of(name)}, {system_label(name)}"
 
 
 def system_labels(names: Iterable[str]) -> dict[str, str]:
-    """Systems' names in words, with the separator's where there are several."""
+    """Return systems' names in words, with the separator's if there are several."""
     parsed = {name: system(name) for name in names}
     several = len({each.separator for each in parsed.values() if each}) > 1
     return {
@@ -68,7 +68,7 @@ def system_labels(names: Iterable[str]) -> dict[str, str]:
 
 
 def model_label(path: str) -> str:
-    """A model's name in words: `denoiser demucs`, `separator direct, noisy`."""
+    """Return a model's name in words: `denoiser demucs`, `separator direct, noisy`."""
     model = ModelKey.parse(path)
     noun = TASKS[model.task].section.removesuffix("s")
     trained = "" if model.task == DENOISE.name else f", {model.trained}"
@@ -77,47 +77,47 @@ def model_label(path: str) -> str:
 
 
 def condition_label(condition: str) -> str:
-    """A condition's name in words."""
+    """Return a condition's name in words."""
     if condition.startswith(DENOISED):
         return f"denoised by {condition.removeprefix(DENOISED)}"
     return condition
 
 
 def test_label(condition: str) -> str:
-    """A test condition's name in words: hearing `clean` is an oracle, training on it is not."""
+    """Return a test condition's name in words: `clean` as input is an oracle, in training not."""
     return "clean (oracle)" if condition == ORACLE else condition_label(condition)
 
 
 def condition_order(conditions: Iterable[str]) -> list[str]:
-    """Distinct conditions: clean, noisy, then the denoised ones as they come."""
+    """Return distinct conditions: clean, noisy, then the denoised ones in their given order."""
     first = {ORACLE: 0, "noisy": 1}
     return sorted(dict.fromkeys(conditions), key=lambda name: first.get(name, 2))
 
 
 def metric_of(name: str) -> Metric:
-    """How to show a metric; one that is not known keeps its name."""
+    """Return how to show a metric; an unknown one keeps its name."""
     return METRICS.get(name, Metric(name, "", 2))
 
 
 def metrics_in(table: pd.DataFrame) -> list[str]:
-    """The metrics of a long table, known ones first and in the report's order."""
+    """Return the metrics of a long table, known ones first and in the report's order."""
     present = list(dict.fromkeys(table["metric"]))
     return [m for m in METRICS if m in present] + [m for m in present if m not in METRICS]
 
 
 def of_systems(table: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
-    """The rows of systems whose name is `wanted`."""
+    """Return the rows of systems whose name is `wanted`."""
     return table[table["system"].map(wanted).astype(bool)]
 
 
 def headline(summary: pd.DataFrame) -> str | None:
-    """The metric the report is about: the first one that separation systems were scored in."""
+    """Return the headline metric: the first one that separation systems were scored in."""
     separation = of_systems(summary, lambda name: system(name) is not None)
     return next(iter(metrics_in(separation)), None)
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     >>> counted(1, "mixture"), counted(2, "mixture")
     ('1 mixture', '2 mixtures')
@@ -126,7 +126,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
-    """A number as text, with a true minus sign; a dash where there is none."""
+    """Return a number as text, with a true minus sign; a dash for None or NaN."""
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:{'+' if sign else ''}.{digits}f}"
@@ -136,7 +136,7 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """A number to so many significant digits, never as a power of ten; a dash for none.
+    """Return a number with `digits` significant digits, never as a power of ten; a dash for none.
 
     >>> significant(0.26607), significant(12.345), significant(123456.0)
     ('0.266', '12.3', '123456')
@@ -148,7 +148,7 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 2, sign: bool = False) -> str:
-    """An interval as text; empty where there is none."""
+    """Return an interval as text; empty if there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{number(low, digits, sign)} to {number(high, digits, sign)}"

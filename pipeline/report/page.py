@@ -1,4 +1,4 @@
-"""Writes the report: one page that works offline, with its assets beside it."""
+"""Write the report: one page that works offline, with its assets beside it."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -24,11 +24,11 @@ SECTIONS = (
     "method",
     "provenance",
 )
-"""From top to bottom: each a module of `sections` and a template of the same name."""
+"""From top to bottom: each is a module of `sections` and a template of the same name."""
 
 
 class Section(NamedTuple):
-    """A part of the page: its anchor, its heading and what its template shows."""
+    """A part of the page: its anchor, its heading and the content for its template."""
 
     name: str
     title: str
@@ -76,7 +76,7 @@ def _sections(run: Run, site: Site, templates: Environment) -> Iterator[Section]
 
 
 def settings_line(run: Run) -> str:
-    """The corpus and the settings that a reader must know, in one line."""
+    """Return the corpus and the main settings in one line."""
     mixtures, config = run.mixtures, run.config
     rate, drawn = run.sample_rate, config.get("mixtures", {})
     minutes = mixtures["length"].sum() / rate / 60

@@ -1,4 +1,4 @@
-"""The report to pass on: a ZIP of its folder, and one HTML file with everything inside."""
+"""Pack the report: a ZIP of its folder, and one HTML file with everything inside."""
 
 import base64
 import html
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipeline.base.files import replacing, write_text
 
-# What the page names in its own folder; the site writes no other attribute that loads a file.
+# Attributes of the page that name files in its folder; the site writes no others that load files.
 REFERENCE = re.compile(r'(?<=[ \n])(src|href)="((?:assets|figures|tables)/[^"]+)"')
-# Not left to the machine, whose table of types may not know them.
+# Fixed here, since the machine's table of types may lack them.
 TYPES = {
     ".csv": "text/csv",
     ".flac": "audio/flac",
@@ -27,7 +27,7 @@ def write_zip(site: Path, out: Path) -> None:
     with replacing(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(path for path in site.rglob("*") if path.is_file()):
             name = f"{out.stem}/{path.relative_to(site).as_posix()}"
-            # The earliest time that a ZIP can hold: the file's own would differ run by run.
+            # The earliest time that a ZIP can hold: the files' own times would differ in each run.
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -35,7 +35,7 @@ def write_zip(site: Path, out: Path) -> None:
 
 
 def write_single_file(index: Path, out: Path) -> None:
-    """Put all that the page refers to into it, as `data:` addresses (RFC 2397)."""
+    """Embed all files to which the page refers, as `data:` URLs (RFC 2397)."""
 
     def embedded(reference: re.Match[str]) -> str:
         attribute, name = reference[1], html.unescape(reference[2])

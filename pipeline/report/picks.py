@@ -1,4 +1,4 @@
-"""Which mixtures can be listened to: chosen by rule, never by hand."""
+"""Select the mixtures to listen to: by rule, never by hand."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ RANDOM = "drawn at random"
 
 
 class Pick(NamedTuple):
-    """A mixture, why it was picked, its value, and its place from the best, 1, of so many."""
+    """A mixture, the reason for it, its value, and its rank from the best, 1, of `mixtures`."""
 
     mixture_id: str
     reason: str
@@ -23,7 +23,7 @@ class Pick(NamedTuple):
 
 
 def picks(run: Run) -> list[Pick]:
-    """The mixtures of the listening section, from first to last; none without a main system."""
+    """Return the mixtures of the listening section in order; none without a main system."""
     values = run.values(run.metric or "")
     if run.main is None or run.main not in values:
         return []
@@ -33,24 +33,24 @@ def picks(run: Run) -> list[Pick]:
 
 
 def listed(run: Run) -> list[str]:
-    """The ids of the mixtures that `picks` gives."""
+    """Return the ids of the mixtures that `picks` returns."""
     return [chosen.mixture_id for chosen in picks(run)]
 
 
 def pick(values: pd.Series, count: int, seed: int, low_is_good: bool = False) -> list[Pick]:
     """Pick the median, the best and the worst mixture, then some at random.
 
-    Fewer than `count` come back where there are fewer mixtures; one that holds several ranks
-    is named by all of them. Mixtures without a value are passed over.
+    Fewer than `count` are returned if there are fewer mixtures; a mixture with several ranks is
+    named by all of them. Mixtures without a value are skipped.
 
     Args:
         values: a system's value, by mixture.
-        count: how many to pick.
+        count: number of mixtures to pick.
         seed: of the random ones.
         low_is_good: whether the lowest value is the best.
     """
     table = values.dropna().rename("value").rename_axis("mixture_id").reset_index()
-    # Ties are broken by name, so that the choice does not hang on the order of the rows.
+    # Ties are broken by name, so that the choice does not depend on the order of the rows.
     order = table.sort_values(["value", "mixture_id"], ascending=[low_is_good, True])
     reasons: dict[int, list[str]] = {}
     for place, reason in _places(len(order), order["mixture_id"].argsort().to_numpy(), seed):
@@ -70,11 +70,11 @@ def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int
         yield (mixtures - 1) // 2, "median"
         yield 0, "best"
         yield mixtures - 1, "worst"
-    # Drawn among the names, so that a seed means the same mixtures whatever they scored.
+    # Drawn from the names, so that a seed means the same mixtures for any scores.
     for place in np.random.default_rng(seed).permutation(mixtures):
         yield int(by_name[place]), RANDOM
 
 
 def shown_systems(run: Run) -> list[str]:
-    """The main system and its counterpart, as far as there are estimates."""
+    """Return the main system and its counterpart, if they have estimates."""
     return [name for name in (run.main, run.counterpart) if name and name in run.inputs.estimates]

@@ -1,4 +1,4 @@
-"""A finished run as the sections of the report look at it: every table read once."""
+"""A finished run for the sections of the report: every table is read once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ from pipeline.report.systems import (
 )
 from pipeline.tasks.grammar import SYSTEM
 
-# What is looked at before it is noticed that there is no row.
+# Columns that are used before an empty table is noticed.
 _COLUMNS = [*SYSTEM, *(f"{column}_{side}" for side in "ab" for column in SYSTEM)]
 _COLUMNS += ["mixture_id", "latency_ms", "device", "threads", "metric"]
 
@@ -42,22 +42,22 @@ class Run:
 
     @property
     def sample_rate(self) -> int:
-        """Of all audio, in Hz."""
+        """Sample rate of all audio in Hz."""
         return int(self.config.get("sample_rate", 8000))
 
     @property
     def seed(self) -> int:
-        """Of everything that is drawn."""
+        """Seed of all random draws."""
         return int(self.config.get("seed", 0))
 
     @property
     def confidence(self) -> float:
-        """Of all intervals, such as 0.95."""
+        """Confidence of all intervals, such as 0.95."""
         return float(self.config.get("evaluation", {}).get("confidence", 0.95))
 
     @property
     def percent(self) -> str:
-        """The confidence in words, in one piece."""
+        """The confidence as text, without a line break."""
         return f"{100 * self.confidence:g}\N{NO-BREAK SPACE}%"
 
     @cached_property
@@ -67,7 +67,7 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The long table; of several trainings, the mean over these."""
+        """The long table of scores; for several trainings, their mean."""
         return with_systems(mean_scores(read_manifest(self.inputs.scores)))
 
     @cached_property
@@ -77,7 +77,7 @@ class Run:
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """Paired differences, with what both sides cost."""
+        """Paired differences, with the costs of both sides."""
         return with_pairs(_rows(self.inputs.comparisons))
 
     @cached_property
@@ -92,7 +92,7 @@ class Run:
 
     @cached_property
     def throughput(self) -> pd.DataFrame:
-        """Hours of audio an hour, and the device's share of the time, of each run of a network."""
+        """Hours of audio per hour, and the device's share of the time, of each run of a network."""
         return with_networks(_rows(self.inputs.throughput))
 
     @cached_property
@@ -102,12 +102,12 @@ class Run:
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
-        """One row an epoch, by the model's name."""
+        """One row per epoch, by the model's name."""
         return {name: _rows(path) for name, path in self.inputs.histories.items()}
 
     @cached_property
     def cards(self) -> dict[str, Card]:
-        """What the weights files say of themselves, by the model's name."""
+        """The cards of the weights files, by the model's name."""
         return {name: read_card(path) for name, path in self.inputs.weights.items()}
 
     @cached_property
@@ -118,21 +118,21 @@ class Run:
 
     @cached_property
     def realistic(self) -> list[str]:
-        """The systems that hear what can be had: those not tested on the clean mixture."""
+        """The systems with a realistic input: those not tested on the clean mixture."""
         return [name for name in self.systems if not is_oracle(name)]
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The metrics of separation systems in the report's order, the headline's first."""
+        """The metrics of separation systems in the report's order, the headline metric first."""
         return metrics_in(of_systems(self.summary, lambda name: name in self.systems))
 
     @cached_property
     def metric(self) -> str | None:
-        """The metric the report is about."""
+        """The headline metric."""
         return headline(self.summary)
 
     def means(self, metric: str) -> pd.DataFrame:
-        """The summary of a metric, by system."""
+        """Return the summary of a metric, by system."""
         return self.summary[self.summary["metric"] == metric].set_index("system")
 
     @cached_property
@@ -145,12 +145,12 @@ class Run:
 
     @property
     def main(self) -> str | None:
-        """The best system that is no oracle."""
+        """The best system that is not an oracle."""
         return next(iter(self.ranked), None)
 
     @property
     def counterpart(self) -> str | None:
-        """What to hold `main` against: with no denoiser if it has one, else with one."""
+        """The system to compare with `main`: without a denoiser if it has one, else with one."""
         if self.main is None:
             return None
         direct = direct_of(self.main)
@@ -160,7 +160,7 @@ class Run:
         return next((name for name in helped if direct_of(name) == direct), None)
 
     def values(self, metric: str) -> pd.DataFrame:
-        """A metric, `[mixtures, systems]`: each the mean over the mixture's defined sources."""
+        """Return a metric as `[mixtures, systems]`: means over the defined sources of mixtures."""
         return self._values[metric] if metric in self._values else pd.DataFrame()
 
     @cached_property
@@ -174,11 +174,11 @@ class Run:
 
     @property
     def bootstrap(self) -> Bootstrap:
-        """As the summary's intervals were made: those of the page come from the same draws."""
+        """The settings of the summary's intervals: those of the page come from the same draws."""
         samples = int(self.config.get("evaluation", {}).get("bootstrap_samples", 2000))
         return Bootstrap(samples, self.confidence, self.seed)
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    """A table that may well hold nothing; pandas writes an empty frame as a bare line end."""
+    """Read a table that may be empty; pandas writes an empty frame as a bare line end."""
     return read_manifest(path) if path.stat().st_size > 2 else pd.DataFrame(columns=_COLUMNS)

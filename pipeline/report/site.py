@@ -12,7 +12,7 @@ from pipeline.report.tables import Table, frame
 
 
 class Site:
-    """Where the parts of a page go, and how the page refers to them.
+    """Paths of the parts of a page, and their addresses in the page.
 
     Args:
         root: folder of `index.html`.
@@ -20,25 +20,25 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        # Clips and tables of an earlier run with more of them must not stay behind.
+        # Clips and tables of an earlier run with more of them must not remain.
         for name in ("assets", "tables"):
             shutil.rmtree(root / name, ignore_errors=True)
             (root / name).mkdir(parents=True)
 
     def figure(self, name: str) -> Path:
-        """Path of a figure."""
+        """Return the path of a figure."""
         return self.root / "figures" / f"{name}.svg"
 
     def asset(self, name: str) -> Path:
-        """Path of any other file; `name` may have folders."""
+        """Return the path of any other file; `name` may have folders."""
         return self.root / "assets" / name
 
     def href(self, path: Path) -> str:
-        """How the page names a file of the folder."""
+        """Return the address of a file of the folder in the page."""
         return path.relative_to(self.root).as_posix()
 
     def copy(self, source: Path, name: str) -> str:
-        """Copy a file to the assets; return how the page names it."""
+        """Copy a file to the assets; return its address in the page."""
         with replacing(self.asset(name)) as temporary:
             shutil.copyfile(source, temporary)
         return self.href(self.asset(name))
@@ -50,6 +50,6 @@ class Site:
         return replace(table, csv=self.href(path))
 
     def inline(self, name: str) -> Markup:
-        """A figure as part of the page."""
-        # The SVG is ours and its texts were escaped by matplotlib, so it may pass the escaping.
+        """Return a figure as part of the page."""
+        # The SVG is ours and its texts were escaped by matplotlib, so that no escaping is needed.
         return Markup(inline_svg(self.figure(name), name))

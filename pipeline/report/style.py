@@ -1,4 +1,4 @@
-"""The figures' common look, and how an SVG file becomes a part of the page."""
+"""The common style of the figures, and the embedding of SVG files into the page."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pipeline.base.files import replacing
 
 INK, MUTED, LINE, PAPER = "#1b2431", "#5b6776", "#dde2e8", "#fefefe"
 FIRST, SECOND = "#8a97a6", "#1c7079"
-# Legible on light and on dark paper, and apart for those who see no red or no green.
+# Legible on light and dark paper, and distinct for readers with red-green blindness.
 COLOURS = ("#1c7079", "#d9822b", "#7d6bb3", "#b0477a", "#5b8c2a", "#3f7fd0")
-# Hexadecimal colours that follow the page's light or dark theme once a figure stands in it.
+# Hexadecimal colours that follow the page's light or dark theme in embedded figures.
 THEME = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -52,7 +52,7 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def svg(path: Path, inches: tuple[float, float]) -> Iterator[Figure]:
-    """Yield a figure of the common look; write it to `path` at the end of the block."""
+    """Yield a figure in the common style; write it to `path` at the end of the block."""
     with matplotlib.rc_context(RC):
         figure = Figure(inches, layout="constrained")
         yield figure
@@ -61,17 +61,17 @@ def svg(path: Path, inches: tuple[float, float]) -> Iterator[Figure]:
 
 
 def nothing(sentence: str, path: Path) -> None:
-    """Write the declared file even when there is nothing to draw."""
+    """Write the declared file with one sentence if there is nothing to draw."""
     with svg(path, (4.6, 0.8)) as figure:
         figure.text(0.5, 0.5, sentence, ha="center", va="center", color=MUTED)
 
 
 def inline_svg(path: Path, prefix: str) -> str:
-    """The SVG element of a figure file, ready to stand in the page and follow its theme.
+    """Return the SVG element of a figure file, ready for the page and its theme.
 
     Args:
         path: SVG that a function of this module wrote.
-        prefix: put before every id, so that figures in one page do not share any.
+        prefix: put before every id, so that figures in one page share no ids.
     """
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :]

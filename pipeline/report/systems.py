@@ -1,4 +1,4 @@
-"""Systems as the page's tables hold them: by their paths, split where their parts are shown."""
+"""Systems in the page's tables: by their paths, and split into parts."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, UNTRAINED, ModelKe
 MIXTURE, MIXTURE_AS_DENOISED = (
     System(ModelKey(task.name, UNPROCESSED, UNTRAINED), NOISY).path for task in (SEPARATE, DENOISE)
 )
-"""The noisy mixture against the speakers, and against the mixture without noise."""
+"""The noisy mixture, compared with the speakers, and with the mixture without noise."""
 
 DENOISED = "denoised-"
 """Beginning of the name of a denoiser's condition."""
@@ -23,7 +23,7 @@ ORACLE = "clean"
 
 
 class Parts(NamedTuple):
-    """A system that separates: its network, and its conditions in training and in the test."""
+    """A system that separates: its network, and its conditions in training and test."""
 
     separator: str
     trained: str
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
 
 
 def system(path: str) -> Parts | None:
-    """The parts of a system that separates; None for denoisers and the mixture itself."""
+    """Return the parts of a system that separates; None for denoisers and the mixture itself."""
     found = System.parse(path)
     if found.model.task == DENOISE.name or found.model.name == UNPROCESSED:
         return None
@@ -49,40 +49,40 @@ def system(path: str) -> Parts | None:
 
 
 def denoiser_of(path: str) -> str | None:
-    """The name of a system that denoises; None for all others."""
+    """Return the name of a system that denoises; None for all others."""
     model = System.parse(path).model
     return model.name if model.task == DENOISE.name and model.name != UNPROCESSED else None
 
 
 def is_oracle(path: str) -> bool:
-    """Whether the input of a system exists in experiments only."""
+    """Return whether the input of a system exists in experiments only."""
     parts = system(path)
     return parts is not None and parts.oracle
 
 
 def separator_of(path: str) -> str:
-    """The network of a system that separates; empty for all others."""
+    """Return the network of a system that separates; empty for all others."""
     parts = system(path)
     return parts.separator if parts else ""
 
 
 def ceiling_of(path: str) -> str:
-    """The system of the same network that is trained and tested on clean mixtures."""
+    """Return the system of the same network that is trained and tested on clean mixtures."""
     return System(replace(System.parse(path).model, trained=CLEAN), CLEAN).path
 
 
 def direct_of(path: str) -> str:
-    """The system of the same network that is trained and tested on noisy mixtures."""
+    """Return the system of the same network that is trained and tested on noisy mixtures."""
     return systems.direct(System.parse(path)).path
 
 
 def without_denoiser(path: str) -> list[str]:
-    """Systems without a denoiser to hold one against (`pipeline.evaluation.systems`)."""
+    """Return systems without a denoiser to compare one with (`pipeline.evaluation.systems`)."""
     return [other.path for other in systems.without_denoiser(System.parse(path))]
 
 
 def is_rival(cascade: str, direct: str) -> bool:
-    """Whether both are trained on their input, that of one denoised, that of the other noisy."""
+    """Return whether each is trained on its input: denoised in one, noisy in the other."""
     one, other = system(cascade), system(direct)
     if one is None or other is None:
         return False
@@ -91,12 +91,12 @@ def is_rival(cascade: str, direct: str) -> bool:
 
 
 def with_systems(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the column `system`, of paths; the page shows all trainings as run 0."""
+    """Return a table with the column `system`, of paths; the page shows all trainings as run 0."""
     return table.assign(system=paths_of(table.assign(run=0)))
 
 
 def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """A long table of scores in which each value is the mean over the trainings of a network."""
+    """Return a long table of scores with the means over the trainings of each network."""
     if scores["run"].nunique() < 2:
         return scores
     keys = [column for column in scores if column not in ("run", "value", "undefined")]
@@ -106,15 +106,15 @@ def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of comparisons with the columns `system_a` and `system_b`, of paths."""
+    """Return a table of comparisons with the columns `system_a` and `system_b`, of paths."""
     table = table.assign(run_a=0, run_b=0)
     return table.assign(**{f"system_{side}": paths_of(table, f"_{side}") for side in "ab"})
 
 
 def with_networks(table: pd.DataFrame) -> pd.DataFrame:
-    """Times with the columns `stage`, `model` (the network that is timed) and `system`.
+    """Return times with the columns `stage`, `model` (the timed network) and `system`.
 
-    Those of the first training alone, since a network takes the same time after each.
+    Only the first training is kept, since the others of a network take the same time.
     """
     table = table[table["run"].astype(str) == "0"]
     trained = table["name"] + ("/" + table["trained"]).where(table["task"] != DENOISE.name, "")

@@ -1,4 +1,4 @@
-"""Tables of the page: text to read, and the values behind it to sort by and to write as CSV."""
+"""Tables of the page: text to read, and values for sorting and for CSV."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ class Cell:
     """One entry of a table.
 
     Attributes:
-        text: what is read.
+        text: the visible text.
         below: a smaller line below it.
-        kind: words of the stylesheet: `strong` (look here), `words` (may wrap).
-        value: what it is sorted by and what stands in the CSV, in place of the text.
+        kind: classes of the stylesheet: `strong` (emphasised), `words` (may wrap).
+        value: the value for sorting and for the CSV, instead of the text.
         low: lower end of the value's interval.
         high: upper end.
-        heat: place on the colour scale, 0 to 1; None for no colour.
+        heat: position on the colour scale, 0 to 1; None for no colour.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its heading, a smaller line below it, `oracle` to dim it, an address to link to."""
+    """A row: heading, a smaller line below it, `oracle` to dim it, an address to link to."""
 
     heading: str
     cells: Sequence[Cell]
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the page prints it; `csv` is where its values lie, relative to the page."""
+    """A table of the page; `csv` is the path of its values, relative to the page."""
 
     caption: str
     corner: str
@@ -56,14 +56,14 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """One of several choices: its name, and the tables that it shows."""
+    """One of several alternatives: its name, and its tables."""
 
     name: str
     tables: Sequence[Table]
 
 
 def plain(value: float | None, digits: int = 0, kind: str = "") -> Cell:
-    """A number."""
+    """Return the cell of a number."""
     return Cell(number(value, digits), kind=kind, value=_known(value))
 
 
@@ -77,19 +77,19 @@ def estimated(
     sign: bool = False,
     heat: float | None = None,
 ) -> Cell:
-    """A value of a metric with its interval below; a dash where there is none."""
+    """Return the cell of a metric's value with its interval below; a dash if there is none."""
     digits = metric_of(metric).digits
     below = interval(low, high, digits, sign)
     return Cell(number(value, digits, sign), below, kind, _known(value), low, high, heat)
 
 
 def _known(value: float | None) -> float | None:
-    """None for NaN too, which no browser sorts by."""
+    """None also for NaN, by which browsers cannot sort."""
     return None if pd.isna(value) else value
 
 
 def frame(table: Table) -> pd.DataFrame:
-    """The table's values: a column for each of its columns, two more where there are intervals."""
+    """Return the table's values: a column for each of its columns, two more for intervals."""
     return pd.DataFrame([dict(_record(table, row)) for row in table.rows])
 
 

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: schedule, limit, history, samples to hear and see."""
+"""Callbacks beside the training steps: schedule, step limit, history, samples in TensorBoard."""
 
 import logging
 import math
@@ -21,9 +21,9 @@ from pipeline.training.saving import SkipNonFinite
 
 
 class StepLimit(pl.Callback):
-    """End the training after `steps`, in the middle of an epoch too, with a last dev score.
+    """End the training after `steps`, also in the middle of an epoch, with a last dev score.
 
-    The trainer's own `max_steps` stops without one, and so without weights.
+    The trainer's own `max_steps` stops without a dev score, and so without saved weights.
     """
 
     def __init__(self, steps: int) -> None:
@@ -32,44 +32,44 @@ class StepLimit(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Stop if the steps are done."""
+        """Stop after the last step."""
         trainer.should_stop = trainer.should_stop or trainer.global_step >= self.steps
 
 
 class Plateau(pl.Callback):
-    """Halve the learning rate when the monitored value stands still for `patience` epochs.
+    """Halve the learning rate when the monitored value has not improved for `patience` epochs.
 
-    A callback, since the trainer steps no such scheduler at the end of a resumed epoch.
+    This is a callback because the trainer does not step such schedulers after a resumed epoch.
     """
 
     def __init__(self, patience: int, monitor: Monitor) -> None:
         self.patience, self.monitor, self.earlier = patience, monitor, dict[str, Any]()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Take hold of the optimiser, and go on where an earlier attempt left off."""
-        # Not the default relative threshold: a negative score that stands still would pass it.
+        """Take the optimiser, and continue the schedule of an earlier attempt."""
+        # Not the default relative threshold, by which a constant negative score would be better.
         self.scheduler = ReduceLROnPlateau(
             trainer.optimizers[0], "max", 0.5, self.patience, threshold_mode="abs"
         )
         self.scheduler.load_state_dict(self.earlier)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Judge the epoch."""
+        """Pass the value of the epoch to the scheduler."""
         self.scheduler.step(self.monitor.gain(trainer.callback_metrics))
 
     def state_dict(self) -> dict[str, Any]:
-        """Saved with the training's state."""
+        """Return the state that is saved with the training's."""
         return self.scheduler.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Kept until the optimiser is there."""
+        """Keep the saved state until the optimiser exists."""
         self.earlier = state_dict
 
 
 class History(pl.Callback):
-    """One row an epoch: losses, dev score, learning rate, and seconds and skipped steps so far.
+    """One row per epoch: losses, dev score, learning rate, and total seconds and skipped steps.
 
-    `resumed_at` holds the steps at which an earlier attempt was taken up.
+    `resumed_at` holds the steps at which earlier attempts were resumed.
     """
 
     def __init__(self, skips: SkipNonFinite, monitor: Monitor) -> None:
@@ -79,7 +79,7 @@ class History(pl.Callback):
         self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin to count seconds, on top of those of the attempts before."""
+        """Start the clock, on top of the seconds of earlier attempts."""
         self.started = time.monotonic() - self.seconds
         if trainer.global_step:
             self.resumed_at.append(trainer.global_step)
@@ -93,7 +93,7 @@ class History(pl.Callback):
             self.steps += 1
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Close the epoch's row, and log its score."""
+        """Complete the row of the epoch, and log its score."""
         metrics = trainer.callback_metrics
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -116,18 +116,18 @@ class History(pl.Callback):
 
     @property
     def best(self) -> dict[str, float] | None:
-        """The row with the best monitored value that is finite; None where there is none."""
+        """Return the row with the best finite monitored value; None if there is none."""
         finite = [row for row in self.rows if math.isfinite(row[self.monitor.name])]
         return max(finite, key=self.monitor.gain, default=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Saved with the training's state."""
+        """Return the state that is saved with the training's."""
         kept = ("rows", "resumed_at", "loss_sum", "steps")
         seconds = time.monotonic() - self.started
         return {key: vars(self)[key] for key in kept} | {"seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue an earlier attempt's history."""
+        """Continue the history of an earlier attempt."""
         vars(self).update(state_dict)
 
     def write(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class History(pl.Callback):
 
 
 class Samples(pl.Callback):
-    """A few dev recordings in TensorBoard after every epoch: to hear, and as spectrograms.
+    """A few dev recordings in TensorBoard after every epoch, as audio and as spectrograms.
 
     The first recording is also kept in `folder` as FLAC: `mixture`, `reference_<k>`, and the
     estimates of the first and of the best epoch so far, `first_<k>` and `best_<k>`.
@@ -163,13 +163,13 @@ class Samples(pl.Callback):
         index: int,
         loader: int = 0,
     ) -> None:
-        """Write estimates, and with the first epoch the mixture and the references too."""
+        """Write the estimates, and in the first epoch also the mixture and the references."""
         if index >= self.recordings or not trainer.is_global_zero:
             return
         inputs, targets, _ = batch
         given = {"mixture": inputs[0]} | numbered("reference", targets[0])
-        heard = numbered("estimate", outputs[0]) | (given if trainer.current_epoch == 0 else {})
-        for name, signal in heard.items():
+        shown = numbered("estimate", outputs[0]) | (given if trainer.current_epoch == 0 else {})
+        for name, signal in shown.items():
             self._write(trainer, f"dev_{index}/{name}", signal)
         if index == 0:
             self.estimates = aligned(outputs, targets)[0]
@@ -178,7 +178,7 @@ class Samples(pl.Callback):
                 self._keep(given)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Keep the estimates if the epoch is the first, or better than all before."""
+        """Keep the estimates if the epoch is the first, or better than all earlier ones."""
         if not trainer.is_global_zero:
             return
         if trainer.current_epoch == 0:
@@ -189,11 +189,11 @@ class Samples(pl.Callback):
             self._keep(numbered("best", self.estimates))
 
     def state_dict(self) -> dict[str, Any]:
-        """Saved with the training's state."""
+        """Return the state that is saved with the training's."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where an earlier attempt left off."""
+        """Continue where an earlier attempt stopped."""
         self.best = state_dict["best"]
 
     def _write(self, trainer: pl.Trainer, tag: str, signal: torch.Tensor) -> None:
@@ -208,23 +208,23 @@ class Samples(pl.Callback):
             audio.write(path, self._excerpt(signal).numpy(), self.sample_rate, format="FLAC")
 
     def _excerpt(self, signal: torch.Tensor) -> torch.Tensor:
-        """The start of `[time]`, as loud as it can be."""
+        """The first seconds of `[time]`, scaled to full scale."""
         return full_scale(signal[: self.length].detach().float().cpu())
 
 
 def numbered(name: str, signals: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Each of `[signals, time]` by its name: `<name>_1`, `<name>_2` …"""
+    """Return each of `[sources, time]` by its name: `<name>_1`, `<name>_2` …"""
     return {f"{name}_{k}": signal for k, signal in enumerate(signals, 1)}
 
 
 def full_scale(signal: torch.Tensor) -> torch.Tensor:
-    """`[time]` with a peak of 1; silence where a sample of it is NaN or infinite."""
+    """Scale `[time]` to a peak of 1; the result is silence if a sample is NaN or infinite."""
     scaled = signal / signal.abs().max().clamp(min=1e-8)
     return scaled if scaled.isfinite().all() else torch.zeros_like(signal)
 
 
 def spectrogram_image(signal: torch.Tensor, floor: float = -80.0) -> torch.Tensor:
-    """Log-magnitude spectrogram of `[time]` as a grey image `[1, frequency, frames]` in 0…1."""
+    """Return the log-magnitude spectrogram of `[time]`, a `[1, frequency, frames]` image in 0…1."""
     spectrum = torch.stft(signal, 256, 64, window=torch.hann_window(256), return_complex=True)
     level = 20 * spectrum.abs().clamp(min=1e-8).log10()
     scaled = (level - level.max()).clamp(min=floor) / -floor + 1

@@ -1,4 +1,4 @@
-"""Inputs and targets of a training, from mixtures that are drawn during it."""
+"""Inputs and targets of a training from mixtures that are drawn during the training."""
 
 import math
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ from pipeline.mixtures.render import render_signals
 from pipeline.tasks import Task
 from pipeline.training.data import EpochSampler
 
-DRAWS = len(SPLITS)  # in a seed where a plan has the number of its split: other draws than any
+DRAWS = len(SPLITS)  # as the number of the split in a seed; no plan has these draws
 
-Key = tuple[int, int]  # epoch, item of it
+Key = tuple[int, int]  # epoch, item of the epoch
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """What mixtures are drawn from, and which of their signals are the input and the targets.
+    """The pool of fresh mixtures, and which of their signals are the input and the targets.
 
-    `front` is the weights file of a denoiser that the input goes through first.
+    `front` is the weights file of a denoiser that is applied to the input first.
     """
 
     pool: Pool
@@ -37,16 +37,16 @@ class Fresh:
 
     @property
     def num_sources(self) -> int:
-        """Signals the network returns."""
+        """Number of signals that the network returns."""
         return len(self.targets)
 
     @property
     def sample_rate(self) -> int:
-        """In Hz."""
+        """Sample rate in Hz."""
         return self.pool.rate
 
     def content(self) -> Iterator[bytes]:
-        """What is drawn from, for a fingerprint: lengths and levels, not where files lie."""
+        """Yield the contents of the pool for a fingerprint: lengths and levels, but no paths."""
         for columns in (self.pool.utterances, self.pool.noises):
             yield repr([column for name, column in columns.items() if name != "path"]).encode()
         if self.front:
@@ -62,12 +62,12 @@ def fresh_mixtures(
     front: Path | None,
     sample_rate: int,
 ) -> Fresh:
-    """The mixture of a condition as the input, the signals of a task as targets.
+    """Use the mixture of a condition as input, and the signals of a task as targets.
 
-    Drawn from the train split of two corpora's manifests; `front` is the condition's denoiser.
+    Mixtures are drawn from the train split of two corpora; `front` is the condition's denoiser.
 
     Raises:
-        PipelineError: too few speakers, or no noise left.
+        PipelineError: there are too few speakers, or no noise is left.
     """
     pool = load_pool(speech, noise, "train", settings, sample_rate)
     name = "mix_clean" if condition == "clean" else "mix_both"
@@ -75,10 +75,10 @@ def fresh_mixtures(
 
 
 class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Mixtures of fixed length that no epoch repeats: input `[time]`, targets `[sources, time]`.
+    """Mixtures of fixed length, new in every epoch: input `[time]`, targets `[sources, time]`.
 
-    Each is drawn as a plan's are and rendered as they are, but the levels are those of the
-    piece, not of a whole mixture that it is cut from. It depends on (seed, epoch, item) alone.
+    They are drawn and rendered as those of a plan, but the levels are those of the piece, not of a
+    whole mixture from which it is cut. A mixture depends on (seed, epoch, item) alone.
     """
 
     def __init__(self, fresh: Fresh, training: Training, seed: int) -> None:
@@ -87,7 +87,7 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.segment = Segment(samples, training.speech_speed)
 
     def __len__(self) -> int:
-        """Mixtures of an epoch: as many as are counted, or as fill the hours."""
+        """Number of mixtures in an epoch: as configured, or as many as fill the hours."""
         counts, hours = self.fresh.settings.counts, self.fresh.settings.hours
         if hours is None:
             return counts.train
@@ -101,14 +101,14 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return torch.from_numpy(signals[fresh.input]), torch.from_numpy(targets)
 
     def draw(self, key: Key) -> dict[str, Any]:
-        """Row of a plan for one item of an epoch."""
+        """Draw the row of a plan for one item of an epoch."""
         rng = np.random.default_rng([self.seed, DRAWS, *key])
         return draw_mixture(self.fresh.pool, self.fresh.settings, rng, "train", self.segment)
 
 
 class FreshSampler(EpochSampler):
-    """Keys of an epoch's fresh mixtures, in order: chance is in the mixtures already."""
+    """Keys of an epoch's fresh mixtures, in order, since the mixtures are random already."""
 
     def order(self) -> list[Key]:
-        """All keys of the epoch."""
+        """Return all keys of the epoch."""
         return [(self.epoch, item) for item in range(self.size)]

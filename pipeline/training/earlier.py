@@ -1,7 +1,7 @@
-"""Models in the layout of version 0.1, moved to their present places.
+"""Move models in the layout of version 0.1 to their present places.
 
 A denoiser was `models/denoisers/<name>`, a separator `models/separators/<name>/<trained>`.
-Estimates, scores and latencies have other columns now and are made again.
+Estimates, scores and latencies have other columns now and are rebuilt.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ REPLACED = (
 
 
 def move_earlier(results: Path, asks: bool) -> Iterator[str]:
-    """Move the models of an earlier version, and remove what is made again.
+    """Move the models of an earlier version, and remove outputs that are rebuilt.
 
-    A finished training is restored from its folder `state` as its job runs: in seconds, if its
-    settings and data are the same. An unfinished one goes on.
+    A finished training is restored from its folder `state` when its job runs: in seconds, if its
+    settings and data are the same. An unfinished one continues.
 
     Args:
         results: folder of the results.
-        asks: whether the command runs nothing: then only what would be done is said.
+        asks: whether the command runs no job; then it is only reported what would be done.
 
     Yields:
         A line, if there are such models.
@@ -45,7 +45,7 @@ def move_earlier(results: Path, asks: bool) -> Iterator[str]:
     done = "would be" if asks else "are"
     yield (
         f"{results}: was made by an earlier version; {len(moves)} models {done} moved to their new"
-        " places, and estimates and scores are made again"
+        " places, and estimates and scores are rebuilt"
     )
     if asks:
         return
@@ -74,11 +74,11 @@ def _moves(models: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _adopt(model: Path) -> None:
-    """Make the state of a training that of the same one in this version."""
+    """Turn the state of a training into that of the same training in this version."""
     ended, begun = model / "state/finished.json", model / "state/job.json"
     if ended.exists():
         facts = read_json(ended)
-        # This version trains to the same bits.
+        # Trainings of this version give the same bits.
         write_json(ended, facts | {"job": _translated(facts["job"]), "programs": [program()]})
         for name in ("model.safetensors", "history.csv"):
             (model / name).unlink(missing_ok=True)
@@ -88,6 +88,6 @@ def _adopt(model: Path) -> None:
 
 
 def _translated(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a training, in which the task was called a role."""
+    """The facts of a training; `task` was called `role` in them."""
     kept = {key: value for key, value in facts.items() if key != "role"}
     return kept | {"task": TASKS_OF_ROLES[facts["role"]]} if "role" in facts else facts

@@ -1,4 +1,4 @@
-"""Several processes that train one network, one a device."""
+"""Train one network in several processes, with one process per device."""
 
 import logging
 import multiprocessing
@@ -19,12 +19,13 @@ from pipeline.training.module import STOPS
 
 
 def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None:
-    """Call `function(*arguments)`, in `ranks` processes that find each other where it is several.
+    """Call `function(*arguments)` in `ranks` processes, which are connected if there are several.
 
-    Each has its number in `LOCAL_RANK`. Their log is this process', and so are its signals.
+    The variable `LOCAL_RANK` holds the number of each. They share the log and the signals of this
+    process.
 
     Raises:
-        PipelineError: of any of them; the others are ended.
+        PipelineError: the error of any process; the others are stopped.
     """
     if ranks == 1:
         return function(*arguments)
@@ -60,7 +61,7 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """A new process would run the main module first, which here is the script of a job."""
+    """Prevent a new process from running the main module first, which is a job's script here."""
     main = vars(sys.modules["__main__"])
     kept = {name: main.get(name) for name in ("__file__", "__spec__")}
     main.update(dict.fromkeys(kept))
@@ -78,9 +79,9 @@ def _run(
     function: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> None:
-    """What one process does."""
+    """Run the function in one of the processes."""
     os.environ |= place
-    multiprocessing.set_start_method(method, force=True)  # of workers that load data
+    multiprocessing.set_start_method(method, force=True)  # for the workers of data loaders
     pass_over_untrue_warnings()
     end_with_parent()
     root = logging.getLogger()
@@ -98,7 +99,7 @@ def _run(
 
 
 def _attend(processes: list[Any], errors: Any) -> None:
-    """Wait for all to end well, or for the first that does not."""
+    """Wait until all processes have ended well, or one has failed."""
     running = list(processes)
     while running:
         ready = wait([process.sentinel for process in running])

@@ -1,4 +1,4 @@
-"""What lets a training survive: saved state, an orderly stop, steps that are left out."""
+"""Callbacks that keep a training safe: saved state, an orderly stop, skipped steps."""
 
 import logging
 import math
@@ -23,10 +23,10 @@ MOST_SKIPPED = 5  # in a row
 
 
 class SkipNonFinite(pl.Callback):
-    """Leave the weights as they are after a step whose loss or gradients are NaN or infinite.
+    """Skip the update of the weights if the loss or the gradients are NaN or infinite.
 
-    `loss` is that of the latest step, over all devices, and `kept` whether it was applied;
-    `skipped` counts the steps of the whole training that were not, `in_a_row` those up to now.
+    `loss` is the loss of the last step, over all devices, and `kept` whether the step was applied.
+    `skipped` counts the skipped steps of the whole training, `in_a_row` those up to now.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class SkipNonFinite(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Judge the step, with one result on all devices, since their gradients are one too."""
+        """Check the step; the result is equal on all devices, since they share their gradients."""
         loss = trainer.strategy.reduce(cast(Trainee, module).latest_loss)
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
         self.kept = bool(get_total_norm([loss, *gradients]).isfinite())
@@ -45,26 +45,26 @@ class SkipNonFinite(pl.Callback):
         if self.kept:
             self.in_a_row = 0
             return
-        optimizer.zero_grad()  # to None, and the optimiser passes over what has no gradient
+        optimizer.zero_grad()  # to None; the optimiser then skips all parameters
         self.skipped += 1
         self.in_a_row += 1
         step = trainer.global_step + 1
         logging.warning("step %d left out: its loss or gradients are NaN or infinite", step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Saved with the training's state."""
+        """Return the state that is saved with the training's."""
         return {"skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue an earlier attempt's count."""
+        """Continue the count of an earlier attempt."""
         self.skipped = state_dict["skipped"]
 
 
 class SaveState(pl.Callback):
-    """Save all that a killed training needs to go on: every `seconds`, and when asked to stop.
+    """Save the full state of a training every `seconds`, and when a signal asks it to stop.
 
-    A state is saved between two steps, also before the last step of each epoch: what follows
-    that step (dev score, learning rate, early stopping) is done once, by whoever continues.
+    A state is saved between two steps, also before the last step of each epoch: the actions after
+    that step (dev score, learning rate, early stopping) are done once, also if it is resumed.
     """
 
     def __init__(self, state: State, seconds: float, skips: SkipNonFinite) -> None:
@@ -74,7 +74,7 @@ class SaveState(pl.Callback):
         self.generators: dict[str, torch.Tensor] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Listen to signals, in place of the trainer, which stops only as an epoch ends."""
+        """Handle signals instead of the trainer, which would stop only at the end of an epoch."""
         if trainer.received_sigterm:
             self.asked = signal.SIGTERM
         self.before = {number: signal.signal(number, self._ask) for number in STOPS}
@@ -82,9 +82,9 @@ class SaveState(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:
-        """Save if it is time to, and stop if there is cause to."""
+        """Save the state if it is due, and stop if there is a reason."""
         self._restore_generators()
-        # By this the trainer numbers the points of curves, one too many where it resumes.
+        # The trainer numbers the points of curves by this, with one too many after resuming.
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
         due = index + 1 >= trainer.num_training_batches or self._late
         urgency = torch.tensor(2.0 if self._stopping else float(due), device=module.device)
@@ -102,23 +102,23 @@ class SaveState(pl.Callback):
         index: int,
         loader: int = 0,
     ) -> None:
-        """Stop if asked to: the state from before the epoch's last step is there."""
+        """Stop if a signal asked for it: the state before the last step of the epoch is saved."""
         if self.asked:
             raise PipelineError(self._cause(trainer))
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
-        """Leave signals to whom they were."""
+        """Restore the earlier signal handlers."""
         for number, handler in getattr(self, "before", {}).items():
             signal.signal(number, handler)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random numbers to come, saved with the training's state."""
+        """Return the states of the random generators, which are saved with the training's state."""
         if not torch.cuda.is_available():
             return {"cpu": torch.get_rng_state()}
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Kept until the first step: what comes before it draws numbers too."""
+        """Keep the states until the first step, since the code before it also draws numbers."""
         self.generators = state_dict
 
     def _restore_generators(self) -> None:
@@ -138,14 +138,14 @@ class SaveState(pl.Callback):
         return time.monotonic() - self.saved >= self.seconds
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        """Stop at the next step; whoever interrupts twice does not wait for it."""
+        """Stop at the next step; a second interrupt stops at once."""
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
         self.asked = signal.Signals(number)
 
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero:
-            # Else a kill would leave a gap in the curves, before the step that is resumed from.
+            # Otherwise a kill would leave a gap in the curves before the step that is resumed.
             cast(TensorBoardLogger, trainer.logger).experiment.flush()
         self.state.keep(
             lambda path: trainer.save_checkpoint(path, weights_only=False), trainer.is_global_zero
@@ -165,10 +165,10 @@ class SaveState(pl.Callback):
 
 
 class Best(ModelCheckpoint):
-    """Keep the state of the best epoch, wherever the folder is moved to."""
+    """Keep the state of the best epoch; the folder may be moved."""
 
     def __init__(self, path: Path, monitor: Monitor) -> None:
-        # Not save_weights_only: it would leave out averaged weights, the ones that were scored.
+        # Not save_weights_only: it would omit the averaged weights, which are the ones scored.
         super().__init__(
             path.parent,
             filename=path.stem,
@@ -179,12 +179,12 @@ class Best(ModelCheckpoint):
         self.path = str(path)
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
-        """Whether the epoch is the best so far; one whose score is NaN or infinite never is."""
+        """Return whether the epoch is the best so far; one with a NaN or infinite score is not."""
         finite = current is not None and bool(current.isfinite())
         return finite and super().check_monitor_top_k(trainer, current)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the earlier scores, and for their paths the present one."""
+        """Load the earlier scores, and replace the paths by the present one."""
         here: dict[str, Any] = {"dirpath": self.dirpath}
         if state_dict["best_model_path"]:
             here |= {"best_model_path": self.path, "kth_best_model_path": self.path}

@@ -1,4 +1,4 @@
-"""What is kept of a training beside its outputs, so that nothing finished is done twice."""
+"""The state of a training beside its outputs, so that no finished work is repeated."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ from pipeline.base.files import read_json, replacing, write_json
 from pipeline.base.provenance import sha256
 
 PACKAGE = Path(__file__).parents[1]
-# What turns the facts of a training into weights: another version may give others.
+# The code and libraries that map the facts of a training to weights; others may give other weights.
 CODE = ("audio", "mixtures", "models", "tasks", "training")
 LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
 
@@ -27,14 +27,14 @@ Facts = dict[str, Any]
 
 
 class Saved(NamedTuple):
-    """A state to go on from, and the training step it was saved before."""
+    """A state to resume from, and the training step before which it was saved."""
 
     path: Path
     step: int
 
 
 class State:
-    """The folder of one training: its two last states, its best epoch, and how it ended.
+    """The folder of one training: its last two states, its best epoch, and its result.
 
     `samples`, beside it, holds the excerpts of a dev recording, `tensorboard` the curves.
     `extensions` are the user's own files that the training uses.
@@ -47,7 +47,7 @@ class State:
         self.best, self.tensorboard = folder / "best.ckpt", folder / "tensorboard"
         self._job, self._ended = folder / "job.json", folder / "finished.json"
         self._weights, self._history = folder / "finished.safetensors", folder / "finished.csv"
-        # What a training leaves besides, and where it is kept once the training has ended.
+        # Further outputs of a training, and where they are kept after its end.
         self._left = {
             self.samples: folder / "finished_samples",
             self.tensorboard: folder / "finished_tensorboard",
@@ -55,7 +55,7 @@ class State:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait until no other process trains here; free again with the end of this process."""
+        """Wait until no other process trains here; the lock is freed when this process ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
             try:
@@ -69,16 +69,16 @@ class State:
 
     @property
     def programs(self) -> list[Facts]:
-        """The code and libraries that the claimed training ran with, one a change."""
+        """Return the code and libraries with which the training ran, one entry for each change."""
         return _job_of(self._job)["programs"]
 
     def claim(self, facts: Facts) -> None:
-        """Make the folder that of a training which `facts` decide.
+        """Take the folder for the training that `facts` determine.
 
-        A training that goes on by other code or libraries says so and remembers both.
+        If a training continues with other code or libraries, this is logged and both are recorded.
 
         Raises:
-            PipelineError: it holds an unfinished training of another configuration.
+            PipelineError: the folder holds an unfinished training of another configuration.
         """
         begun = bool(self._states())
         fresh: Facts = {"facts": facts, "programs": []}
@@ -98,14 +98,14 @@ class State:
                 self.folder,
                 changed,
             )
-        if not begun:  # what an earlier training left would be shown as this one's
+        if not begun:  # files of an earlier training would be shown as this one's
             for left in self._left:
                 shutil.rmtree(left, ignore_errors=True)
         if programs[-1:] != [now]:
             write_json(self._job, {"facts": facts, "programs": [*programs, now]})
 
     def newest(self) -> Saved | None:
-        """The last state, or the one before if that is damaged; None where a training begins."""
+        """Return the last state, or the one before if that is damaged; None if there is none."""
         for path in self._states():
             step = step_of(path)
             if step is not None:
@@ -114,9 +114,9 @@ class State:
         return None
 
     def keep(self, write: Callable[[Path], None], first: bool = True) -> None:
-        """Let `write` make the state, and put it in the place of the last, atomically.
+        """Let `write` create the state, and replace the last state with it atomically.
 
-        All processes of a training call this at once; `write` writes in the `first` alone.
+        All processes of a training call this at once; `write` writes a file in the `first` alone.
         """
         temporary = self.folder / ".last.ckpt.part"
         if not first:
@@ -135,8 +135,8 @@ class State:
             temporary.unlink(missing_ok=True)
 
     def finish(self, facts: Facts, weights: Path, history: Path) -> None:
-        """Remember how the training ended, and forget what would continue it."""
-        self._ended.unlink(missing_ok=True)  # it tells of files that are about to change
+        """Record the result of the training, and remove the files for continuing it."""
+        self._ended.unlink(missing_ok=True)  # it describes files that are about to change
         shutil.copyfile(weights, self._weights)
         shutil.copyfile(history, self._history)
         for left, kept in self._left.items():
@@ -145,9 +145,9 @@ class State:
         self._forget()
 
     def restore(self, facts: Facts, weights: Path, history: Path) -> bool:
-        """Write what an earlier training ended with, if the same facts and program decided it.
+        """Write the result of an earlier training with the same facts and program, if there is one.
 
-        Its samples and curves take the place of those of a training that was begun since.
+        Its samples and curves replace those of a training that was begun since.
         """
         kept = (self._weights, self._history)
         if not all(path.exists() for path in kept):
@@ -157,7 +157,7 @@ class State:
             return False
         for left, finished in self._left.items():
             _copy_folder(finished, left)
-        if _job_of(self._job)["facts"] == facts:  # it was killed before it could forget them
+        if _job_of(self._job)["facts"] == facts:  # it was killed before it could remove them
             self._forget()
         for source, target in zip(kept, (weights, history), strict=True):
             with replacing(target) as temporary:
@@ -173,9 +173,9 @@ class State:
 
 
 def _job_of(path: Path) -> dict[str, Any]:
-    """What decides the training of a folder, `facts`, and the `programs` it ran with.
+    """The `facts` that determine the training of a folder, and the `programs` it ran with.
 
-    Of a torn file it is nothing, which no training has in common with another.
+    For an incomplete file the result is empty, and so differs from that of any training.
     """
     job = _read(path)
     known = isinstance(job, dict) and job.keys() == {"facts", "programs"}
@@ -183,7 +183,7 @@ def _job_of(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    """What a JSON file holds; None where there is none, or a torn one."""
+    """The content of a JSON file; None if it is missing or incomplete."""
     try:
         return read_json(path)
     except (OSError, ValueError):
@@ -191,18 +191,22 @@ def _read(path: Path) -> Any:
 
 
 def step_of(path: Path) -> int | None:
-    """Training steps of a saved state, if it is all there: a ZIP archive with checksums."""
+    """Return the training step of a saved state if it is complete: a ZIP archive with checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
         return int(torch.load(path, "cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception:  # ZIP, pickle and its content each have errors of their own
+    except Exception:  # ZIP, pickle and the content each have errors of their own
         return None
 
 
 def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
-    """Dotted names of what two nested dictionaries do not have in common, sorted."""
+    """Return the dotted names of entries that differ between two nested dictionaries, sorted.
+
+    >>> differing_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
+    ['a.c']
+    """
     names = []
     for key in sorted(one.keys() | other.keys()):
         here, there = one.get(key), other.get(key)
@@ -214,7 +218,7 @@ def differing_keys(one: Facts, other: Facts, prefix: str = "") -> list[str]:
 
 
 def program(package: Path = PACKAGE, extensions: Sequence[Path] = ()) -> Facts:
-    """What turns facts into weights: a hash of the code, and the versions of the libraries."""
+    """Return a hash of the code, and the versions of the libraries, that determine the weights."""
     paths = [path for folder in CODE for path in (package / folder).rglob("*")]
     code = sorted(path for path in paths if path.suffix in (".py", ".c"))
     digest = hashlib.sha256()
@@ -225,15 +229,15 @@ def program(package: Path = PACKAGE, extensions: Sequence[Path] = ()) -> Facts:
 
 
 def _ended(facts: Facts, programs: list[Facts], weights: Path, history: Path) -> Facts:
-    """What holds of a finished training: the same again gives the same weights."""
+    """The record of a finished training: the same record means the same weights."""
     sums = {"weights": sha256(weights), "history": sha256(history)}
     return {"job": facts, "programs": programs} | sums
 
 
 def _copy_folder(source: Path, target: Path) -> None:
-    """Let a folder, or none, take the place of another."""
+    """Replace a folder by another one, which may not exist."""
     shutil.rmtree(target, ignore_errors=True)
     for path in (path for path in source.rglob("*") if path.is_file()):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)  # one by one: a full disk is then an OSError with its cause
+        shutil.copy2(path, copy)  # one by one: a full disk then raises an OSError with its cause

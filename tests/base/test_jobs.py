@@ -181,9 +181,7 @@ def test_a_damaged_file_of_ours_is_made_again(run, tmp_path):
         f"raise PipelineError('{path}: truncated; fetch the file again or remove it')",
         log="results/logs/next.log",
     )
-    assert_one_line(
-        job, f"{path}: truncated; run the same command again, which makes {shard} again"
-    )
+    assert_one_line(job, f"{path}: truncated; run the same command again, which rebuilds {shard}")
     outputs = read_json(tmp_path / "results/logs/stage/job.outputs.json")["outputs"]
     assert outputs[shard]["size"] == -1
 

@@ -68,7 +68,7 @@ def said(*arguments, local=True):
     return list(recover(FOLDER, LOGS, arguments, local))
 
 
-DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and made again where it is needed"
+DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and rebuilt where it is needed"
 
 
 def test_damaged_files_are_removed():
@@ -230,8 +230,8 @@ def test_files_behind_a_link_elsewhere_are_named_and_kept(tmp_path):
     with pytest.raises(PipelineError) as error:
         said()
     assert str(error.value) == (
-        "results/mixtures/plan.csv: to be made again, and outside the results folder, behind a"
-        " link; remove that and run again"
+        "results/mixtures/plan.csv: must be rebuilt, but is outside the results folder, behind a"
+        " link; remove it and run again"
     )
     assert (elsewhere / "plan.csv").exists() and TABLE.exists()  # no part of the work is done
     assert len(said("-n")) == 2
@@ -362,7 +362,7 @@ def test_a_copy_without_times_is_said():
     [line] = said()
     assert line == (
         "results: was copied without the times of its files, so that finished work is done again;"
-        " stop, and copy it anew with cp -a, to avoid that"
+        " stop, and copy it again with cp -a, to avoid that"
     )
     for receipt in read_receipts(LOGS):
         os.utime(receipt.path, (receipt.closed, receipt.closed))  # as after cp -a

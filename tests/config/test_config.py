@@ -9,13 +9,14 @@ from workspace import ROOT, merge
 from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Training, load_config
 from pipeline.config.models import RepeatedTraining
-from pipeline.corpora.roots import corpus_roots
+from pipeline.corpora.roots import Subset, corpus_subsets, noise_subsets
 from pipeline.models import build, check_networks, parse_arguments
 
 SMALLEST = {
     "denoisers": {"small": {"model": "conv_tasnet"}},
     "separators": {"small": {"model": "conv_tasnet", "conditions": ["clean", "noisy"]}},
 }
+CORPORA = ("speech", "noise")
 LOCAL = {"kind": "local", "local": {"speech": "/data/a", "noise": "/data/b"}}
 NONE = object()
 
@@ -69,17 +70,21 @@ def test_presets_are_valid_over_the_default(preset):
     check_networks(config)
     assert config.corpora.kind in ("local", "download")
     assert config.mixtures.num_speakers == (1 if preset.stem == "denoiser" else 3)
-    speech, noise = corpus_roots(config.corpora, Path("demo"))
-    assert noise == Path("data/noise" if preset.stem == "denoiser" else "data/wham_noise")
+    speech, noise = (corpus_subsets(config.corpora, kind, Path("demo")) for kind in CORPORA)
+    held = Path("data/noise" if preset.stem == "denoiser" else "data/wham_noise")
+    assert noise == noise_subsets([held])
     local, download = config.corpora.local, config.corpora.download
     subsets = (download.speech if config.corpora.kind == "download" else local).subsets.train
-    assert speech["train"] == [Path("data/LibriSpeech", subset) for subset in subsets]
+    folders = [subset.folder for subset in speech["train"]]
+    assert folders == [Path("data/LibriSpeech", subset) for subset in subsets]
 
 
 def test_the_folder_of_the_demo_is_where_it_is_made():
-    speech, noise = corpus_roots(load_config(SMALLEST).corpora, Path("made"))
-    assert noise == Path("made/wham_noise")
-    assert speech == {split: [Path(f"made/LibriSpeech/{split}-demo")] for split in SPLITS}
+    corpora = load_config(SMALLEST).corpora
+    speech, noise = (corpus_subsets(corpora, kind, Path("made")) for kind in CORPORA)
+    assert noise == noise_subsets([Path("made/wham_noise")])
+    root = Path("made/LibriSpeech")
+    assert speech == {split: [Subset(root, f"{split}-demo")] for split in SPLITS}
 
 
 def test_a_dumped_configuration_is_read_back():

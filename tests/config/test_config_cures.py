@@ -26,6 +26,11 @@ def nested(key, value):
     return value
 
 
+def local(changes):
+    """A local corpus, some of its keys changed."""
+    return {"corpora": {"kind": "local", "local": {"speech": "/s", "noise": "/n"} | changes}}
+
+
 def check(values):
     """The checks at the start of a run."""
     config = load_config(values)
@@ -76,6 +81,26 @@ CASES = [
         {"corpora": {"kind": "local"}},
         "corpora: kind is local: give local.speech and local.noise, the corpus folders",
         [{"corpora": {"local": {"speech": "/data/a", "noise": "/data/b"}}}],
+    ),
+    (
+        local({"speech": 3}),
+        "corpora.local.speech: must be a folder, or a list such as [a, b], not 3",
+        [local({"speech": "/a"}), local({"speech": ["/a", "/c"]})],
+    ),
+    (
+        local({"speech": ["/a", "/b", "/a/"]}),
+        "corpora.local.speech: '/a/' is the same folder as '/a'; name it once",
+        [local({"speech": ["/a", "/b"]})],
+    ),
+    (
+        local({"noise": ["/a/b/c", "/a/b"]}),
+        "corpora.local.noise: '/a/b/c' lies inside '/a/b'; name only one of them",
+        [local({"noise": "/a/b/c"}), local({"noise": "/a/b"})],
+    ),
+    (
+        local({"noise": []}),
+        "corpora.local.noise: is empty; give at least one",
+        [local({"noise": ["/b"]})],
     ),
     (
         {"evaluation": {"asr": WHISPER}},

@@ -146,8 +146,8 @@ def test_the_commented_corpus_of_the_demo_is_valid():
     lines = [line.removeprefix("  # ") for line in read(DEMO).splitlines() if "  # " in line[:4]]
     local = yaml.safe_load("\n".join(lines))
     config = configured({"corpora": {"kind": "local"} | local})
-    assert config.corpora.local.speech == LOCAL["local"]["speech"]
-    assert config.corpora.local.noise == LOCAL["local"]["noise"]
+    assert config.corpora.local.speech == [LOCAL["local"]["speech"]]
+    assert config.corpora.local.noise == [LOCAL["local"]["noise"]]
 
 
 def test_every_key_of_the_table_is_a_key():

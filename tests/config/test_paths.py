@@ -41,7 +41,8 @@ def read_back(key, path):
     config = load_config(values)
     for part in key.split("."):
         config = config[part] if isinstance(config, dict) else getattr(config, part)
-    return config
+    [single] = config if isinstance(config, list) else [config]
+    return single
 
 
 @pytest.mark.parametrize("key", PATHS)
@@ -92,6 +93,41 @@ def test_a_corpus_that_is_not_there_is_told_with_its_place(tmp_path, monkeypatch
     )
     whole = local | {missing: str(tmp_path / "here")}  # as the line says
     require_roots(Corpora(kind="local", local=whole).local)
+
+
+def roots_of(speech):
+    corpora = {"kind": "local", "local": {"speech": speech, "noise": "/n"}}
+    return load_config(MODELS | {"corpora": corpora})
+
+
+def test_a_list_of_roots_is_read_and_dumped_as_a_list(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = roots_of(["~/a", "b"])
+    assert config.corpora.local.speech == ["/home/me/a", "b"]
+    dumped = config.model_dump(mode="json")
+    assert dumped["corpora"]["local"]["speech"] == ["/home/me/a", "b"]
+    assert load_config(dumped) == config
+
+
+@pytest.mark.parametrize("given", ["/a", ["/a"]])
+def test_one_root_is_dumped_as_it_always_was(given):
+    """The dump is a parameter of the scan: another one would scan again what is there."""
+    local = roots_of(given).corpora.model_dump(mode="json")["local"]
+    assert (local["speech"], local["noise"]) == ("/a", "/n")
+
+
+def test_links_to_a_root_are_that_root(tmp_path):
+    (tmp_path / "a/sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for other, line in (("link", "is the same folder as"), ("link/sub", "lies inside")):
+        with pytest.raises(PipelineError, match=line):
+            roots_of([str(tmp_path / "a"), str(tmp_path / other)])
+    assert roots_of([str(tmp_path / "a"), str(tmp_path / "a2")])  # no folder of the other
+
+
+def test_a_home_in_a_list_that_is_not_known_is_one_line():
+    with pytest.raises(PipelineError, match=r"speech: no home folder is known for '~nobody_here'"):
+        roots_of(["/a", "~nobody_here"])
 
 
 def test_a_catalogue_that_is_not_there_is_reported_with_its_folder(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pipeline.corpora.catalogue import (
     load_catalogue,
     parts_in_use,
 )
-from pipeline.corpora.roots import corpus_roots
+from pipeline.corpora.roots import corpus_subsets
 from pipeline.corpora.summary import amounts, download_summary
 from pipeline.experiment import Experiment
 
@@ -173,9 +173,10 @@ def test_parts_of_librimix():
 
 
 def test_roots_are_below_the_folder():
-    folders, noise = corpus_roots(configured(folder="/big").corpora, None)
-    assert [str(path) for path in folders["train"]] == ["/big/LibriSpeech/train-clean-100"]
-    assert str(noise) == "/big/wham_noise"
+    corpora = configured(folder="/big").corpora
+    speech, noise = (corpus_subsets(corpora, kind, None)["train"] for kind in ("speech", "noise"))
+    assert [str(one.folder) for one in speech] == ["/big/LibriSpeech/train-clean-100"]
+    assert [str(one.folder) for one in noise] == ["/big/wham_noise/tr"]
 
 
 def summary_of(config):

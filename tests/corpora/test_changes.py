@@ -64,7 +64,7 @@ def test_files_added_removed_and_replaced_are_counted(look, corpus):
     # Each of the new speakers adds a transcript.
     assert after.line == (
         "corpora.local.speech: 4 added, 1 gone, 1 changed since it was scanned; it is scanned"
-        " again, and what depends on it is made again"
+        " again, and what depends on it is rebuilt"
     )
     assert look("noise") == before[1]
     corpus.hiss("train", "another")
@@ -98,7 +98,7 @@ def test_a_corpus_out_of_reach_leaves_its_results_alone(look, corpus):
 
 def test_another_corpus_that_is_not_there_is_refused_before_anything_is_lost(look, local, tmp_path):
     look.scan("speech")
-    wrong = local.model_copy(update={"local": local.local.model_copy(update={"speech": "/no"})})
+    wrong = local.model_copy(update={"local": local.local.model_copy(update={"speech": ["/no"]})})
     with pytest.raises(PipelineError, match=r"corpora\.local\.speech: /no: no such folder"):
         look_at(wrong, "speech", tmp_path / "speech.files.csv", [])
 

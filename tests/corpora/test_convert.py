@@ -19,7 +19,7 @@ from pipeline.corpora.scan import scan_noise, scan_speech
 def scan(corpus):
     """The scan of a corpus of three splits with two speakers each."""
     corpus.fill(speakers=2, utterances=1)
-    scan_speech(corpus.folders, 2, corpus.root / "scan/speech.csv")
+    scan_speech(corpus.spoken, 2, corpus.root / "scan/speech.csv")
     return corpus.root / "scan/speech.csv"
 
 
@@ -120,7 +120,7 @@ def test_several_channels_are_counted_once_and_the_first_used(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "mono")
     stereo = [corpus.hiss("train", f"stereo{k}", channels=2) for k in (1, 2)]
-    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    scan_noise(corpus.noises, corpus.root / "noise.csv")
     with caplog.at_level(logging.WARNING):
         table = converted(corpus.root / "noise.csv", rate=16000).set_index("noise")
     assert caplog.messages == ["2 files have several channels; their first channel is used"]
@@ -161,7 +161,7 @@ def test_other_rates_are_reported_once_each_with_a_count(corpus, caplog):
     for name, rate in (("a", 8000), ("b", 8000), ("c", 11025), ("d", 48000)):
         path = corpus.hiss("train", name)
         sf.write(path, sf.read(path)[0], rate)
-    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    scan_noise(corpus.noises, corpus.root / "noise.csv")
     with caplog.at_level(logging.INFO):
         caplog.clear()
         converted(corpus.root / "noise.csv", rate=16000)
@@ -177,7 +177,7 @@ def test_noises_of_one_name_in_two_folders_are_two_files(corpus):
     for split in corpus.subsets:
         corpus.hiss(split, "rain")
     corpus.hiss("train", "street/rain", 1.5)
-    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    scan_noise(corpus.noises, corpus.root / "noise.csv")
     table = converted(corpus.root / "noise.csv").set_index("noise")
     assert Path(table["path"]["street_rain"]).name == "street_rain.wav"
     assert list(table["samples"][:2]) == [16000, 12000]
@@ -211,7 +211,7 @@ def test_offsets_are_counted_and_reported(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "plain")
     recorded(corpus, 0.05, "b"), recorded(corpus, -0.01, "c"), recorded(corpus, 0.003, "d")
-    scan_noise(corpus.noise, corpus.root / "noise.csv")
+    scan_noise(corpus.noises, corpus.root / "noise.csv")
     with caplog.at_level(logging.WARNING):
         converted(corpus.root / "noise.csv")
     assert caplog.messages == ["2 files have a constant offset; it is removed"]

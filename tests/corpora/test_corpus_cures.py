@@ -21,8 +21,8 @@ def filled(corpus):
 
 
 def scan(corpus, num_speakers=3):
-    scan_speech(corpus.folders, num_speakers, corpus.root / "scan/speech.csv")
-    scan_noise(corpus.noise, corpus.root / "scan/noise.csv")
+    scan_speech(corpus.spoken, num_speakers, corpus.root / "scan/speech.csv")
+    scan_noise(corpus.noises, corpus.root / "scan/noise.csv")
 
 
 def convert(corpus):
@@ -258,7 +258,7 @@ def test_a_fetched_subset_in_two_splits(filled):
     only = set(filled.speech.rglob("*.flac"))
 
     def scan_fetched():
-        scan_speech(filled.folders, 3, filled.root / "scan/speech.csv", only)
+        scan_speech(filled.spoken, 3, filled.root / "scan/speech.csv", only)
 
     right = filled.subsets
     filled.subsets = right | {"dev": right["train"]}

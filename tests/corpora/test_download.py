@@ -10,7 +10,7 @@ from served import refused
 from pipeline import audio
 from pipeline.config import DownloadCorpus
 from pipeline.corpora import download, held
-from pipeline.corpora.listing import list_speech
+from pipeline.corpora.listing import list_files
 from pipeline.fetch import remote
 
 TAR, ZIP = "/test-clean.tar.gz", "/wham_noise.zip"
@@ -183,7 +183,7 @@ def test_a_folder_of_the_users_is_left_alone(parts, served, fetched, tmp_path, p
     message = refused(fetched, parts.speech)
     assert "was not made by this workflow as test-clean; use it with corpora.kind: local" in message
     assert own.read_bytes() == b"mine" and not served.asked
-    assert list_speech(own.parents[1]).audio == [own]  # the cures: use it as a corpus on disk
+    assert list_files(own.parents[1], "").audio == [own]  # the cures: use it as a corpus on disk
     elsewhere = DownloadCorpus(folder=str(tmp_path / "another"))
     download.download_part(parts.speech, elsewhere, 0, tmp_path / "part.csv", patience)
 

@@ -10,7 +10,7 @@ from users import a_user
 from pipeline.base.errors import PipelineError
 from pipeline.config import Corpora
 from pipeline.corpora.changes import files_of
-from pipeline.corpora.listing import list_noise, list_speech
+from pipeline.corpora.listing import list_corpus, list_files
 from pipeline.corpora.scan import scan_noise, scan_speech
 from pipeline.corpora.texts import read_sexes, read_transcripts
 
@@ -34,8 +34,8 @@ def refused(function, *arguments):
 
 def scan(corpus):
     with a_user():
-        scan_speech(corpus.folders, 2, corpus.root / "speech.csv")
-        scan_noise(corpus.noise, corpus.root / "noise.csv")
+        scan_speech(corpus.spoken, 2, corpus.root / "speech.csv")
+        scan_noise(corpus.noises, corpus.root / "noise.csv")
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
@@ -127,23 +127,23 @@ def test_a_link_that_leads_to_itself_is_not_a_question_of_permissions(filled):
 def test_a_link_to_a_folder_above_is_named(corpus):
     corpus.fill(speakers=1, utterances=1)
     subset, noises = corpus.speech / "train-clean", corpus.noise / "tr"
-    for function, folder, above in (
-        (list_speech, subset, subset),
-        (list_noise, corpus.noise, noises),
+    for kind, subsets, above in (
+        ("speech", corpus.spoken, subset),
+        ("noise", corpus.noises, noises),
     ):
         link = above / "again"
         link.symlink_to(above)
         line = f"{link}: is a link to a folder above it; remove the link"
-        assert refused(function, folder) == line
+        assert refused(list_corpus, subsets, kind) == line
         link.unlink()  # the cure
-        assert function(folder)
+        assert list_corpus(subsets, kind)
 
 
 def test_a_link_that_leads_to_itself_is_a_broken_link(corpus):
     corpus.fill(speakers=1, utterances=1)
     link = corpus.speech / "train-clean/loop"
     link.symlink_to(link)
-    assert list_speech(corpus.speech / "train-clean").broken == [link]
+    assert list_files(corpus.speech / "train-clean", "").broken == [link]
 
 
 def test_two_links_to_one_folder_are_two_folders(corpus):
@@ -152,5 +152,5 @@ def test_two_links_to_one_folder_are_two_folders(corpus):
         (corpus.noise / "tr" / name).symlink_to(corpus.noise / "tr/away")
     for split in ("dev", "test"):
         corpus.hiss(split, "rain")
-    names = [path.parent.name for path in list_noise(corpus.noise)["train"].audio]
+    names = [path.parent.name for path in list_files(corpus.noise / "tr", "").audio]
     assert names == ["away", "one", "two"]

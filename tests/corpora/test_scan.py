@@ -10,16 +10,17 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import SPLITS
+from pipeline.corpora.roots import Subset
 from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
 
 def scanned(corpus, num_speakers=1, only=None, **options):
-    scan_speech(corpus.folders, num_speakers, corpus.root / "speech.csv", only, **options)
+    scan_speech(corpus.spoken, num_speakers, corpus.root / "speech.csv", only, **options)
     return read_manifest(corpus.root / "speech.csv")
 
 
 def scanned_noise(corpus, only=None):
-    scan_noise(corpus.noise, corpus.root / "noise.csv", only)
+    scan_noise(corpus.noises, corpus.root / "noise.csv", only)
     return read_manifest(corpus.root / "noise.csv")
 
 
@@ -103,8 +104,8 @@ def test_subsets_may_be_in_different_folders_each_with_its_speakers(one_each, tm
     moved.parent.mkdir()
     (one_each.speech / "dev-clean").rename(moved)
     (moved.parent / "SPEAKERS.TXT").write_text("84 | M | train-clean\n0012 | M | dev-clean\n")
-    folders = one_each.folders | {"dev": [moved]}
-    scan_speech(folders, 1, one_each.root / "speech.csv")
+    subsets = one_each.spoken | {"dev": [Subset(moved.parent, moved.name)]}
+    scan_speech(subsets, 1, one_each.root / "speech.csv")
     assert list(read_manifest(one_each.root / "speech.csv")["sex"].fillna("?")) == ["F", "M", "?"]
 
 

@@ -34,8 +34,8 @@ class Bench:
 
     def scan(self):
         self.manifests = self.folder / "scan/speech.csv", self.folder / "scan/noise.csv"
-        scan_speech(self.corpus.folders, 3, self.manifests[0])
-        scan_noise(self.corpus.noise, self.manifests[1])
+        scan_speech(self.corpus.spoken, 3, self.manifests[0])
+        scan_noise(self.corpus.noises, self.manifests[1])
 
     def write(self, noises=NOISES, **columns):
         """Write metadata, one mixture per noise, and return its path."""

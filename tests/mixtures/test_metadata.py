@@ -6,10 +6,12 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+from roots import Roots
 
 import pipeline.models.asteroid  # noqa: F401  mends the import of asteroid
 from pipeline import audio
 from pipeline.base.files import join_paths, read_manifest, write_manifest
+from pipeline.corpora.convert import convert_shard
 from pipeline.mixtures.librimix import read_metadata, render_librimix
 from pipeline.mixtures.metadata import write_metadata
 from pipeline.mixtures.plan import draw_plan
@@ -166,3 +168,51 @@ def test_joined_utterances_are_left_out_and_counted(make, scans, tmp_path, caplo
     assert [m for m in caplog.messages if m.startswith("test: 1 of 4 mixtures have joined")]
     moved = (table["noise_start"].drop(1) > 0).sum()
     assert [m for m in caplog.messages if m.startswith(f"test: in {moved} of 3 mixtures the noise")]
+
+
+@pytest.fixture
+def roots(corpus, tmp_path):
+    """Two roots, scanned and converted; utterances and noises have equal names in them."""
+    roots = Roots(corpus, tmp_path, speakers=3)
+    roots.other.hiss("train", "rain")
+    for kind in ("speech", "noise"):
+        roots.scan(kind)
+        convert_shard(tmp_path / f"scan/{kind}.csv", tmp_path / kind, "1-of-1", RATE)
+    return roots
+
+
+def test_the_metadata_of_two_roots_tell_them_apart(roots, settings, tmp_path):
+    scans = [tmp_path / f"scan/{kind}.csv" for kind in ("speech", "noise")]
+    mixtures = settings(noise_speeds=[0.8, 1.0])
+    inputs = (tmp_path / f"{kind}/index.csv" for kind in ("speech", "noise"))
+    draw_plan(*inputs, [tmp_path / "plan.csv"], "train", mixtures, 0, RATE)
+    render_shard(tmp_path / "plan.csv", tmp_path / "set", RATE, mixtures)
+    drawn = read_manifest(tmp_path / "set/index.csv")
+    write_metadata(tmp_path / "set/index.csv", tmp_path / "metadata", "train", *scans, RATE)
+    written = tmp_path / "metadata/plan/libri3mix_train.csv"
+    table = pd.read_csv(written)
+    for name, path in zip(drawn["source_1_utterance"], table["source_1_path"], strict=True):
+        utterance, root = name.split("@")
+        assert path == f"{root}/train-clean/{utterance[:4]}/7/{utterance}.flac"
+    plan = read_metadata([written], *scans, 3, RATE, "min")
+    columns = [f"source_{k}_{fact}" for k in (1, 2, 3) for fact in ("utterance", "speaker")]
+    columns += ["noise", "noise_speed"]
+    assert plan[columns].equals(drawn[columns])
+    assert {name.partition("@")[2] for name in drawn["noise"]} > {"my_noise"}
+
+
+@pytest.mark.parametrize("subset, root", [("train-clean", "LibriSpeech"), ("mine", "Mine")])
+def test_a_path_without_its_root_is_of_the_first_that_has_it(roots, tmp_path, subset, root):
+    """As LibriMix's own metadata have it; the subset in the path decides first."""
+    (roots.other.speech / "train-clean").rename(roots.other.speech / "mine")
+    roots.subsets = roots.subsets | {"train": ["mine", "train-clean"]}
+    roots.scan()
+    table = pd.DataFrame({"mixture_ID": ["a"], "noise_path": "tr/longsp08.wav", "noise_gain": 0.5})
+    for k in (1, 2, 3):
+        path = f"{subset}/100{k}/7/100{k}-7-0000.flac"
+        table = table.assign(**{f"source_{k}_path": path, f"source_{k}_gain": 0.5})
+    table.to_csv(tmp_path / "libri.csv", index=False)
+    scans = [tmp_path / f"scan/{kind}.csv" for kind in ("speech", "noise")]
+    plan = read_metadata([tmp_path / "libri.csv"], *scans, 3, RATE, "min")
+    assert plan["source_2_speaker"][0] == f"1002@{root}"
+    assert (plan["noise"][0], plan["noise_speed"][0]) == ("long@wham_noise", 0.8)

@@ -32,8 +32,8 @@ class Made:
 
     def make(self):
         """Scan and convert, like a run does again after files have changed."""
-        scan_speech(self.corpus.folders, 3, self.folder / "scan/speech.csv")
-        scan_noise(self.corpus.noise, self.folder / "scan/noise.csv")
+        scan_speech(self.corpus.spoken, 3, self.folder / "scan/speech.csv")
+        scan_noise(self.corpus.noises, self.folder / "scan/noise.csv")
         self.convert()
 
     def convert(self):

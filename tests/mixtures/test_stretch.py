@@ -122,7 +122,7 @@ def bursts(corpus, converted, tmp_path):
         samples, _ = sf.read(path)
         samples[8000:] = 0
         sf.write(path, samples, 16000)
-    scan_noise(corpus.noise, tmp_path / "scan/noise.csv")
+    scan_noise(corpus.noises, tmp_path / "scan/noise.csv")
     convert_shard(tmp_path / "scan/noise.csv", tmp_path / "converted", "1-of-1", RATE)
     return tmp_path / "converted/index.csv"
 

@@ -44,8 +44,17 @@ class Recurrent(nn.Module):
         return self.back(self.lstm(mixtures.unflatten(1, (-1, 80)))[0]).flatten(1)[:, None]
 
 
-def test_recurrent_layers_are_counted(monkeypatch):
-    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: Recurrent())
+class OnACpu(Recurrent):
+    """The same behind an operation that needs content."""
+
+    def forward(self, mixtures):
+        assert torch.equal(mixtures, mixtures)
+        return super().forward(mixtures)
+
+
+@pytest.mark.parametrize("network", [Recurrent, OnACpu])
+def test_recurrent_layers_are_counted(monkeypatch, network):
+    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: network())
     frame = 4 * (80 * 32 + 32 * 32) + 32 * 80  # four gates, then the layer back
     assert multiply_adds("recurrent", {}, 1, 8000) == 100 * frame
 

@@ -73,7 +73,7 @@ def test_any_texts_beside_a_corpus_are_read_or_refused(filled, speakers, transcr
     (filled.speech / "SPEAKERS.TXT").write_bytes(speakers)
     (filled.speech / "train-clean/1001/7/1001-7.trans.txt").write_bytes(transcript)
     try:
-        scan_speech(filled.folders, 3, filled.root / "speech.csv")
+        scan_speech(filled.spoken, 3, filled.root / "speech.csv")
         assert len(read_manifest(filled.root / "speech.csv")) == 9
     except PipelineError as error:
         one_line(error)

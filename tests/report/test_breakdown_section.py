@@ -50,6 +50,7 @@ def test_values_that_are_not_numbers_are_in_no_bucket():
         ("hum_020", "hum"),
         ("DKITCHEN_ch01", "DKITCHEN"),
         ("rain", "rain"),
+        ("rain@my_noise", "rain"),
         ("01dc0215_0.22439_01fc0207_-0.22439sp12", None),
         ("x17_noise", "noise"),
         ("esc10_sea-waves_5-219379-A", "sea-waves"),

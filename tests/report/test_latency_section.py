@@ -194,6 +194,6 @@ def test_every_system_is_a_labelled_point(tmp_path):
     draw_quality_latency(points, "si_sdri", tmp_path / "q.svg")
     text = (tmp_path / "q.svg").read_text()
     assert all(text.count(f">{label}<") == 2 for label in ("clean", "noisy", "x"))
-    assert "hears mixtures denoised by x" in text and "SI-SDRi (dB)" in text
+    assert "input: mixtures denoised by x" in text and "SI-SDRi (dB)" in text
     heights = re.findall(r'<text[^>]*y="([\d.]+)"[^>]*>(?:clean|noisy|x)<', text)
     assert len(heights) == len(set(heights))  # no label overlaps another

@@ -132,6 +132,10 @@ def test_scores_without_reasons_are_counted_too(tree):
     [
         ({"kind": "demo"}, ["espeak-ng"]),
         ({"kind": "local", "local": {"speech": "/a", "noise": "/b"}}, ["/a: see", "/b: see"]),
+        (
+            {"kind": "local", "local": {"speech": ["/a", "/c"], "noise": ["/b"]}},
+            ["/a: see", "/c: see", "/b: see"],
+        ),
         ({"kind": "download"}, []),
         ({}, []),
     ],

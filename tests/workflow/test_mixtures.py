@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from loopback import Loopback
+from roots import Roots
 from served import git_hash
 from workspace import SMOKE
 
@@ -64,6 +65,27 @@ def test_librimix_is_rendered_from_its_metadata(workspace, local, corpus, tmp_pa
             assert abs(voices[0] + noise - single).max() <= 2.1 / 32768
             assert len(single) == row["length"]
     assert workspace.jobs("mixtures", config=config) == {}
+
+
+def test_roots_side_by_side(workspace, corpus, tmp_path):
+    """One root as a text and as a list are one run; a second root is a second corpus."""
+    roots, path = Roots(corpus, tmp_path, speakers=3), tmp_path / "roots.yaml"
+    mixtures = {"num_speakers": 2, "counts": {"train": 3, "dev": 2, "test": 2}, "min_seconds": 0.5}
+    scanned = []
+    for places in (None, [roots.one], [roots.one, roots.other]):
+        roots.listed = places or [roots.one]
+        local = {
+            kind: [str(getattr(r, kind)) for r in roots.listed] for kind in ("speech", "noise")
+        }
+        local = local if places else {kind: folder for kind, [folder] in local.items()}
+        corpora = {"kind": "local", "local": local | {"subsets": roots.subsets}}
+        path.write_text(yaml.safe_dump({"corpora": corpora, "mixtures": mixtures}))
+        scanned.append(bool(workspace.jobs("mixtures", config=(SMOKE, path))))
+        workspace.succeed("mixtures", config=(SMOKE, path))
+    assert scanned == [True, False, True]
+    table = read_manifest(workspace / "mixtures/train/mixtures.csv")
+    speakers = set(table.filter(regex="source_._speaker").to_numpy().ravel())
+    assert {name.partition("@")[2] for name in speakers} == {"LibriSpeech", "Mine"}
 
 
 def test_librimix_metadata_is_fetched(workspace, local, corpus, tmp_path):

@@ -17,7 +17,7 @@ def test_a_job_that_fails_at_its_very_end_leaves_nothing_old_to_be_used(finished
     done = run.run(*TARGET)
     assert done.returncode != 0 and not (run / "mixtures/plan/test/1-of-1.csv").exists()
     benchmark.rmdir()
-    assert "made of what is to be made again; is removed" in run.succeed(*TARGET)
+    assert "made from outputs that are rebuilt; is removed" in run.succeed(*TARGET)
     asked = pd.read_csv(run / "mixtures/test/mixtures.csv")["noise_snr"]
     assert asked.between(5 - 0.01, 6 + 0.01).all()
 

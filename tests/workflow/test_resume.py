@@ -125,7 +125,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     assert done.returncode != 0
     part = "results/mixtures/test/1-of-1"
     assert f"s1/{wav.name}: truncated, 956 of" in done.stderr
-    assert f"run the same command again, which makes {part} again" in done.stderr
+    assert f"run the same command again, which rebuilds {part}" in done.stderr
     assert f"{part}: was found damaged; is removed" in workspace.succeed("mixtures")
     assert wav.read_bytes() == whole
 
@@ -136,7 +136,7 @@ def test_results_of_older_jobs_from_an_unfinished_output_are_not_reused(finished
     whole.succeed(*target)
     plan = killed / "mixtures/plan/test/1-of-1.csv"
     kill_once(killed, lambda: not plan.exists(), *target)
-    assert "made of what is to be made again; is removed" in killed.succeed(*target)
+    assert "made from outputs that are rebuilt; is removed" in killed.succeed(*target)
     tables = [
         (run / "mixtures/test/mixtures.csv").read_bytes() for run in (whole, killed, finished)
     ]

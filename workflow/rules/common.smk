@@ -1,4 +1,4 @@
-# The typed configuration and what the rules derive from it: names, systems, inputs, parameters.
+# The typed configuration, and names, systems, inputs and parameters that the rules derive from it.
 import os
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.training.losses import check_losses
 
 
 def earlier_models(asks):
-    """Move models of an earlier version; torch is only imported where there are some."""
+    """Move models of an earlier version; torch is only imported if there are some."""
     if not any(
         Path("results/models", old).exists() for old in ("denoisers", "separators")
     ):
@@ -58,13 +58,13 @@ experiment = Experiment(cfg)
 MODELS = [model.path for model in experiment.models]
 SYSTEMS = [system.path for system in experiment.systems]
 MIXTURES = ["mixtures.csv", "metadata"]  # of a split
-# What the page is made of: modules, templates, styles and scripts.
+# The sources of the page: modules, templates, styles and scripts.
 REPORT_SOURCES = sorted(
     str(path)
     for path in Path(workflow.basedir, "pipeline/report").rglob("*.*")
     if path.suffix in (".py", ".html", ".css", ".js")
 )
-# Facts of the run, kept as it starts; undeclared, since they are new at every start.
+# Facts of the run, written when it starts; undeclared, since they change at every start.
 RUN_FACTS = "results/logs/run.json"
 GPU = 0 if cfg.machine.device == "cpu" else 1
 
@@ -85,7 +85,7 @@ wildcard_constraints:
 
 
 def require_gpu():
-    """Stop at once where a GPU is asked for and the jobs would run here without one."""
+    """Stop at once if a GPU is requested and the jobs would run here without one."""
     if cfg.machine.device == "cuda" and workflow.local_exec:
         from pipeline.models.devices import open_device
 
@@ -96,19 +96,19 @@ def require_gpu():
 
 
 def record_start():
-    """Keep beside the logs what the run is, for the report."""
+    """Record the facts of the run beside the logs, for the report."""
     from pipeline.base.provenance import record_run
 
     record_run(Path(RUN_FACTS), workflow.dag, Path(workflow.basedir))
 
 
 def working_folder(wildcards):
-    """Where the run is; as a plain parameter, braces in its name would be wildcards."""
+    """Return the working folder; in a plain parameter, braces in its name would be wildcards."""
     return str(Path.cwd())
 
 
 def weights_of(task):
-    """Weights of all models of a task."""
+    """Return the weights of all models of a task."""
     models = [model.path for model in experiment.models if model.task == task]
     return expand("results/models/{model}/model.safetensors", model=models)
 

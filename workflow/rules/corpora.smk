@@ -6,7 +6,7 @@ from pipeline.corpora.sources import scan_settings, sources_of
 
 CORPORA = ("speech", "noise")
 SOURCES = {corpus: sources_of(cfg, corpus) for corpus in CORPORA}
-# Each corpus on disk as it is found; jobs do not look again.
+# The state of each corpus on disk at the start; jobs do not check it again.
 SEEN = {}
 if workflow.is_main_process:
     for corpus in CORPORA:
@@ -34,7 +34,7 @@ if cfg.corpora.kind == "download" and workflow.is_main_process:
     for line in download_summary(cfg, experiment.rendered, experiment.estimates):
         logger.info(line)
 
-# What decides the files of each part of the catalogue, and where they lie.
+# The settings that determine the files of each part of the catalogue, and their folder.
 DOWNLOADS = {
     name: selection_of(part, cfg.corpora.download, cfg.seed)
     | {"folder": cfg.corpora.download.folder}
@@ -43,7 +43,7 @@ DOWNLOADS = {
 }
 
 
-# Login nodes have the network, compute nodes often do not.
+# Login nodes have network access, compute nodes often do not.
 localrules:
     download,
 

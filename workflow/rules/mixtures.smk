@@ -1,4 +1,4 @@
-# in:  results/corpora/{speech,noise}.csv, or LibriMix's metadata and the corpora as they lie
+# in:  results/corpora/{speech,noise}.csv, or LibriMix's metadata and the corpora before conversion
 # out: results/mixtures/{split}/mixtures.csv, WAVs in LibriMix's folders beside it
 
 

@@ -17,7 +17,7 @@ rule report:
         estimates=expand(
             "results/estimates/{system}/test/estimates.csv", system=SYSTEMS
         ),
-        # A page of ours that changes is made again, and nothing else.
+        # If the sources of the page change, only the page is rebuilt.
         sources=REPORT_SOURCES,
     output:
         index="results/report/index.html",

@@ -7,7 +7,7 @@ from pipeline.base.jobs import job
 with job(snakemake):
     from pipeline.config import load_config
     from pipeline.corpora.changes import files_of, write_files
-    from pipeline.corpora.roots import corpus_roots
+    from pipeline.corpora.roots import corpus_subsets
     from pipeline.corpora.scan import fetched_files, scan_noise, scan_speech
 
     config, corpus = load_config(snakemake.config), snakemake.wildcards.corpus
@@ -15,13 +15,13 @@ with job(snakemake):
     seen = files_of(
         corpora, corpus, map(Path, snakemake.input)
     )  # first: what comes while it is scanned is a change
-    folders, noise = corpus_roots(corpora, Path("results/corpora/demo"))
+    subsets = corpus_subsets(corpora, corpus, Path("results/corpora/demo"))
     only = fetched_files(map(Path, snakemake.input)) if corpora.kind == "download" else None
     if corpus == "noise":
-        scan_noise(noise, out, only)
+        scan_noise(subsets, out, only)
     else:
         asr = config.evaluation.asr
         transcribed = asr is not None and asr.reference == "transcript"
         # Not parameters: they are checked early, but decide nothing of what is listed.
-        scan_speech(folders, config.mixtures.num_speakers, out, only, need_transcripts=transcribed)
+        scan_speech(subsets, config.mixtures.num_speakers, out, only, need_transcripts=transcribed)
     write_files(seen, Path(snakemake.output.files))

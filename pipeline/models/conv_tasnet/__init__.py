@@ -1,7 +1,7 @@
 """Conv-TasNet (Luo & Mesgarani 2019, arXiv:1809.07454), with asteroid's names of its weights.
 
-`network.py` is the network as it is trained, `tiled.py` the same for CPUs where no gradient is
-wanted, `streaming.py` the causal one for a signal that is still coming in.
+`network.py` is the network for training, `tiled.py` the same on CPUs without gradients,
+`streaming.py` the causal one for a signal that is still being recorded.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from pipeline.models.conv_tasnet.streaming import Stream
 
 EPSILON = 1e-8
-"""What norms add to variances."""
+"""Added to variances before division in norms."""
 
 Width = Annotated[int, Field(gt=0, le=16_384)]
 
 
 class Arguments(Section):
-    """Hyper-parameters in the paper's letters (its Table I)."""
+    """Hyper-parameters named as in the paper (Table I)."""
 
     N: Width = 512  # filters of the encoder
-    L: int = Field(default=16, ge=2, le=16_384)  # samples a filter; the hop is half of it
+    L: int = Field(default=16, ge=2, le=16_384)  # samples of a filter; the hop is half of it
     B: Width = 128  # channels of the bottleneck
-    H: Width = 512  # channels inside a block
+    H: Width = 512  # channels inside of a block
     Sc: int = Field(default=128, ge=0, le=16_384)  # channels of the skip connections; 0: none
-    P: int = Field(default=3, gt=0, le=1000)  # kernel of a block
-    X: int = Field(default=8, gt=0, le=20)  # blocks a repeat
+    P: int = Field(default=3, gt=0, le=1000)  # kernel size of a block
+    X: int = Field(default=8, gt=0, le=20)  # blocks in a repeat
     R: int = Field(default=3, gt=0, le=100)  # repeats
-    norm: Literal["gLN", "cLN"] = "gLN"  # a causal network has cLN whatever is said here
+    norm: Literal["gLN", "cLN"] = "gLN"  # a causal network always uses cLN
     mask: Literal["relu", "sigmoid"] = "relu"
     causal: bool = False
 
 
 def build(arguments: Arguments, num_sources: int, sample_rate: int) -> "nn.Module":
-    """Build the network: `[batch, time]` to `[batch, sources, time]`."""
+    """Build the network, which maps `[batch, time]` to `[batch, sources, time]`."""
     from pipeline.models.conv_tasnet.network import ConvTasNet
 
     return ConvTasNet(arguments, num_sources, sample_rate)
 
 
 def look_ahead(arguments: Arguments, sample_rate: int) -> float | None:
-    """Seconds of audio after a sample that its estimate hangs on; None: the whole recording.
+    """Return how many seconds of audio after a sample its estimate uses; None: the whole recording.
 
-    A sample is the sum of the frames that cover it. The last one begins with it at the latest,
-    and so ends L - 1 samples on. Every block of a network that is not causal looks (P - 1) / 2
-    steps of its dilation ahead, which is 1, 2, 4 … 2^(X - 1) frames in each of R repeats.
+    A sample is the sum of the frames that cover it. The last of them begins at the sample at the
+    latest, and so ends L - 1 samples later. Every block of a non-causal network uses (P - 1) / 2
+    steps of its dilation of the future; dilations are 1, 2, 4 … 2^(X - 1) frames in all R repeats.
     """
     a = arguments
-    # gLN takes mean and variance over all frames; a causal network gets cLN in its place.
+    # gLN takes mean and variance over all frames; a causal network uses cLN instead.
     if a.norm == "gLN" and not a.causal:
         return None
     frames = 0 if a.causal else a.R * sum((a.P - 1) * 2**x // 2 for x in range(a.X))

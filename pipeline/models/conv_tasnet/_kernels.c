@@ -1,8 +1,8 @@
-/* What torch does in several passes over a tile, in one pass. Called by kernels.py.
+/* Operations that torch does in several passes over a tile, in one pass. Called by kernels.py.
 
-   Signals are [rows, width] floats that lie side by side. The threads are those of torch, whose
-   OpenMP library is the one that is loaded already. Each function exists once for each instruction
-   set, as a "clone"; kernels.py chooses the clone. */
+   Signals are contiguous [rows, width] arrays of floats. The threads are those of torch, whose
+   OpenMP library is already loaded. Each function is compiled once for each instruction set, as a
+   "clone"; kernels.py chooses the clone. */
 
 #include <string.h>
 
@@ -19,10 +19,10 @@ struct work {
 
 #define IN_EVERY_CLONE static inline __attribute__((always_inline))
 
-/* Row by row: the value of each channel c, PReLU of it, and the sums of that and of its squares,
-   which are added to sums[2]. PReLU multiplies by 1 or by the slope, so that every channel takes the
-   same instructions. Below AVX-512, gcc vectorises the comparison only with -fno-trapping-math,
-   which pyproject.toml sets and which changes no value. */
+/* For each row: write PReLU(value) for each channel c, and add the sum of the results and of their
+   squares to sums[2]. PReLU multiplies by 1 or by the slope, so that every channel takes the same
+   instructions. Below AVX-512, gcc vectorises the comparison only with -fno-trapping-math, which
+   pyproject.toml sets and which changes no value. */
 #define ACTIVATE(row, width, slope, sums, value_of_c)    \
     {                                                    \
         float first = 0, second = 0;                     \
@@ -48,7 +48,7 @@ IN_EVERY_CLONE void activate_rows(const struct work *work, long begin, long end,
     }
 }
 
-/* Tap k looks at the row k * dilation below. Of three taps, the usual number, sums stay in
+/* Tap k uses the row k * dilation below. With three taps, the usual number, sums stay in
    registers. */
 IN_EVERY_CLONE void convolve_rows(const struct work *work, long begin, long end, double *sums) {
     const long width = work->width, count = work->taps_count, step = work->dilation * width;
@@ -101,7 +101,7 @@ static const char *name_chosen = "default";
         return 1;                             \
     }
 
-/* From now on use the clone of that name. 0, with nothing changed, where this build or this
+/* Use the clone of that name from now on. Returns 0, without a change, if this build or this
    processor does not have it. */
 int choose(const char *name) {
     CHOOSE(default, 1)

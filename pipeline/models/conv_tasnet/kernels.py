@@ -1,11 +1,11 @@
-"""What lies between the matrix products of a tile: by `_kernels.c` in one pass, or by torch.
+"""The operations between the matrix products of a tile: by `_kernels.c` in one pass, or by torch.
 
-The C code is compiled as the package is installed. Where it was not, or from another version of the
-code, or where signals are not float32, torch does the same, slower.
+The C code is compiled when the package is installed. Without it, with another version of it, or for
+signals that are not float32, torch does the same more slowly.
 
-Each function is compiled once for each of `CLONES`, and the first of these that the processor has
-is used. The environment variable `CONV_TASNET_KERNELS` selects another one, so that a class of
-processors can be tested and measured on a better one.
+Each function is compiled once for each of `CLONES`, and the first of these that the processor
+supports is used. The environment variable `CONV_TASNET_KERNELS` selects another one, so that a
+class of processors can be tested and measured on a better one.
 """
 
 import ctypes
@@ -22,25 +22,25 @@ from torch import Tensor
 from pipeline.base.errors import PipelineError
 
 VERSION = 3
-"""Of the compiled functions and their arguments, as `_kernels.c` says it."""
+"""Version of the compiled functions and their arguments, equal to that in `_kernels.c`."""
 CLONES = ("avx512", "avx2", "default")
-"""The instruction sets that the functions are compiled for, best first; `default` runs anywhere."""
+"""Instruction sets for which the functions are compiled, best first; `default` runs anywhere."""
 VARIABLE = "CONV_TASNET_KERNELS"
 
 
 class Sums(NamedTuple):
-    """Of values, and of their squares."""
+    """Sum of values, and sum of their squares."""
 
     first: float = 0.0
     second: float = 0.0
 
     def plus(self, other: "Sums") -> "Sums":
-        """Of both."""
+        """Add two pairs of sums."""
         return Sums(self.first + other.first, self.second + other.second)
 
 
 def sums_of(values: Tensor) -> Sums:
-    """Sums of a contiguous tensor, of which single precision is enough for a part."""
+    """Return the sums of a contiguous tensor; single precision is enough for parts of it."""
     parts = values.view(-1).split(2**18)
     return Sums(
         sum(part.sum().item() for part in parts),
@@ -49,7 +49,7 @@ def sums_of(values: Tensor) -> Sums:
 
 
 def activate(rows: Tensor, bias: Tensor, slope: float) -> Sums:
-    """Bias, `[channels]`, and PReLU of `[rows, channels]` in place; the sums of what came out."""
+    """Add the bias `[channels]` to `[rows, channels]` and apply PReLU in place; return the sums."""
     if (native := _native(rows)) is None:
         return sums_of(F.leaky_relu_(rows.add_(bias), slope))
     sums = (ctypes.c_double * 2)()
@@ -60,15 +60,15 @@ def activate(rows: Tensor, bias: Tensor, slope: float) -> Sums:
 def convolve(
     context: Tensor, taps: Tensor, dilation: int, constant: Tensor, slope: float, out: Tensor
 ) -> Sums:
-    """Depthwise convolution and PReLU, and the sums of what came out.
+    """Apply a depthwise convolution and PReLU, and return the sums of the result.
 
     Args:
         context: `[rows + (P - 1) * dilation, channels]`.
         taps: `[P, channels]`.
         dilation: rows between two taps.
-        constant: what is added, `[channels]`.
+        constant: the term to add, `[channels]`.
         slope: of the PReLU.
-        out: `[rows, channels]`, filled.
+        out: `[rows, channels]`, is overwritten.
     """
     if (native := _native(out)) is None:
         out.copy_(constant)
@@ -96,7 +96,7 @@ def _native(rows: Tensor) -> ctypes.CDLL | None:
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """The compiled functions, None where there are none."""
+    """The compiled functions; None if there are none."""
     found = find_spec("pipeline.models.conv_tasnet._kernels")
     if found is None or found.origin is None:
         logging.info(
@@ -120,22 +120,22 @@ def _library() -> ctypes.CDLL | None:
 
 
 def clone_in_use() -> str | None:
-    """The name of the clone that is used in this process, None where torch does the work."""
+    """Return the name of the clone that this process uses; None if torch does the work."""
     library = _library()
     return library.chosen().decode() if library else None
 
 
 def use_clone(name: str) -> bool:
-    """Use a clone from now on. False, with nothing changed, where it does not run here."""
+    """Use a clone from now on. Returns False, without a change, if it does not run here."""
     library = _library()
     return library is not None and bool(library.choose(os.fsencode(name)))
 
 
 def _choose_clone(library: ctypes.CDLL) -> None:
-    """Select the best clone, or the one that `VARIABLE` asks for.
+    """Select the best clone, or the one that `VARIABLE` names.
 
     Raises:
-        PipelineError: the one asked for does not exist, or not on this processor.
+        PipelineError: the named clone does not exist, or does not run on this processor.
     """
     wanted = os.environ.get(VARIABLE)
     here = [name for name in reversed(CLONES) if library.choose(name.encode())]  # the best one last

@@ -1,4 +1,4 @@
-"""Conv-TasNet as it is trained: the same tensors as asteroid's, and nothing computed twice."""
+"""Conv-TasNet for training: the same tensors as asteroid's, without repeated computation."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any, cast
@@ -15,15 +15,15 @@ from pipeline.models.conv_tasnet.tiled import Tiled
 class ConvTasNet(nn.Module):
     """Encoder, masks from a stack of dilated convolutions, decoder (Luo & Mesgarani 2019, Fig. 1).
 
-    Maps `[batch, time]` to `[batch, sources, time]`. Where no gradient is wanted, a CPU goes
-    through the recordings in tiles (`tiled.py`), which gives the same to rounding.
+    The network maps `[batch, time]` to `[batch, sources, time]`. Without gradients, a CPU processes
+    the recordings in tiles (`tiled.py`), with the same result up to rounding.
     """
 
     def __init__(self, arguments: Arguments, num_sources: int, sample_rate: int) -> None:
         super().__init__()
         self.arguments, self.num_sources, self.sample_rate = arguments, num_sources, sample_rate
         self.hop = arguments.L // 2
-        # In this order they are drawn as asteroid draws them from the same seed.
+        # In this order the initial weights equal asteroid's for the same seed.
         self.encoder, decoder = Filterbank(arguments), Filterbank(arguments)
         self.masker = Masker(arguments, num_sources)
         self.decoder = decoder
@@ -34,8 +34,8 @@ class ConvTasNet(nn.Module):
 
         Args:
             mixtures: `[batch, time]`.
-            lengths: `[batch]`, samples of each mixture where shorter ones were padded with
-                zeros; what comes of them is then what they give alone.
+            lengths: `[batch]`, samples of each mixture if shorter ones are padded with zeros; each
+                estimate is then the same as without padding.
 
         Returns:
             `[batch, sources, time]`.
@@ -51,10 +51,10 @@ class ConvTasNet(nn.Module):
 
     def _at_once(self, mixtures: Tensor, lengths: Tensor | None) -> Tensor:
         frames = F.conv1d(mixtures[:, None], self.encoder.filters, stride=self.hop)
-        heard = None if lengths is None else self._heard(lengths, frames)
-        if heard is not None:
-            frames = frames * heard
-        masked = self.masker(frames, heard) * frames[:, None]
+        valid = None if lengths is None else self._valid(lengths, frames)
+        if valid is not None:
+            frames = frames * valid
+        masked = self.masker(frames, valid) * frames[:, None]
         signals = F.conv_transpose1d(masked.flatten(0, 1), self.decoder.filters, stride=self.hop)
         return signals.view(mixtures.shape[0], self.num_sources, -1)
 
@@ -63,16 +63,16 @@ class ConvTasNet(nn.Module):
         tiled = self._tiled(torch.get_autocast_dtype("cpu") if lower else mixtures.dtype)
         ends = [mixtures.shape[-1]] * len(mixtures) if lengths is None else lengths.tolist()
         estimates = mixtures.new_zeros(len(mixtures), self.num_sources, mixtures.shape[-1])
-        with torch.autocast("cpu", enabled=False):  # in the blocks alone, where it pays
+        with torch.autocast("cpu", enabled=False):  # used in the blocks only, where it is faster
             for estimate, mixture, end in zip(estimates, mixtures, ends, strict=True):
                 found = tiled(mixture[: max(end, self.arguments.L)])
                 estimate[:, : found.shape[-1]] = found
         return estimates
 
     def _tiled(self, dtype: torch.dtype) -> Tiled:
-        """The weights, arranged; those of a frozen network only once.
+        """Arrange the weights for tiles; those of a frozen network only once.
 
-        Where gradients are wanted, trainers also write to weights unseen, by their `data`.
+        If gradients are needed, trainers also change weights unnoticed, through their `data`.
         """
         weights = list(self.parameters())
         if any(weight.requires_grad or weight.is_inference() for weight in weights):
@@ -82,14 +82,14 @@ class ConvTasNet(nn.Module):
             self._kept = state, Tiled(self, dtype)
         return self._kept[1]
 
-    def _heard(self, lengths: Tensor, frames: Tensor) -> Tensor:
-        """Ones for the frames that lie within each mixture, else zeros: `[batch, 1, frames]`."""
+    def _valid(self, lengths: Tensor, frames: Tensor) -> Tensor:
+        """Ones for the frames within each mixture, zeros for padding: `[batch, 1, frames]`."""
         ends = (lengths.clamp(min=self.arguments.L) - self.arguments.L) // self.hop + 1
         places = torch.arange(frames.shape[-1], device=frames.device)
         return (places < ends[:, None, None]).to(frames.dtype)
 
     def get_model_args(self) -> dict[str, Any]:
-        """The arguments in asteroid's names, as its checkpoints have them."""
+        """Return the arguments in asteroid's names, as its checkpoints contain them."""
         a = self.arguments
         return {
             "n_src": self.num_sources,
@@ -121,12 +121,12 @@ class Filterbank(nn.Module):
 
     @property
     def filters(self) -> Tensor:
-        """`[N, 1, L]`."""
+        """The filters as one tensor, `[N, 1, L]`."""
         return cast(Tensor, self.filterbank._filters)
 
 
 class Masker(nn.Module):
-    """A mask for each source, from the frames of a mixture."""
+    """Estimates a mask for each source from the frames of a mixture."""
 
     def __init__(self, arguments: Arguments, num_sources: int) -> None:
         super().__init__()
@@ -136,19 +136,19 @@ class Masker(nn.Module):
         self.TCN = nn.ModuleList(Block(a, 2**x) for _ in range(a.R) for x in range(a.X))
         self.mask_net = nn.Sequential(PReLU(), nn.Conv1d(a.Sc or a.B, num_sources * a.N, 1))
 
-    def forward(self, frames: Tensor, heard: Tensor | None = None) -> Tensor:
-        """Masks `[batch, sources, N, frames]` of `[batch, N, frames]`."""
+    def forward(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return masks `[batch, sources, N, frames]` for `[batch, N, frames]`; see `GlobalNorm`."""
         normalise, narrow = self.bottleneck
-        residual, skips = narrow(normalise(frames, heard)), None
+        residual, skips = narrow(normalise(frames, valid)), None
         for block in self.TCN:
-            residual, skips = block(residual, skips, heard)
+            residual, skips = block(residual, skips, valid)
         scores = self.mask_net(residual if skips is None else skips)
         scores = scores.unflatten(1, (self.num_sources, -1))
         return scores.sigmoid() if self.sigmoid else scores.relu()
 
 
 class Block(nn.Module):
-    """1-D convolutional block: widen, convolve each channel in time, and narrow again (Fig. 1C)."""
+    """1-D convolutional block: widen, convolve each channel in time, and narrow (Fig. 1C)."""
 
     def __init__(self, arguments: Arguments, dilation: int) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class Block(nn.Module):
             widen,
             PReLU(),
             norm(a, a.H),
-            nn.Sequential(depthwise) if a.causal else depthwise,  # asteroid chops behind it
+            nn.Sequential(depthwise) if a.causal else depthwise,  # as in asteroid
             PReLU(),
             norm(a, a.H),
         )
@@ -167,12 +167,12 @@ class Block(nn.Module):
             self.skip_conv = nn.Conv1d(a.H, a.Sc, 1)
 
     def forward(
-        self, residual: Tensor, skips: Tensor | None, heard: Tensor | None
+        self, residual: Tensor, skips: Tensor | None, valid: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Add to `[batch, B, frames]`, and to `[batch, Sc, frames]` or None."""
+        """Return the updated `[batch, B, frames]`, and `[batch, Sc, frames]` or None."""
         widen, first, normalise, depthwise, second, normalise_again = self.shared_block
-        inner = depthwise(normalise(first(widen(residual)), heard))
-        inner = normalise_again(second(inner), heard)
+        inner = depthwise(normalise(first(widen(residual)), valid))
+        inner = normalise_again(second(inner), valid)
         weight, bias = self.narrow()
         outputs = F.conv1d(inner, weight[..., None], bias)
         more, skip = outputs.tensor_split([len(self.res_conv.weight)], dim=1)
@@ -182,34 +182,34 @@ class Block(nn.Module):
         return residual, skip if skips is None else skips + skip
 
     def narrow(self) -> tuple[Tensor, Tensor]:
-        """The residual and the skip convolution as one: weight `[B + Sc, H]`, bias `[B + Sc]`."""
+        """Join residual and skip convolution: weight `[B + Sc, H]`, bias `[B + Sc]`."""
         both = [layer for name, layer in self.named_children() if name.endswith("_conv")]
         weight = torch.cat([cast(nn.Conv1d, layer).weight for layer in both])[..., 0]
         return weight, torch.cat([cast(Tensor, layer.bias) for layer in both])
 
     def layers(self) -> Iterator[nn.Module]:
-        """Convolution, PReLU, norm, depthwise convolution, PReLU, norm."""
+        """Yield convolution, PReLU, norm, depthwise convolution, PReLU, norm."""
         for layer in self.shared_block:
             yield layer[0] if isinstance(layer, nn.Sequential) else layer
 
 
 class Depthwise(nn.Conv1d):
-    """A convolution of each channel with itself, as many frames out as in."""
+    """A depthwise convolution, with as many output frames as input frames."""
 
     def __init__(self, arguments: Arguments, dilation: int) -> None:
         a, reach = arguments, (arguments.P - 1) * dilation
-        self.before = reach if a.causal else reach - reach // 2  # frames it looks back
+        self.before = reach if a.causal else reach - reach // 2  # past frames that it uses
         super().__init__(a.H, a.H, a.P, padding=self.before, dilation=dilation, groups=a.H)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """`[batch, H, frames]` to the same; what padding put behind them is cut off."""
+        """Convolve `[batch, H, frames]`; frames beyond the input, due to padding, are cut off."""
         return super().forward(frames)[..., : frames.shape[-1]]
 
 
 class Norm(nn.Module):
     """Normalise to mean 0 and variance 1, then scale and shift every channel."""
 
-    local: bool  # a frame is normalised by itself
+    local: bool  # each frame is normalised separately
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -218,40 +218,43 @@ class Norm(nn.Module):
 
 
 class GlobalNorm(Norm):
-    """gLN: over all channels and frames of an item (equation 11)."""
+    """gLN: (x − mean) / √(variance + ε) · γ + β over all channels and frames (equation 11).
+
+    With `valid`, `[batch, 1, frames]`, only frames where it is 1 count, and the others become 0.
+    """
 
     local = False
 
-    def forward(self, frames: Tensor, heard: Tensor | None = None) -> Tensor:
-        """`[batch, channels, frames]` to the same, zero where nothing is `heard`."""
-        if heard is None:
+    def forward(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalise `[batch, channels, frames]`, of which the frames of `valid` count."""
+        if valid is None:
             return F.group_norm(frames, 1, self.gamma, self.beta, EPSILON)
-        count = heard.sum(-1, keepdim=True) * frames.shape[1]
-        centred = (frames - (frames * heard).sum((1, 2), keepdim=True) / count) * heard
+        count = valid.sum(-1, keepdim=True) * frames.shape[1]
+        centred = (frames - (frames * valid).sum((1, 2), keepdim=True) / count) * valid
         variance = centred.square().sum((1, 2), keepdim=True) / count
         normal = centred * (variance + EPSILON).rsqrt()
-        return (normal * self.gamma[:, None] + self.beta[:, None]) * heard
+        return (normal * self.gamma[:, None] + self.beta[:, None]) * valid
 
 
 class ChannelNorm(Norm):
-    """cLN as asteroid has it: over the channels of each frame, which needs no other frame."""
+    """cLN as in asteroid: over the channels of each frame, independent of other frames."""
 
     local = True
 
-    def forward(self, frames: Tensor, heard: Tensor | None = None) -> Tensor:
-        """`[batch, channels, frames]` to the same, zero where nothing is `heard`."""
+    def forward(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalise `[batch, channels, frames]`; frames outside of `valid` become 0."""
         columns = frames.transpose(1, 2)
         normal = F.layer_norm(columns, self.gamma.shape, self.gamma, self.beta, EPSILON)
-        return normal.transpose(1, 2) if heard is None else normal.transpose(1, 2) * heard
+        return normal.transpose(1, 2) if valid is None else normal.transpose(1, 2) * valid
 
 
 def norm(arguments: Arguments, channels: int) -> Norm:
-    """The norm that the arguments ask for."""
+    """Return the norm that the arguments select."""
     local = arguments.causal or arguments.norm == "cLN"
     return ChannelNorm(channels) if local else GlobalNorm(channels)
 
 
 def _in_tiles(mixtures: Tensor) -> bool:
-    """Whether a pass is one for inference on a CPU, which no compiler looks at."""
+    """Whether this is a pass for inference on a CPU, outside of any compiler."""
     plain = not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export()
     return plain and mixtures.device.type == "cpu" and not torch.is_grad_enabled()

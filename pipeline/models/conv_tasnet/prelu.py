@@ -1,4 +1,4 @@
-"""PReLU of one slope, with a gradient that costs no more than its forward pass on a CPU."""
+"""PReLU with one slope, whose gradient costs no more than its forward pass on a CPU."""
 
 from typing import Any, cast
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 class PReLU(nn.PReLU):
     """max(x, 0) + a min(x, 0) with one trained slope a (He et al. 2015, arXiv:1502.01852).
 
-    torch forms the gradient of a for every element before it sums them, which takes a tenth of
-    a training step on a CPU.
+    torch computes the gradient of a for every element before summing, which takes a tenth of a
+    training step on a CPU.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Apply PReLU to a tensor of any shape."""
         if torch.compiler.is_compiling() or inputs.device.type != "cpu":
             return super().forward(inputs)
         return cast(Tensor, _Slope.apply(inputs, self.weight))

@@ -1,8 +1,8 @@
-"""A causal Conv-TasNet on a signal that is still coming in, chunk by chunk.
+"""A causal Conv-TasNet for a signal that is still being recorded, chunk by chunk.
 
 Of the past, a frame needs the samples under its filter, (P - 1) * dilation frames of each block's
-normalised wide signal, and the overlap of the frames before it. That is kept, and nothing else, so
-memory stays flat. Only a norm that looks at one frame (cLN) can do this; a causal network has it.
+normalised wide signal, and the overlap of the frames before it. Only these are kept, so that memory
+stays constant. This is possible only with norms of single frames (cLN), which causal networks use.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pipeline.models.conv_tasnet.network import ConvTasNet
 
 PIECE = 64
-"""Frames that go through the blocks at once; more are cut, so that they stay in cache."""
+"""Frames that pass the blocks at once; more are split, so that they stay in the cache."""
 
 
 class Stream:
-    """One recording after another through a causal network, in chunks of any lengths.
+    """Apply a causal network to one recording after another, in chunks of any lengths.
 
-    What `push` and, at the end, `finish` return is, side by side, what one pass of the network
-    gives of the whole recording.
+    The outputs of `push` and, at the end, of `finish`, concatenated, equal the output of the
+    network for the whole recording.
 
     Raises:
         PipelineError: the network is not causal.
@@ -50,11 +50,12 @@ class Stream:
         self._begin()
 
     def latency(self, chunk: int) -> float:
-        """Algorithmic latency in seconds, where every push is of `chunk` samples.
+        """Return the algorithmic latency in seconds if every push has `chunk` samples.
 
-        From a sample's beginning until enough has been pushed for its estimate; time to compute
-        is extra. Frames end every `hop` samples, pushes every `chunk`; the gap between them takes
-        every multiple of their greatest common divisor. At most the chunk and `look_ahead`.
+        It is the time from the beginning of a sample until enough is pushed for its estimate,
+        without the time to compute. Frames end every `hop` samples, pushes every `chunk`; the gap
+        between them takes every multiple of their greatest common divisor. At most the chunk and
+        `look_ahead`.
         """
         step = gcd(chunk, self.hop)
         return (chunk + self.length - step + (-self.length) % step) / self.network.sample_rate
@@ -67,9 +68,9 @@ class Stream:
 
     @torch.inference_mode()
     def finish(self) -> Tensor:
-        """The rest, `[sources, time']`; what is pushed next is another recording."""
+        """Return the remaining samples, `[sources, time']`; a new recording follows."""
         left, ahead = len(self.rest), self.tail[:, :0]
-        if not self.begun:  # shorter than a filter: one pass adds zeros to it, too
+        if not self.begun:  # shorter than a filter: the whole pass also pads it with zeros
             ahead = self._push(self.rest.new_zeros(self.length - left))
         last = torch.cat([ahead, self.tail], 1)
         self._begin()
@@ -78,7 +79,7 @@ class Stream:
     def _begin(self) -> None:
         filters = self.network.encoder.filters
         self.begun = False
-        self.rest = filters.new_zeros(0)  # samples of which no estimate was returned
+        self.rest = filters.new_zeros(0)  # samples whose estimates are not returned yet
         self.tail = filters.new_zeros(self.network.num_sources, self.length - self.hop)
         for layer in self.layers:
             layer.history.clear()
@@ -90,14 +91,14 @@ class Stream:
             return self.tail[:, :0]
         frames = self.tiled.encode(samples)
         final = len(frames) * self.hop
-        heard = self._pass_blocks(self.tiled.enter(frames))
-        signals = overlap_add(self.tiled.decode(heard, frames), self.hop)
+        features = self._pass_blocks(self.tiled.enter(frames))
+        signals = overlap_add(self.tiled.decode(features, frames), self.hop)
         signals[:, : self.tail.shape[1]] += self.tail
         self.begun, self.rest, self.tail = True, samples[final:], signals[:, final:]
         return signals[:, :final]
 
     def _pass_blocks(self, residual: Tensor) -> Tensor:
-        """As in `Tiled`, with local norms alone and what was heard before as context."""
+        """As in `Tiled`, with local norms only and with earlier frames as context."""
         a, count = self.network.arguments, len(residual)
         both = F.pad(residual, (0, a.Sc))
         inner = residual.new_empty(count, a.H)
@@ -111,7 +112,7 @@ class Stream:
 
 
 class Layer(NamedTuple):
-    """A block, the bias of its first product, `[H]`, and its past."""
+    """A block, the bias of its first product, `[H]`, and its past frames."""
 
     block: TiledBlock
     bias: Tensor
@@ -119,27 +120,27 @@ class Layer(NamedTuple):
 
     @classmethod
     def of(cls, block: TiledBlock, shift: Tensor) -> Layer:
-        """For a residual from which `shift`, `[B]`, was left out."""
+        """Make the layer for a residual without `shift`, `[B]`."""
         rows = shift.new_zeros(2 * block.before + PIECE, block.width)
         return cls(block, block.bias(shift), History(rows, block.before))
 
 
 class History:
-    """The last frames of a signal with those to come behind them, in one piece of memory.
+    """The last frames of a signal and the next ones, in one piece of memory.
 
-    Room for twice as many and a push, so that the last ones are moved to the front but seldom.
+    There is room for twice as many and a push, so that the last frames are rarely moved.
     """
 
     def __init__(self, rows: Tensor, before: int) -> None:
         self.rows, self.before = rows, before
 
     def clear(self) -> None:
-        """Forget all: zeros come before a recording."""
+        """Start a new recording, which has zeros before it."""
         self.end = self.before
         self.rows[: self.end] = 0
 
     def room(self, count: int) -> Tensor:
-        """`[before + count, channels]`: the last frames, and `count` that are to be filled."""
+        """Return `[before + count, channels]`: the last frames, and room for `count` new ones."""
         if self.end + count > len(self.rows):
             self.rows[: self.before] = self.rows[self.end - self.before : self.end]
             self.end = self.before

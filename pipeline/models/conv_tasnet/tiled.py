@@ -1,17 +1,18 @@
-"""Conv-TasNet on a CPU where no gradient is wanted: tile after tile of frames, each kept in cache.
+"""Conv-TasNet on a CPU without gradients: frames are processed in tiles that fit into the cache.
 
-A block reads and writes its wide signals a dozen times when it is computed layer by layer, and
-they are far larger than a cache. Here a block goes over the frames twice, tile by tile:
+Computed layer by layer, a block reads and writes its wide signals a dozen times, and these are far
+larger than a cache. Here a block passes over the frames twice, tile by tile:
 
-1. widen: `y = PReLU(W x + b)`, kept whole, and the sums that give its mean and variance;
+1. widen: `y = PReLU(W x + b)`, stored whole, and the sums for its mean and variance;
 2. narrow: depthwise convolution, PReLU, its sums, and one product for residual and skip.
 
-A norm scales and shifts every channel by numbers that are known only after a pass. The first
-one's go into the taps of the depthwise convolution: with `n = a y + c` inside the recording and 0
-outside, `sum_k w_k n[t + o_k] = sum_k (a w_k) y[t + o_k] + sum_k (c w_k) [t + o_k is inside]`.
-The second one's go behind the product, which is linear: `W (a u + c) = r (W gamma) u + shift`.
-The shift is the same for all frames, so it is kept apart and goes into the bias of the next block.
-Frames are rows, `[frames, channels]`, so that tiles and their neighbours lie side by side.
+A norm scales and shifts every channel by numbers that are known only after a pass. Those of the
+first norm are merged into the taps of the depthwise convolution: with `n = a y + c` inside of the
+recording and 0 outside, `sum_k w_k n[t + o_k] = sum_k (a w_k) y[t + o_k] + sum_k (c w_k) [t + o_k
+is inside]`. Those of the second norm are applied after the product, which is linear:
+`W (a u + c) = r (W gamma) u + shift`. The shift is equal for all frames, so it is stored
+separately and added to the bias of the next block. Frames are rows, `[frames, channels]`, so that
+tiles and their neighbours are contiguous.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from pipeline.models.conv_tasnet.network import Block, ConvTasNet, Norm
 
 ELEMENTS = 2**19
-"""Of a tile, for each thread: two megabytes, about what a cache of the second level holds."""
+"""Elements of a tile for each thread: two megabytes, about the size of a second-level cache."""
 
 
 class Tiled:
     """The weights of a network, and its forward pass for one recording.
 
-    `dtype` is that of the factors of the matrix products inside the blocks: the weights' own, or
+    `dtype` is the type of the factors of matrix products inside the blocks: that of the weights, or
     bfloat16.
     """
 
@@ -50,28 +51,28 @@ class Tiled:
         self.entrance = fold(normalise, narrow.weight[..., 0], narrow.bias)
 
     def __call__(self, mixture: Tensor) -> Tensor:
-        """`[time]`, at least L samples, to `[sources, time']`, up to the last whole frame."""
+        """Map `[time]`, at least L samples, to `[sources, time']`, up to the last whole frame."""
         frames = self.encode(mixture)
-        heard = self.pass_blocks(self.enter(frames))
-        return overlap_add(self.decode(heard, frames), self.network.hop)
+        features = self.pass_blocks(self.enter(frames))
+        return overlap_add(self.decode(features, frames), self.network.hop)
 
     def encode(self, mixture: Tensor) -> Tensor:
-        """`[time]` to `[frames, N]`."""
+        """Apply the encoder: `[time]` to `[frames, N]`."""
         filters = self.network.encoder.filters[:, 0]
         return mixture.unfold(0, self.arguments.L, self.network.hop) @ filters.T
 
     def enter(self, frames: Tensor) -> Tensor:
-        """Norm and bottleneck: `[frames, N]` to `[frames, B]`."""
+        """Apply norm and bottleneck: `[frames, N]` to `[frames, B]`."""
         weight, shift = self.entrance
         if self.local:
             return F.linear(centred(frames), weight, shift)
         scale, mean = moments(sums_of(frames), frames.numel())
         return F.linear(frames, weight * scale, shift - weight.sum(1) * (mean * scale))
 
-    def decode(self, heard: Tensor, frames: Tensor) -> Tensor:
-        """Masks, and what they leave of each frame: `[sources, frames, L]`."""
+    def decode(self, features: Tensor, frames: Tensor) -> Tensor:
+        """Compute the masks, apply them and decode each frame: `[sources, frames, L]`."""
         slope, widen = cast(Any, self.network.masker.mask_net)
-        activated = F.leaky_relu(heard, slope.weight.item())
+        activated = F.leaky_relu(features, slope.weight.item())
         filters = self.network.decoder.filters[:, 0]
         weights = widen.weight[..., 0].chunk(self.network.num_sources)
         biases = widen.bias.chunk(self.network.num_sources)
@@ -83,12 +84,12 @@ class Tiled:
         return torch.stack(signals)
 
     def pass_blocks(self, residual: Tensor) -> Tensor:
-        """All blocks: `[frames, B]` to what masks are made of, `[frames, Sc]` or `[frames, B]`."""
+        """Apply all blocks: `[frames, B]` to the masks' input, `[frames, Sc]` or `[frames, B]`."""
         count, ends = residual.shape
         margin = max(block.before for block in self.blocks)
         wide = residual.new_empty(count + 2 * margin, self.arguments.H)
         wide[:margin] = wide[margin + count :] = 0
-        both = F.pad(residual, (0, self.arguments.Sc))  # and the sum of the skips
+        both = F.pad(residual, (0, self.arguments.Sc))  # beside it the sum of the skips
         more = torch.zeros_like(both)
         scale, shift = 0.0, both.new_zeros(both.shape[1])
         tiles = cut(count, self.arguments.H)
@@ -100,7 +101,7 @@ class Tiled:
                 inner = wide[margin + tile.start : margin + tile.stop]
                 sums = sums.plus(block.widen(both[tile, :ends], bias, inner))
             taps, constants = block.taps(sums, count)
-            # Of the last block's outputs only the skip is heard.
+            # Of the last block's outputs only the skip is used.
             first = ends if self.arguments.Sc and block is self.blocks[-1] else 0
             sums = Sums()
             for tile in tiles:
@@ -118,23 +119,23 @@ class Tiled:
 
 @dataclass(frozen=True)
 class TiledBlock:
-    """A block's weights. Signals are `[frames, channels]`.
+    """The weights of a block. Signals are `[frames, channels]`.
 
-    Products of a few rows are bound by reading the weights, which is a quarter faster where they
-    lie row by row.
+    Products with few rows are limited by the reading of weights, which is a quarter faster if the
+    weights are stored row by row.
     """
 
     widen_weight: Tensor  # [B, H]
     widen_bias: Tensor  # [H]
     slopes: tuple[float, float]
-    norm: Norm  # the first one
+    norm: Norm  # the first norm
     depth_weight: Tensor  # [P, H]
     depth_bias: Tensor
     dilation: int
-    before: int  # frames that the convolution looks back
-    narrow_weight: Tensor  # [H, B + Sc], the second norm's scale in it
-    narrow_sum: Tensor  # of it over H
-    narrow_bias: Tensor  # [B + Sc], the second norm's shift in it
+    before: int  # past frames that the convolution uses
+    narrow_weight: Tensor  # [H, B + Sc], with the scale of the second norm
+    narrow_sum: Tensor  # its sum over H
+    narrow_bias: Tensor  # [B + Sc], with the shift of the second norm
 
     @classmethod
     def of(cls, block: Block, dtype: torch.dtype) -> TiledBlock:
@@ -157,20 +158,20 @@ class TiledBlock:
 
     @property
     def width(self) -> int:
-        """H."""
+        """The width H."""
         return len(self.depth_bias)
 
     @property
     def after(self) -> int:
-        """Frames that the convolution looks ahead."""
+        """Number of future frames that the convolution uses."""
         return (len(self.depth_weight) - 1) * self.dilation - self.before
 
     def bias(self, shift: Tensor) -> Tensor:
-        """Of the first product, `[H]`, for a residual from which `shift`, `[B]`, was left out."""
+        """Return the bias of the first product, `[H]`, for a residual without `shift`, `[B]`."""
         return self.widen_bias + shift @ self.widen_weight.to(shift.dtype)
 
     def widen(self, residual: Tensor, bias: Tensor, out: Tensor) -> Sums:
-        """First pass, `[rows, B]` to `[rows, H]`; of the norms, only a local one is applied."""
+        """Do the first pass, `[rows, B]` to `[rows, H]`; only a local norm is applied."""
         multiply(residual, self.widen_weight, out)
         sums = activate(out, bias, self.slopes[0])
         if self.norm.local:
@@ -178,9 +179,9 @@ class TiledBlock:
         return sums
 
     def taps(self, sums: Sums, frames: int) -> tuple[Tensor, Tensor]:
-        """What a global norm makes of the taps, `[P, H]`, and what they add.
+        """Merge a global norm into the taps, `[P, H]`, and return what they add to the output.
 
-        The latter is `[1 + P, H]`: the bias with all taps, then each of them.
+        The latter is `[1 + P, H]`: the bias with all taps, then each tap.
         """
         if self.norm.local:
             return self.depth_weight, self.depth_bias[None]
@@ -191,10 +192,10 @@ class TiledBlock:
         return self.depth_weight * gain, torch.cat([bias[None], added])
 
     def pieces(self, added: Tensor, tile: slice, frames: int) -> Iterator[tuple[slice, Tensor]]:
-        """The rows of a tile in pieces, and what is added to the rows of each: `[H]`.
+        """Yield the rows of a tile in pieces, and the constant `[H]` for the rows of each.
 
-        `added`, `[1 + P, H]`, is of a bias, which holds everywhere, and of taps, which look at a
-        frame: beyond the recording all is zero. So pieces end where a tap comes in or goes out.
+        `added`, `[1 + P, H]`, consists of a bias, which always applies, and of taps, which apply
+        if their frame is inside of the recording. So a piece ends where a tap enters or leaves it.
         """
         everywhere, of_taps = added[0], added[1:]
         places = [k * self.dilation - self.before for k in range(len(of_taps))]
@@ -208,14 +209,14 @@ class TiledBlock:
             yield slice(start, stop), constant
 
     def convolve(self, context: Tensor, taps: Tensor, constant: Tensor, out: Tensor) -> Sums:
-        """Second pass, `[before + rows + after, H]` to `[rows, H]`, a local norm without scale."""
+        """Do the second pass, `[before + rows + after, H]` to `[rows, H]`, local norms unscaled."""
         sums = convolve(context, taps, self.dilation, constant, self.slopes[1], out)
         if self.norm.local:
             out.copy_(centred(out))
         return sums
 
     def shift(self, sums: Sums, frames: int) -> tuple[float, Tensor]:
-        """What the product is to be multiplied by, and what is to be added to it: `[B + Sc]`."""
+        """Return the factor for the product, and the constant to add to it: `[B + Sc]`."""
         if self.norm.local:
             return 1.0, self.narrow_bias
         scale, mean = moments(sums, frames * self.width)
@@ -223,13 +224,13 @@ class TiledBlock:
 
 
 def cut(frames: int, width: int) -> list[slice]:
-    """Tiles of a recording whose signal has so many channels."""
+    """Return the tiles of a recording whose signal has `width` channels."""
     rows = max(ELEMENTS * torch.get_num_threads() // width, 1)
     return [slice(at, min(at + rows, frames)) for at in range(0, frames, rows)]
 
 
 def multiply(rows: Tensor, weight: Tensor, out: Tensor) -> None:
-    """`[rows, K]` times `[K, channels]`, in the precision of the weight."""
+    """Multiply `[rows, K]` by `[K, channels]`, in the precision of the weight."""
     if weight.dtype == out.dtype:
         torch.mm(rows, weight, out=out)
     else:
@@ -237,19 +238,19 @@ def multiply(rows: Tensor, weight: Tensor, out: Tensor) -> None:
 
 
 def moments(sums: Sums, count: int) -> tuple[float, float]:
-    """One over the standard deviation, and the mean."""
+    """Return 1 / √(variance + ε) and the mean."""
     mean = sums.first / count
-    variance = max(sums.second / count - mean**2, 0.0)  # rounding can step below
+    variance = max(sums.second / count - mean**2, 0.0)  # rounding may make it negative
     return (variance + EPSILON) ** -0.5, mean
 
 
 def centred(rows: Tensor) -> Tensor:
-    """Each row of mean 0 and variance 1: `[rows, channels]`."""
+    """Scale each row to mean 0 and variance 1: `[rows, channels]`."""
     return F.layer_norm(rows, rows.shape[1:], eps=EPSILON)
 
 
 def fold(norm: Norm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """A norm's scale and shift in the product behind it: `[outputs, channels]`, `[outputs]`."""
+    """Merge a norm's scale and shift into the next product: `[outputs, channels]`, `[outputs]`."""
     return weight * norm.gamma, weight @ norm.beta + bias
 
 

@@ -1,4 +1,4 @@
-"""The headline metric by groups of mixtures."""
+"""Figure of the headline metric by groups of mixtures."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from pipeline.report.names import metric_of, system_labels
 from pipeline.report.style import FIRST, INK, SECOND, nothing, svg
 
 MOST_GROUPS = 8
-"""Groups above which a panel cannot be read, as of speakers."""
+"""A panel with more groups, such as speakers, cannot be read."""
 LETTERS = 60
-"""Of all names below a panel together that stand upright beside each other."""
+"""Total length of the names below a panel that fit side by side."""
 OTHERS = "other systems"
 
 
@@ -25,13 +25,13 @@ def draw_breakdown(
     marked: Sequence[str | None],
     path: Path,
 ) -> None:
-    """Draw a panel a grouping with few groups, a line or a row of points a system.
+    """Draw a panel for each grouping with few groups, with a line or row of points per system.
 
     Args:
         groupings: with an estimate of the metric for each system.
         metric: what was estimated.
         systems: their names, in the order of the estimates.
-        marked: the main system and its counterpart, which stand out; None for none.
+        marked: the main system and its counterpart, which are emphasised; None for no system.
         path: SVG to write.
     """
     panels = [grouping for grouping in groupings if len(grouping.groups) <= MOST_GROUPS]
@@ -53,7 +53,7 @@ def draw_breakdown(
 
 
 def _looks(systems: Sequence[str], marked: Sequence[str | None]) -> Iterator[dict[str, Any]]:
-    """How each system is drawn."""
+    """The plot style of each system."""
     labels = system_labels(systems)
     styles = ({"color": SECOND, "zorder": 4}, {"color": INK, "zorder": 3, "linestyle": "--"})
     looks = dict(zip(marked, styles, strict=True))
@@ -67,7 +67,7 @@ def _looks(systems: Sequence[str], marked: Sequence[str | None]) -> Iterator[dic
 
 
 def _panel(ax: Axes, grouping: Grouping, looks: list[dict[str, Any]]) -> None:
-    """A line a system where the groups are in order, points beside each other where not."""
+    """Draw lines if the groups have an order, and points side by side otherwise."""
     groups, places = grouping.groups, np.arange(len(grouping.groups))
     in_order = bool(grouping.unit)
     for column, look in enumerate(looks):

@@ -1,4 +1,4 @@
-"""The rules of a run and what they hand on, in layers from the first to the last."""
+"""Figure of the rules of a run and their dependencies, in layers from the first to the last."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from pipeline.report.names import counted
 from pipeline.report.style import INK, LINE, MUTED, PAPER, SECOND, nothing, svg
 
-WIDTH, HEIGHT = 0.86, 0.62  # of a box; boxes stand 1 apart
-EDGE = np.array([0, HEIGHT / 2])  # from the middle of a box to the middle of its lower edge
+WIDTH, HEIGHT = 0.86, 0.62  # of a box; the centres of boxes are 1 apart
+EDGE = np.array([0, HEIGHT / 2])  # from the centre of a box to the centre of its lower edge
 INCHES = (1.75, 0.66)  # of that distance
 
 Points = NDArray[np.float64]
 
 
 def draw_dag(jobs: Mapping[str, int], edges: Sequence[Sequence[str]], path: Path) -> None:
-    """Draw a box a rule and a line to each rule that uses what it makes.
+    """Draw a box for each rule and a line to each rule that uses its output.
 
-    An edge that a longer way leads around is left out: the picture is the transitive reduction.
+    An edge is left out if a longer path connects its rules: the figure is the transitive reduction.
 
     Args:
-        jobs: how many jobs each rule has.
-        edges: pairs of a rule and one that uses what it makes.
+        jobs: number of jobs of each rule.
+        edges: pairs of a rule and a rule that uses its output.
         path: SVG to write.
     """
     if not edges:
@@ -48,7 +48,7 @@ def draw_dag(jobs: Mapping[str, int], edges: Sequence[Sequence[str]], path: Path
 
 
 def reduced(edges: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-    """The edges that no longer way between the same two rules makes superfluous, in order."""
+    """Return the edges that no longer path between the same two rules makes redundant, in order."""
     graph = igraph.Graph.TupleList([tuple(edge) for edge in edges], directed=True)
     kept = []
     for start, end in edges:
@@ -62,7 +62,7 @@ def reduced(edges: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
 def _layout(
     names: list[str], edges: list[tuple[str, str]]
 ) -> tuple[Points, list[list[Sequence[float]]]]:
-    """Places of the boxes, `[boxes, 2]` downwards, and of the bends of each line."""
+    """Positions of the boxes, `[boxes, 2]` downwards, and of the bends of each line."""
     graph = igraph.Graph(
         len(names), [(names.index(a), names.index(b)) for a, b in edges], directed=True
     )
@@ -71,14 +71,14 @@ def _layout(
 
 
 def _line(ax: Axes, way: Points) -> None:
-    """A line downwards from a box to another: aside only between the rows, where nothing stands."""
+    """Draw a line down from one box to another; it moves sideways only between the rows."""
     points, codes = [way[0] + EDGE], np.array([Curve.MOVETO])
     for stop in way[1:]:
         start, end = points[-1], stop - EDGE
         half = (end - start) * [0, 0.5]
         points += [start + half, end - half, end, stop + EDGE]
         codes = np.append(codes, [Curve.CURVE4, Curve.CURVE4, Curve.CURVE4, Curve.LINETO])
-    path = Curve(np.array(points[:-1]), codes[:-1])  # it ends on top of the last box
+    path = Curve(np.array(points[:-1]), codes[:-1])  # the line ends on top of the last box
     ax.add_patch(PathPatch(path, fill=False, edgecolor=MUTED, linewidth=1))
 
 

@@ -1,4 +1,4 @@
-"""How the differences between two systems are spread over the mixtures."""
+"""Figure of the distribution over mixtures of the differences between two systems."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from pipeline.report.names import interval, metric_of, number
 from pipeline.report.style import FIRST, INK, MUTED, PAPER, SECOND, nothing, svg
 
 FEWEST = 8
-"""Mixtures below which a density says more than there is."""
+"""With fewer mixtures, a density would show structure that is not there."""
 DOTS = 200
-"""Mixtures above which single ones are not drawn."""
+"""With more mixtures, single ones are not drawn."""
 
 
 class Difference(NamedTuple):
-    """Two systems: their labels, each mixture's difference A − B, the mean with its interval."""
+    """Two systems: labels, the difference A − B of each mixture, the mean with its interval."""
 
     a: str
     b: str
@@ -30,7 +30,7 @@ class Difference(NamedTuple):
 
 
 def draw_differences(pairs: Sequence[Difference], path: Path) -> None:
-    """Draw the spread of each pair's differences, with the mean and its interval.
+    """Draw the distribution of each pair's differences, with the mean and its interval.
 
     Args:
         pairs: all in one metric.
@@ -69,7 +69,7 @@ def _spread(ax: Axes, place: int, values: NDArray[np.float64]) -> None:
 
 
 def _label(ax: Axes, place: int, pair: Difference, digits: int) -> None:
-    """Names above the spread, too long to stand beside it; the numbers at its right."""
+    """Write the names above the distribution, and the numbers at its right."""
     across = ax.get_yaxis_transform()
     paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
     names = f"{pair.a}\n− {pair.b}"

@@ -1,4 +1,4 @@
-"""How long one mixture takes, and how that hangs on its length."""
+"""Figures of the latency of one mixture, and of its dependence on the length."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from pipeline.report.style import COLOURS, INK, MUTED, SECOND, nothing, svg
 
 MARKERS = "os^Dvp"
 MOST = 250
-"""Points of a network beyond which the file grows and the picture does not."""
+"""Largest number of points per network; more only make the file larger."""
 
 
 def draw_latency(latency: pd.DataFrame, path: Path) -> None:
-    """Draw how long one mixture takes, one panel a stage and network, percentiles marked.
+    """Draw the latency of one mixture, one panel per stage and network, with percentiles.
 
     Args:
         latency: `stage, model, latency_ms, …`, one row per timed call.
@@ -37,7 +37,7 @@ def draw_latency(latency: pd.DataFrame, path: Path) -> None:
 
 
 def networks(latency: pd.DataFrame) -> pd.Series:
-    """Stage and network of each call: what a network was trained on does not change its speed."""
+    """Return stage and network of each call; the training condition does not change the speed."""
     return (latency["stage"] + ": " + latency["model"].str.split("/").str[0]).rename("network")
 
 
@@ -49,7 +49,7 @@ def _histogram(ax: Axes, values: NDArray, longest: float) -> None:
     ax.set_xlim(left=0)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     p50, p95 = np.percentile(values, [50, 95])
-    # Labels lean away from each other, so that close percentiles stay legible.
+    # Labels point away from each other, so that close percentiles stay legible.
     for value, label, side in ((p50, "p50", "right"), (p95, "p95", "left")):
         ax.axvline(value, color=INK, linewidth=1, linestyle=(0, (3, 2)))
         text = f" {label} {number(value, 0)} "
@@ -59,7 +59,7 @@ def _histogram(ax: Axes, values: NDArray, longest: float) -> None:
 
 
 def draw_latency_length(latency: pd.DataFrame, path: Path) -> None:
-    """Draw the latency of each mixture against its length, a colour a stage and network.
+    """Draw the latency of each mixture against its length, one colour per stage and network.
 
     A mixture is one point of a network, the median over that network's weights and conditions.
 
@@ -88,13 +88,13 @@ def draw_latency_length(latency: pd.DataFrame, path: Path) -> None:
 
 
 def _thinned(points: pd.DataFrame) -> pd.DataFrame:
-    """At most `MOST` rows, evenly from first to last."""
+    """At most `MOST` rows, evenly spaced from first to last."""
     places = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST)).round().astype(int))
     return points.iloc[places]
 
 
 def _mark_factors(ax: Axes, factors: pd.Series) -> None:
-    """Lines of equal RTF: round numbers, around those that were measured."""
+    """Draw lines of equal RTF: round numbers around the measured ones."""
     (left, right), top = ax.get_xlim(), ax.get_ylim()[1]
     steps = [digit * 10.0**power for power in range(-6, 4) for digit in (1, 2, 5)]
     low, high = factors.quantile(0.05) / 2.5, factors.quantile(0.95) * 2.5
@@ -106,7 +106,7 @@ def _mark_factors(ax: Axes, factors: pd.Series) -> None:
         ends = [per_second * left, per_second * end]
         ax.plot([left, end], ends, color=MUTED, linewidth=0.7, zorder=0)
         text: dict[str, Any] = {"textcoords": "offset points", "size": 8, "color": MUTED}
-        # Beside the axes, or above them where the line leaves there.
+        # Beside the axes, or above them if the line ends there.
         if end == right:
             text |= {"xytext": (3, 0), "ha": "left", "va": "center"}
         else:

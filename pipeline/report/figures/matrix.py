@@ -26,7 +26,7 @@ HEAT = LinearSegmentedColormap.from_list("heat", ["#eef5f3", "#a9d3cd", "#4b9aa0
 
 
 def draw_matrix(summary: pd.DataFrame, path: Path) -> None:
-    """Draw the headline metric as training condition × test condition, one map a separator.
+    """Draw the headline metric as training condition × test condition, one map per separator.
 
     Args:
         summary: `system, metric, mean, low, high, …`, one row per system and metric.
@@ -57,7 +57,7 @@ def draw_matrix(summary: pd.DataFrame, path: Path) -> None:
 
 
 def colour_scale(means: pd.Series, metric: str) -> Callable[[float], float]:
-    """Place of a mean from worst (0) to best (1); the scale does not paint a trifle as a gulf."""
+    """Return a function from a mean to 0 (worst) … 1 (best); small differences stay close."""
     least = {"dB": 1.0, "%": 5.0}.get(metric_of(metric).unit, 0.05)
     middle, width = (means.max() + means.min()) / 2, max(means.max() - means.min(), least)
     turn = -1 if metric_of(metric).low_is_good else 1

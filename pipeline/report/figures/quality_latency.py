@@ -1,4 +1,4 @@
-"""What a system gains against what it costs: the headline metric against the latency."""
+"""Figure of the headline metric of each system against its latency."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from pipeline.report.style import COLOURS, FIRST, INK, LINE, MUTED, nothing, svg
 from pipeline.report.systems import DENOISED
 
 SIZE = 8  # points, of the labels
-LETTER = 0.56  # of the size, the width of a letter
+LETTER = 0.56  # width of a letter, relative to the size
 SLOTS = sorted(range(-8, 9), key=lambda slot: (abs(slot), slot))
-"""Where a label may stand, in lines above its point: the nearest free one is taken."""
+"""Positions of a label, in lines above its point: the nearest free one is used."""
 
 
 class Point(NamedTuple):
@@ -40,7 +40,7 @@ class Box(NamedTuple):
     high: float
 
     def meets(self, other: "Box") -> bool:
-        """Whether the two overlap."""
+        """Return whether two rectangles overlap."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -50,11 +50,11 @@ class Box(NamedTuple):
 
 
 def draw_quality_latency(points: Sequence[Point], metric: str, path: Path) -> None:
-    """Draw each system as a point with its interval, a panel a separator.
+    """Draw each system as a point with its interval, one panel per separator.
 
-    Colours tell what a system hears, labels what it was trained on (of denoised mixtures the
-    denoiser's name); a thin line leads from a separator that hears noisy mixtures to the same
-    one that hears denoised ones.
+    Colours show the input of a system, labels its training condition (the denoiser's name for
+    denoised mixtures). A thin line leads from a separator with noisy mixtures as input to the same
+    one with denoised ones.
 
     Args:
         points: systems that need no oracle.
@@ -75,12 +75,12 @@ def draw_quality_latency(points: Sequence[Point], metric: str, path: Path) -> No
         axes[-1].set_xlabel("latency of one mixture, p50 (ms)")
         axes[-1].set_xlim(0, 1.25 * max(point.milliseconds for point in points))
         figure.legend(
-            handles=[_key(colours.get(name, FIRST), f"hears {_heard(name)}") for name in tested],
+            handles=[_key(colours.get(name, FIRST), f"input: {_input(name)}") for name in tested],
             loc="outside upper left",
             fontsize=8.5,
             ncols=2,
         )
-        figure.draw_without_rendering()  # places the axes, which the labels are fitted into
+        figure.draw_without_rendering()  # places the axes, into which the labels are fitted
         for ax, separator in zip(axes, separators, strict=True):
             _label(ax, [point for point in points if point.separator == separator])
 
@@ -98,7 +98,7 @@ def _panel(ax: Axes, points: Sequence[Point], colours: dict[str, str]) -> None:
 
 
 def _added(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
-    """Pairs of one separator that differ in what they hear: noisy mixtures, and denoised ones."""
+    """Pairs of one separator with different inputs: noisy mixtures, and denoised ones."""
     for start in points:
         for end in points:
             if start.trained == end.trained and start.tested == "noisy" != end.tested:
@@ -109,12 +109,12 @@ def _key(colour: str, label: str) -> Line2D:
     return Line2D([], [], color=colour, marker="o", linestyle="none", markersize=6, label=label)
 
 
-def _heard(condition: str) -> str:
+def _input(condition: str) -> str:
     return f"mixtures {condition_label(condition)}" if condition != "noisy" else "noisy mixtures"
 
 
 def _label(ax: Axes, points: Sequence[Point]) -> None:
-    """Name what each point was trained on, to its right, where nothing else stands."""
+    """Label each point with its training condition, to its right, in a free position."""
     scale = 72 / ax.figure.dpi
     at = ax.transData.transform([(point.milliseconds, point.mean) for point in points]) * scale
     taken = [Box(x - 4, x + 4, y - 4, y + 4) for x, y in at]

@@ -1,4 +1,4 @@
-"""Losses and dev scores over the epochs of each training."""
+"""Figure of losses and dev scores over the epochs of each training."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from pipeline.report.names import number
 from pipeline.report.style import FIRST, INK, MUTED, SECOND, nothing, svg
 
 DOTTED = 12
-"""Epochs below which each is a dot."""
+"""With fewer epochs, each is drawn as a dot."""
 
 
 def draw_training_curves(
     histories: Mapping[str, pd.DataFrame], resumed: Mapping[str, Sequence[int]], path: Path
 ) -> None:
-    """Draw losses and development SI-SDRi over epochs, two panels a model, best epoch marked.
+    """Draw losses and development SI-SDRi over epochs, two panels per model, best epoch marked.
 
     Args:
         histories: `epoch, step, train_loss, dev_loss, dev_si_sdri, …` by the model's name.
-        resumed: by the same names, the steps at which a killed training was taken up.
+        resumed: by the same names, the steps at which an interrupted training was resumed.
         path: SVG to write.
     """
     histories = {name: history for name, history in histories.items() if len(history)}
@@ -78,8 +78,8 @@ def _mark_best(upper: Axes, lower: Axes, history: pd.DataFrame) -> None:
 
 
 def _mark_resumed(ax: Axes, history: pd.DataFrame, steps: Sequence[int]) -> None:
-    """A wedge on the axis of epochs for each step at which the training was taken up."""
-    # Epoch 1 is drawn where it ends, so its first half would lie left of the axis' first tick.
+    """Draw a wedge on the axis of epochs for each step at which the training was resumed."""
+    # Epoch 1 is drawn at its end, so its first half would lie left of the first tick of the axis.
     ends = [0, *history["step"]], [0, *history["epoch"]]
     places = np.maximum(np.interp(steps, *ends), history["epoch"].min())
     if len(places):
@@ -89,6 +89,6 @@ def _mark_resumed(ax: Axes, history: pd.DataFrame, steps: Sequence[int]) -> None
 
 
 def best_epoch(history: pd.DataFrame) -> pd.Series | None:
-    """The row of the highest development SI-SDRi, whose weights are used; None if there is none."""
+    """Return the row of the highest dev SI-SDRi, whose weights are used; None if there is none."""
     measured = history[history["dev_si_sdri"].notna()]
     return None if measured.empty else measured.loc[measured["dev_si_sdri"].idxmax()]

@@ -1,4 +1,4 @@
-"""Sounds of the page: those to be compared equally loud, all in one coding."""
+"""Audio clips of the page: equal in loudness if they are compared, all in one coding."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,10 @@ from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.mixtures.facts import loudness
 
-LOUDNESS = -23.0  # LUFS, what broadcasts have (EBU R 128)
-QUIETEST = -35.0  # LUFS; a clip that would clip even then is turned down alone
-PEAK_DB = -0.1  # dBFS, room for a coder's rounding
-BUDGET = 10e6  # bytes of FLAC; beyond it a single-file report could pass 25 MB
+LOUDNESS = -23.0  # LUFS, the level of broadcasts (EBU R 128)
+QUIETEST = -35.0  # LUFS; a clip that would still clip at this level is attenuated alone
+PEAK_DB = -0.1  # dBFS, a margin for rounding in the coder
+BUDGET = 10e6  # bytes of FLAC; beyond it a single-file report could exceed 25 MB
 
 
 class Level(NamedTuple):
@@ -26,7 +26,7 @@ class Level(NamedTuple):
 
 
 class Coding(NamedTuple):
-    """How the clips were written: suffix, bytes in all, and bytes that FLAC took."""
+    """The coding of the clips: suffix, bytes in total, and bytes as FLAC."""
 
     suffix: str
     size: int
@@ -34,7 +34,7 @@ class Coding(NamedTuple):
 
 
 def level(samples: Samples, sample_rate: int) -> Level:
-    """The level of `[time]`."""
+    """Return the level of `[time]`."""
     peak = float(np.abs(samples).max(initial=0))
     return Level(
         loudness(samples, sample_rate), 20 * math.log10(peak) if peak > 0 else float("-inf")
@@ -42,10 +42,10 @@ def level(samples: Samples, sample_rate: int) -> Level:
 
 
 def gains(levels: Sequence[Level]) -> list[float]:
-    """What brings clips to one loudness without clipping any, in dB.
+    """Return the gains in dB that bring clips to one loudness without clipping any.
 
-    The loudness is `LOUDNESS`, or less if a clip would go beyond full scale, but not less than
-    `QUIETEST`. Where loudness is undefined (below 0.4 s, near silence) a clip stays as it is.
+    The loudness is `LOUDNESS`, or less if a clip would exceed full scale, but at least `QUIETEST`.
+    A clip whose loudness is undefined (below 0.4 s, near silence) gets 0 dB.
     """
     measured = [each for each in levels if math.isfinite(each.loudness)]
     highest = [each.loudness - each.peak + PEAK_DB for each in measured]
@@ -57,28 +57,28 @@ def gains(levels: Sequence[Level]) -> list[float]:
 
 
 def amplified(samples: Samples, decibels: float) -> Samples:
-    """`[time]`, louder by so many dB."""
+    """Amplify `[time]` by some dB."""
     return (samples * 10 ** (decibels / 20)).astype(np.float32)
 
 
 def match_level(samples: Samples, reference: Samples) -> Samples:
-    """Bring `[time]` to the RMS of its reference; silence stays silence."""
+    """Scale `[time]` to the RMS of its reference; silence stays silence."""
     own, wanted = (np.sqrt(np.mean(np.square(s, dtype=np.float64))) for s in (samples, reference))
     return samples if own == 0 else (samples * (wanted / own)).astype(np.float32)
 
 
 def settle(clips: Iterable[Path], budget: float = BUDGET) -> Coding:
-    """Keep FLAC files as they are, or put Ogg/Opus in their place if they are too large.
+    """Keep FLAC files, or replace them by Ogg/Opus if they are too large.
 
     Args:
         clips: the FLAC files.
-        budget: bytes that they may have in all.
+        budget: bytes that they may have in total.
     """
     files = list(clips)
     flac_size = _size(files)
     if flac_size <= budget:
         return Coding("flac", flac_size, flac_size)
-    with ThreadPoolExecutor() as pool:  # the coder runs outside the interpreter's lock
+    with ThreadPoolExecutor() as pool:  # the coder runs without the interpreter's lock
         return Coding("ogg", _size(pool.map(_as_opus, files)), flac_size)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of sounds: the waveform above the spectrogram, as pixels without axes."""
+"""Images of sounds: the waveform above the spectrogram, as pixels without axes."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.audio import Samples
 from pipeline.base.files import replacing
 
-WIDTH, WAVE, SPECTRUM = 880, 40, 120  # pixels: across, and rows of either part
+WIDTH, WAVE, SPECTRUM = 880, 40, 120  # pixels: width, and rows of both parts
 SPAN_DB = 70.0  # from the darkest colour to the brightest
 WINDOW_SECONDS = 0.032
 QUALITY = 50  # of WebP, 0 to 100
@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Scale(NamedTuple):
-    """What the pictures of an example share.
+    """The scale that the images of an example share.
 
     Attributes:
         sample_rate: Hz.
@@ -40,26 +40,26 @@ class Scale(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A mark of an axis: its place in percent from the axis' start, and its label."""
+    """A tick of an axis: its position in percent from the start of the axis, and its label."""
 
     place: float
     label: str
 
 
 def scale_of(samples: Samples, sample_rate: int) -> Scale:
-    """The scale on which the loudest point of `[time]` has the brightest colour."""
+    """Return the scale on which the loudest point of `[time]` has the brightest colour."""
     peak = float(np.abs(samples).max(initial=0))
     return Scale(sample_rate, float(power_db(samples, sample_rate).max()), peak or 1.0)
 
 
 def power_db(samples: Samples, sample_rate: int) -> NDArray[np.float32]:
-    """Power spectrogram of `[time]`: dB as `[frequency, frame]`.
+    """Return the power spectrogram of `[time]`: dB as `[frequency, frame]`.
 
-    Frequencies go from 0 to half the rate; frames stand a quarter of a window apart and the
-    first is centred on the first sample. A sine of amplitude 1 has -6 dB.
+    Frequencies go from 0 to half the rate; frames are a quarter of a window apart and the first is
+    centred on the first sample. A sine of amplitude 1 has -6 dB.
     """
     window = round(WINDOW_SECONDS * sample_rate)
-    # An offset would be the loudest point of some recordings, though nobody hears it.
+    # An offset would be the loudest point of some recordings, although it is inaudible.
     padded = np.pad(samples - samples.mean(), (window // 2, window))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4]
     shape = np.hanning(window + 1)[:-1].astype(np.float32)
@@ -68,25 +68,25 @@ def power_db(samples: Samples, sample_rate: int) -> NDArray[np.float32]:
 
 
 def draw(samples: Samples, scale: Scale) -> Pixels:
-    """The picture of `[time]`: `[WAVE + SPECTRUM, WIDTH, 3]`."""
+    """Draw the image of `[time]`: `[WAVE + SPECTRUM, WIDTH, 3]`."""
     return np.vstack([_waveform(samples, scale.peak), _spectrogram(samples, scale)])
 
 
 def save(pixels: Pixels, path: Path) -> None:
-    """Write a picture as WebP."""
+    """Write an image as WebP."""
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="webp", quality=QUALITY)
 
 
 def time_ticks(seconds: float) -> list[Tick]:
-    """Round times for an axis of so many seconds."""
+    """Return round times for an axis of `seconds` seconds."""
     step = next((s for s in STEPS if seconds / s < MOST_TICKS), STEPS[-1])
     times = [step * k for k in range(math.floor(seconds / step) + 1)]
     return [Tick(100 * time / seconds, f"{time:g}") for time in times]
 
 
 def frequency_ticks(sample_rate: int) -> Sequence[Tick]:
-    """The ends and the middle of the spectrogram's axis in kHz, from the top of the picture."""
+    """Return the ends and the middle of the spectrogram's axis in kHz, from the top down."""
     top = sample_rate / 2000
     whole = WAVE + SPECTRUM
     return [
@@ -98,8 +98,8 @@ def frequency_ticks(sample_rate: int) -> Sequence[Tick]:
 def _spectrogram(samples: Samples, scale: Scale) -> Pixels:
     values = power_db(samples, scale.sample_rate)
     hop = round(WINDOW_SECONDS * scale.sample_rate) // 4
-    # Rows and columns are points; the picture goes from the first point to the last, and for
-    # time to the last sample.
+    # Rows and columns are points; the image goes from the first point to the last, in time to the
+    # last sample.
     box = (0.5, 0.5, 0.5 + max(len(samples), 1) / hop, len(values) - 0.5)
     pixels = Image.fromarray(values).resize((WIDTH, SPECTRUM), Image.Resampling.BILINEAR, box)
     bright = (np.asarray(pixels)[::-1] - scale.ceiling) / SPAN_DB + 1

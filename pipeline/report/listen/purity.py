@@ -1,4 +1,4 @@
-"""How pure the references are: a recording's own noise caps the score of whoever removes it."""
+"""The noise in references, which limits the score of an estimate without that noise."""
 
 import numpy as np
 
@@ -6,23 +6,23 @@ from pipeline.audio import Samples
 
 FRAME_SECONDS = 0.02
 QUIET = 5  # percentile of the frames' powers: speech has pauses for longer than that
-SILENCE = 1e-10  # power (-100 dBFS) of frames that hold rounding at most, and no room
+SILENCE = 1e-10  # power (-100 dBFS) of frames with at most rounding errors, and no room noise
 
 
 def noise_below(samples: Samples, sample_rate: int) -> float:
-    """How far the quiet frames of `[time]` lie below its level, in dB.
+    """Return the level of the quiet frames of `[time]` below its own level, in dB.
 
-    The level is the mean power of all frames but those of digital silence (padding between
-    utterances), the quiet frames' that of their 5th percentile. If that is noise, and there
-    all the time, an estimate that is the speech alone has an SI-SDR of that many dB against it.
+    The level is the mean power of all frames except digital silence (padding between utterances),
+    the level of quiet frames is the 5th percentile of the powers. If they hold noise that is
+    always present, an estimate of the speech alone has an SI-SDR of this value.
 
     Returns:
-        dB, 0 or more; NaN where there is no sound.
+        dB, 0 or more; NaN for silence.
     """
     frame = round(FRAME_SECONDS * sample_rate)
     whole = len(samples) // frame * frame
-    # Each without its mean: some recordings have an offset above their speech, which SI-SDR
-    # leaves out too.
+    # The means are removed: some recordings have an offset above their speech, which SI-SDR also
+    # ignores.
     power = samples[:whole].astype(np.float64).reshape(-1, frame).var(axis=1)
     power = power[power > SILENCE]
     if not len(power):

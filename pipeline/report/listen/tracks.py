@@ -1,4 +1,4 @@
-"""The signals of one mixture that are worth hearing beside each other, with their scores."""
+"""The signals of one mixture to compare by listening, with their scores."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from pipeline.report.run import Run
 from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, separator_of
 
 BESIDE = ("si_sdri", "si_sdr", "sdr", "pesq", "stoi", "wer")
-"""Metrics that stand with every estimate, below the one the report is about."""
+"""Metrics that are shown with every estimate, below the headline metric."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Group:
-    """Tracks to be heard beside each other."""
+    """Tracks to compare by listening."""
 
     title: str
     tracks: list[Track]
@@ -43,14 +43,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Estimates:
-    """The manifests of estimates, by the paths of their systems, each by `mixture_id`."""
+    """The manifests of estimates by the paths of their systems, each indexed by `mixture_id`."""
 
     denoised: dict[str, pd.DataFrame]
     separated: dict[str, pd.DataFrame]
 
     @classmethod
     def of(cls, run: Run, systems: Sequence[str]) -> "Estimates":
-        """Those of all denoisers and of these systems."""
+        """Read the manifests of all denoisers and of these systems."""
         inputs = run.inputs
         return cls(
             {n: _by_mixture(path) for n, path in inputs.estimates.items() if denoiser_of(n)},
@@ -60,7 +60,7 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Recording:
-    """A mixture of the test split with all that was made from it.
+    """A mixture of the test split with all signals that were made from it.
 
     All its signals are `[time]`, as long as the mixture.
     """
@@ -81,12 +81,12 @@ class Recording:
 
     @cached_property
     def sample_rate(self) -> int:
-        """Of all its signals, in Hz."""
+        """Sample rate of all its signals in Hz."""
         return audio.info(self.row["mix_both_path"]).sample_rate
 
     @cached_property
     def mixture(self) -> Samples:
-        """What the separators and denoisers are given."""
+        """The input of separators and denoisers."""
         return audio.read(self.row["mix_both_path"])[0]
 
     @cached_property
@@ -95,7 +95,7 @@ class Recording:
         return [self._read(self.row[f"{source}_path"]) for source in self.sources]
 
     def groups(self) -> list[Group]:
-        """What the separators are given, then a group a speaker."""
+        """Return the inputs of the separators, then a group for each speaker."""
         aligned = {
             name: self._aligned(table.loc[self.mixture_id])
             for name, table in self.estimates.separated.items()
@@ -106,9 +106,9 @@ class Recording:
             for index in range(len(self.sources))
         ]
         title = "Mixture and denoised" if self.estimates.denoised else "Mixture"
-        return [Group(title, list(self._heard())), *speakers]
+        return [Group(title, list(self._inputs())), *speakers]
 
-    def _heard(self) -> Iterator[Track]:
+    def _inputs(self) -> Iterator[Track]:
         yield self._track("noisy mixture", self.mixture, "", MIXTURE_AS_DENOISED, "mix_clean")
         for name, table in self.estimates.denoised.items():
             if self.mixture_id in table.index:
@@ -123,7 +123,7 @@ class Recording:
         source, reference = self.sources[index], self.references[index]
         tracks = [Track("reference", reference)]
         for name, samples in estimates.items():
-            # Separators are trained by SI-SDR, which leaves the scale of their outputs open.
+            # Separators are trained by SI-SDR, which does not determine the scale of their outputs.
             matched = match_level(samples, reference)
             tracks.append(
                 self._track(system_label(name), matched, separator_of(name), name, source)
@@ -163,7 +163,7 @@ class Recording:
 
 
 def in_words(metric: str, value: float) -> str:
-    """A value with its metric's label and unit."""
+    """Return a value with its metric's label and unit."""
     known = metric_of(metric)
     return f"{known.label} {number(value, known.digits)} {known.unit}".rstrip()
 

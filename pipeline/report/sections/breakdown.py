@@ -1,4 +1,4 @@
-"""Where the systems work and where they fail: groups of mixtures, the best and the worst."""
+"""The section of groups of mixtures, and of the best and the worst ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,14 +18,14 @@ from pipeline.report.tables import Cell, Row, Table, View, estimated, plain
 TITLE = "Where it works and where it fails"
 MOST_SYSTEMS = 6
 LISTED = 10
-"""Mixtures in each list of the best and of the worst."""
+"""Number of mixtures in each list of the best and of the worst."""
 FACTS = {"snr": "input SNR (dB)", "overlap": "overlap (%)", "sexes": "sexes", "noise": "noise"}
 DIGITS = {"snr": 1, "overlap": 0}
 AGAINST = "against direct"
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """The headline metric by group, and the mixtures at both ends of every system."""
+    """Return the headline metric by group, and the best and worst mixtures of every system."""
     metric, main = run.metric, run.main
     shown = tabled_systems(run)
     facts = mixture_facts(run).assign(listed=run.mixtures.index.isin(listed(run)))
@@ -45,7 +45,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 
 def tabled_systems(run: Run) -> list[str]:
-    """The best realistic systems, and always the main separator without any denoising."""
+    """Return the best realistic systems, and always the main separator without denoising."""
     direct = direct_of(run.main) if run.main else None
     return run.ranked[:MOST_SYSTEMS] + [n for n in run.ranked[MOST_SYSTEMS:] if n == direct]
 
@@ -57,7 +57,7 @@ def _group_view(site: Site, grouping: Grouping, metric: str, systems: Sequence[s
 
 
 def group_table(grouping: Grouping, metric: str, systems: Sequence[str]) -> Table:
-    """A row a group, a column a system."""
+    """Return a table with a row for each group and a column for each system."""
     labels = system_labels(systems)
     rows = [
         Row(
@@ -87,13 +87,13 @@ def _extremes(run: Run, site: Site, name: str, facts: pd.DataFrame) -> Iterator[
 
 
 def extreme_table(run: Run, name: str, facts: pd.DataFrame, caption: str) -> Table:
-    """Mixtures with their scores by a system and what may explain them.
+    """Return a table of mixtures with their scores by a system and facts that may explain them.
 
     Args:
         run: the run.
-        name: of the system.
-        facts: what is known of the mixtures to show, in their order; `listed` if they can be
-            listened to.
+        name: the system.
+        facts: of the mixtures to show, in their order; `listed` if they are among the examples to
+            listen to.
         caption: of the table.
     """
     metric = metric_of(str(run.metric))

@@ -1,4 +1,4 @@
-"""How long a listener waits: for the machine, and for the audio that a network must hear first."""
+"""The section of latency: the time of the machine, and the audio that a network needs first."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ PERCENTILES = (50, 95, 99)
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """Tables and figures of latency, alone and against what it buys."""
+    """Return tables and figures of latency, alone and against the gain."""
     totals = end_to_end(run)
     points = list(_points(run, totals))
     draw_latency(run.latency, site.figure("latency"))
@@ -41,15 +41,15 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 
 def where(latency: pd.DataFrame) -> str:
-    """The devices that were timed, with their threads."""
+    """Return the devices that were timed, with their threads."""
     pairs = latency[["device", "threads"]].drop_duplicates().itertuples(index=False)
     return " and ".join(f"{p.device} with {counted(p.threads, 'thread')}" for p in pairs)
 
 
 def mixed(latency: pd.DataFrame) -> list[str]:
-    """What each network was timed under, where that is not one setting for all of them.
+    """Return the settings in which each network was timed, if they differ.
 
-    Times of different devices or numbers of threads do not compare.
+    Times with different devices or numbers of threads are not comparable.
     """
     if len(latency[["device", "threads"]].drop_duplicates()) == 1:
         return []
@@ -58,11 +58,11 @@ def mixed(latency: pd.DataFrame) -> list[str]:
 
 
 def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
-    """From the noisy mixture to the speakers, by the name of each system that needs no oracle.
+    """Return times from the noisy mixture to the speakers, by the name of each realistic system.
 
     Returns:
-        Tables by mixture with `milliseconds`, denoising included where the system hears denoised
-        mixtures, and `seconds` of audio. A system with a mixture that was not timed is left out.
+        Tables by mixture with `milliseconds`, including denoising if the input of the system is
+        denoised, and `seconds` of audio. A system with an untimed mixture is left out.
     """
     denoising = run.latency[run.latency["stage"] == "denoise"].set_index(["model", "mixture_id"])
     before = denoising["latency_ms"][~denoising.index.duplicated()]
@@ -82,7 +82,7 @@ def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
 
 
 def total_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
-    """What a listener waits for: separation alone, or denoising and separation of one mixture."""
+    """Return a table of total times: of separation alone, or of denoising and separation."""
     rows = [_total(run, name, calls) for name, calls in totals.items()]
     columns = ["steps", *(f"p{p} (ms)" for p in PERCENTILES), "RTF, p50", "look-ahead"]
     caption = "From the noisy mixture to the speakers"
@@ -105,7 +105,7 @@ def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
 
 
 def network_table(run: Run) -> Table:
-    """Percentiles of every timed network by itself."""
+    """Return a table of the percentiles of every timed network."""
     columns = {
         "files": ("files", 0),
         "p50_ms": ("p50 (ms)", 1),
@@ -129,7 +129,7 @@ def network_table(run: Run) -> Table:
 
 
 def throughput_table(run: Run) -> Table:
-    """What one job gets through, files read and written, and how much of it the device works."""
+    """Return a table of the throughput of each job, including files, and the device's share."""
     columns = {
         "hours_per_hour": ("audio hours an hour", 1),
         "busy_share": ("device busy (%)", 1),
@@ -154,7 +154,7 @@ def _model(stage: str, model: str) -> str:
 
 
 def _ahead(run: Run, models: list[str]) -> Cell:
-    """How much of the future networks in a row must hear: each needs its own on top."""
+    """The look-ahead of networks in a row, which is the sum of their own."""
     if not all(model in run.cards for model in models):
         return Cell("–")
     cards = [run.cards[model] for model in models]
@@ -167,7 +167,7 @@ def _ahead(run: Run, models: list[str]) -> Cell:
 
 
 def cost_table(run: Run, totals: dict[str, pd.DataFrame]) -> Table | None:
-    """What each denoiser brings, against the same mixtures without it, and the time it takes."""
+    """Return a table of each denoiser's gain on the same mixtures, and of the time it takes."""
     pairs = [(a, b) for a in totals for b in without_denoiser(a) if b in totals]
     rows = [_cost(run, a, b, totals[a], totals[b]) for a, b in pairs]
     columns = ["without", f"{metric_of(str(run.metric)).title}, with − without", "added p50 (ms)"]
@@ -187,7 +187,7 @@ def _cost(run: Run, helped: str, direct: str, long: pd.DataFrame, short: pd.Data
 
 
 def difference(run: Run, a: str, b: str) -> tuple[float, float, float]:
-    """Mean difference a − b in the headline metric and its interval; NaN if not compared."""
+    """Return the mean difference a − b in the headline metric, and its interval; NaN if unknown."""
     table = run.comparisons[run.comparisons["metric"] == run.metric]
     if table.empty:
         return np.nan, np.nan, np.nan

@@ -1,4 +1,4 @@
-"""Examples to listen to: mixtures picked by rule, all their signals in step with each other."""
+"""The section of examples to listen to: mixtures picked by rule, with synchronised signals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ TITLE = "Listen"
 
 @dataclass(frozen=True)
 class Player:
-    """A track as the page shows it.
+    """A track on the page.
 
     Attributes:
-        number: place in the example, from 1.
+        number: position in the example, from 1.
         track: its names and scores.
-        stem: its sound and its picture, relative to the page, without their suffixes.
-        loudness: true loudness in words, "" where undefined.
+        stem: paths of its sound and its image, relative to the page, without suffixes.
+        loudness: original loudness in words, "" if undefined.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Player:
 
 @dataclass(frozen=True)
 class Example:
-    """A mixture: why it was picked, what it is, its players by heading, and their axes."""
+    """A mixture: the reason for it, its facts, its players by heading, and their axes."""
 
     pick: Pick
     reason: str
@@ -61,7 +61,7 @@ class Example:
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """The examples and how they were made; None if no system was scored."""
+    """Return the examples and their settings; None if no system was scored."""
     chosen, systems = picks(run), shown_systems(run)
     if not chosen:
         return None
@@ -113,7 +113,7 @@ def _facts(one: Pick, recording: Recording, seconds: float) -> str:
 
 
 def _players(site: Site, folder: str, recording: Recording) -> dict[str, list[Player]]:
-    """Write the sounds and pictures of an example; they are the mixture's in scale."""
+    """Write the sounds and images of an example, on the scale of the mixture."""
     groups, rate = recording.groups(), recording.sample_rate
     tracks = [track for group in groups for track in group.tracks]
     levels = [level(track.samples, rate) for track in tracks]
@@ -124,14 +124,14 @@ def _players(site: Site, folder: str, recording: Recording) -> dict[str, list[Pl
         sound = amplified(track.samples, gain)
         audio.write(path.with_suffix(".flac"), sound, rate, format="FLAC")
         save(draw(track.samples, scale), path.with_suffix(".webp"))
-        heard = f"{number(own.loudness, 1)} LUFS" if np.isfinite(own.loudness) else ""
-        players.append(Player(place, track, site.href(path), heard))
+        loudness = f"{number(own.loudness, 1)} LUFS" if np.isfinite(own.loudness) else ""
+        players.append(Player(place, track, site.href(path), loudness))
     remaining = iter(players)
     return {group.title: list(islice(remaining, len(group.tracks))) for group in groups}
 
 
 def _span(decibels: Sequence[float]) -> str:
-    """Median and range of values in words; "" where none is defined."""
+    """Median and range of values in words; "" if none is defined."""
     defined = [value for value in decibels if np.isfinite(value)]
     if not defined:
         return ""

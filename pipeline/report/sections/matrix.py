@@ -1,4 +1,4 @@
-"""Training condition × test condition in every metric, between the floor and the ceiling."""
+"""The section of training condition × test condition, from unprocessed mixture to oracle."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,7 +40,7 @@ TITLE = "Training condition × test condition"
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """Views of every metric, and all metrics of separation and of denoising in a table each."""
+    """Return views of every metric, and tables of all metrics of separation and of denoising."""
     draw_matrix(run.summary, site.figure("matrix"))
     if not run.systems:
         return None
@@ -55,7 +55,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 
 def _view(run: Run, site: Site, metric: str) -> View:
-    """A matrix a separator, and how far each system comes."""
+    """A matrix for each separator, and the closed gap of each system."""
     tables = {f"matrix-{metric}-{name}": table for name, table in matrix_tables(run, metric)}
     if gap := gap_table(run, metric):
         tables[f"gap-{metric}"] = gap
@@ -63,12 +63,12 @@ def _view(run: Run, site: Site, metric: str) -> View:
 
 
 def _oracles(run: Run) -> list[str]:
-    """What stands for the ceiling: trained on clean mixtures and given them."""
+    """The systems that are the ceiling: trained and tested on clean mixtures."""
     return [n for n in run.systems if (s := system(n)) and s.trained == s.tested == ORACLE]
 
 
 def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
-    """For each separator its means, a row a training condition, a column a test condition."""
+    """Yield the means of each separator: a row per training, a column per test condition."""
     cells = run.means(metric)
     paths = {parts: str(path) for path in cells.index if (parts := system(path))}
     tested = condition_order(parts.tested for parts in paths)
@@ -106,11 +106,11 @@ def _estimate(
 
 
 def gap_table(run: Run, metric: str) -> Table | None:
-    """How much of the way from the unprocessed mixture to the oracle each system goes.
+    """Return the share of the gap between unprocessed mixture and oracle that each system closes.
 
-    The oracle is the same separator trained on clean mixtures and given the clean mixture. The
-    share is of means over mixtures, its interval from the same resampled mixtures for all three.
-    None without an oracle.
+    The oracle is the same separator trained and tested on clean mixtures. The share is of means
+    over mixtures, its interval from the same resampled mixtures for all three. None without an
+    oracle.
     """
     oracles = _oracles(run)
     if not oracles:
@@ -151,20 +151,20 @@ def _share(run: Run, name: str, metric: str) -> Cell:
     if not len(whole):
         return Cell("–")
     gained, gap = whole.mean(axis=0) * (-1 if metric_of(metric).low_is_good else 1)
-    if gap <= 0:  # no way to go a share of
+    if gap <= 0:  # there is no gap to close
         return Cell("–")
     share, low, high = (100 * part for part in (gained / gap, *run.bootstrap.ratio_interval(whole)))
     return Cell(number(share, 0), interval(low, high, 0), "", share, low, high)
 
 
 def metric_table(summary: pd.DataFrame) -> Table:
-    """Every metric of the unprocessed mixture and of each separation system."""
+    """Return every metric of the unprocessed mixture and of each separation system."""
     rows = of_systems(summary, lambda name: not _of_denoising(name))
     return _metric_table(rows, "Separation: mean over mixtures, with interval")
 
 
 def denoiser_table(summary: pd.DataFrame) -> Table | None:
-    """The mixture against the one without noise: unprocessed, then as each denoiser returns it."""
+    """Return metrics against the mixture without noise: unprocessed, and of each denoiser."""
     rows = of_systems(summary, _of_denoising)
     before = rows["system"] == MIXTURE_AS_DENOISED
     if before.all():

@@ -1,4 +1,4 @@
-"""How the numbers are made."""
+"""The section that explains how the numbers are made."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ TITLE = "How the numbers are made"
 
 
 def content(run: Run, site: Site) -> dict[str, Any]:
-    """What the text depends on."""
+    """Return the settings on which the text depends."""
     evaluation = run.config.get("evaluation", {})
     trainings = run.config.get("training", {}).get("repeats", 1)
     return {

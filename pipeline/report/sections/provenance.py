@@ -1,4 +1,4 @@
-"""Where the numbers come from: the command, code, settings, files and corpora; what it took."""
+"""The section of origin and cost: command, code, settings, files, corpora, time and memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.base.files import read_json
 from pipeline.base.provenance import package_versions, sha256
+from pipeline.config.corpora import LocalCorpus
 from pipeline.report.figures.dag import draw_dag
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
@@ -17,11 +18,11 @@ from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, system
 from pipeline.report.tables import Cell, Row, Table, plain
 
 TITLE = "Provenance"
-LICENCE_LETTERS = 20_000  # of a text; a page is no archive
+LICENCE_LETTERS = 20_000  # of a text; longer ones are cut
 
 
 def content(run: Run, site: Site) -> dict[str, Any]:
-    """All that is known of the run; what is not there is left out."""
+    """Return all known facts of the run; missing ones are left out."""
     facts = read_json(run.inputs.run) if run.inputs.run.exists() else {}
     draw_dag(facts.get("jobs", {}), facts.get("edges", []), site.figure("dag"))
     tables = {
@@ -42,7 +43,7 @@ def content(run: Run, site: Site) -> dict[str, Any]:
 
 
 def in_words(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What `pipeline.base.provenance` recorded, each with a heading."""
+    """Yield the facts that `pipeline.base.provenance` recorded, each with a heading."""
     if "started" in facts:
         yield "Started", facts["started"].replace("T", " ").replace("+00:00", " UTC")
     if "pending" in facts:
@@ -57,7 +58,7 @@ def in_words(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def corpus_in_words(corpora: dict[str, Any]) -> list[str]:
-    """What is known of the rights in corpora that were not downloaded."""
+    """Return the known rights in corpora that were not downloaded."""
     if corpora.get("kind") == "demo":
         return [
             "Demo corpus: made by this run. Speech is synthesised by espeak-ng (a program under"
@@ -67,27 +68,28 @@ def corpus_in_words(corpora: dict[str, Any]) -> list[str]:
 
 
 def licence_texts(corpora: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Path and text of the licences that lie in the folders of local corpora."""
+    """Yield path and text of the licences in the folders of local corpora."""
     for folder in local_folders(corpora):
-        # A folder of licences, as REUSE has it, is no text.
+        # A folder of licences, as in REUSE, is not a text.
         for path in sorted(filter(Path.is_file, Path(folder).glob("LICEN[CS]E*"))):
             yield str(path), path.read_text(encoding="utf-8", errors="replace")[:LICENCE_LETTERS]
 
 
 def local_folders(corpora: dict[str, Any]) -> list[str]:
-    """The corpora's folders where they are the user's own."""
+    """Return the corpora's folders if they are the user's own."""
     if corpora.get("kind") != "local":
         return []
-    return [str((corpora.get("local") or {}).get(key, key)) for key in ("speech", "noise")]
+    local = LocalCorpus(**corpora["local"])
+    return [*local.speech, *local.noise]
 
 
 def rule_times(benchmarks: Path) -> pd.DataFrame:
-    """Wall time and memory of every job: `rule, s, max_rss` (in MB).
+    """Return wall time and memory of every job: `rule, s, max_rss` (in MB).
 
     Args:
-        benchmarks: folder of a folder of Snakemake's TSV files a rule; it may be missing.
+        benchmarks: folder with a subfolder of Snakemake's TSV files per rule; it may be missing.
     """
-    # Read as text: a table a file takes pandas seconds where there are thousands.
+    # Read as text: pandas would take seconds for thousands of files.
     rows = []
     for path in sorted(benchmarks.glob("*/*.tsv")):
         lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
@@ -100,7 +102,7 @@ def rule_times(benchmarks: Path) -> pd.DataFrame:
 
 
 def time_table(times: pd.DataFrame) -> Table | None:
-    """What each rule took, the longest first."""
+    """Return the time and memory of each rule, the longest first."""
     groups = times.groupby("rule", sort=False)
     total = groups["s"].agg(["size", "sum", "median"]).assign(peak=groups["max_rss"].max())
     rows = [
@@ -116,7 +118,7 @@ def time_table(times: pd.DataFrame) -> Table | None:
 
 
 def weights_table(weights: dict[str, Path]) -> Table | None:
-    """Sums of the weights files."""
+    """Return checksums of the weights files."""
     there = {name: path for name, path in weights.items() if path.exists()}
     rows = [
         Row(name, [plain(path.stat().st_size / 1e6, 2), Cell(sha256(path))])
@@ -126,13 +128,13 @@ def weights_table(weights: dict[str, Path]) -> Table | None:
 
 
 def version_table(versions: dict[str, str]) -> Table:
-    """Packages as installed when the report is made."""
+    """Return the versions of packages that are installed when the report is made."""
     rows = [Row(name, [Cell(version)]) for name, version in versions.items()]
     return Table("As installed when the report was made", "package", ["version"], rows)
 
 
 def undefined_table(scores: pd.DataFrame) -> Table | None:
-    """How many values of a metric could not be computed, for which kind of signal, and why."""
+    """Return the number of undefined values of each metric, by kind of signal and reason."""
     kinds = scores["system"].map({name: kind_of(name) for name in scores["system"].unique()})
     reasons = scores["undefined"] if "undefined" in scores else pd.Series(None, scores.index)
     keys = [scores["metric"], kinds, reasons.fillna("not recorded")]
@@ -151,7 +153,7 @@ def undefined_table(scores: pd.DataFrame) -> Table | None:
 
 
 def kind_of(name: str) -> str:
-    """What is scored under the name of a system."""
+    """Return the kind of signal that is scored under the name of a system."""
     if parsed := system(name):
         return "separated, oracle" if parsed.oracle else "separated"
     if denoiser_of(name):

@@ -1,4 +1,4 @@
-"""How each model came to be: its curves, and a recording as it sounded early and late."""
+"""The section of trainings: curves, and a recording at an early and a late epoch."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ TITLE = "Training"
 
 
 class Clip(NamedTuple):
-    """One player: what is heard, and the file's address."""
+    """One player: its label, and the address of its file."""
 
     label: str
     audio: str
 
 
 class Model(NamedTuple):
-    """A model's dev recording: what it was given, and for each source the clips to compare."""
+    """A model's dev recording: its input, and for each source the clips to compare."""
 
     name: str
     given: Clip
@@ -30,7 +30,7 @@ class Model(NamedTuple):
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """The curves, a table of what the trainings came to, and early beside late audio."""
+    """Return the curves, a table of the trainings, and early beside late audio."""
     histories = {name: history for name, history in run.histories.items() if len(history)}
     resumed = {name: _facts(run, name).get("resumed_at", []) for name in histories}
     draw_training_curves(histories, resumed, site.figure("training_curves"))
@@ -44,17 +44,17 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 
 def _facts(run: Run, name: str) -> dict[str, Any]:
-    """What a model's weights file says of its training; nothing where there is none."""
+    """The training facts in a model's weights file; empty if there is none."""
     return run.cards[name].training if name in run.cards else {}
 
 
 def training_table(run: Run, histories: dict[str, pd.DataFrame]) -> Table:
-    """What each model's training came to."""
+    """Return a table of the results of each training."""
     columns = ["epochs", "steps", "minutes", "segments/s", "best epoch", "dev loss there"]
     columns += ["dev SI-SDRi (dB)", "parameters", "resumed at step", "device"]
     rows = [_trained(name, history, _facts(run, name)) for name, history in histories.items()]
     notes = [
-        "Segments/s: training segments heard per second, the scoring of dev included in the time."
+        "Segments/s: training segments per second, in a time that includes the scoring of dev."
     ]
     skipped = {name: _facts(run, name).get("skipped_steps") for name in histories}
     if any(skipped.values()):
@@ -95,7 +95,7 @@ def _device(facts: dict[str, Any]) -> str:
 
 
 def samples(run: Run, site: Site, histories: dict[str, pd.DataFrame]) -> Iterator[Model]:
-    """Copy the excerpts that trainings kept, as far as they are there, to the page's assets."""
+    """Copy the excerpts that trainings kept to the page's assets, if they exist."""
     for number, (name, history) in enumerate(histories.items(), 1):
         taken = {path.stem: path for path in sorted(run.inputs.samples[name].glob("*.flac"))}
         if "mixture" in taken:
@@ -104,8 +104,8 @@ def samples(run: Run, site: Site, histories: dict[str, pd.DataFrame]) -> Iterato
                 for stem, path in taken.items()
             }
             sources = [stem.split("_")[1] for stem in clips if stem.startswith("reference_")]
-            heard = condition_label(_facts(run, name).get("condition", "noisy"))
-            given = Clip(f"what it hears: {heard}", clips["mixture"])
+            condition = condition_label(_facts(run, name).get("condition", "noisy"))
+            given = Clip(f"input: {condition}", clips["mixture"])
             several = len(sources) > 1
             yield Model(name, given, [_source(history, clips, k, several) for k in sources])
 

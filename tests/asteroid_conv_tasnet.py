@@ -1,4 +1,4 @@
-"""asteroid's Conv-TasNet, to compare ours with."""
+"""asteroid's Conv-TasNet, as a reference for ours."""
 
 from torch import nn
 
@@ -8,7 +8,7 @@ from asteroid.models import ConvTasNet  # isort: skip
 
 
 def asteroid_twin(network: nn.Module) -> ConvTasNet:
-    """asteroid's network of the same arguments and weights."""
+    """asteroid's network with the same arguments and weights."""
     twin = ConvTasNet(**network.get_model_args())
     twin.load_state_dict(network.state_dict())
     return twin

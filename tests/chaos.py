@@ -2,9 +2,9 @@
 
     python tests/chaos.py --faults 40 --seed 1
 
-Between two commands the configuration and the corpus may change too, and the folder may move. Ends
-well where every run that was struck ended as one of its last configuration that was left alone, no
-finished training was done twice, and every failure said its cause in a line. Prints a table of the
+Between two commands the configuration and the corpus may change too, and the folder may move. The
+exit code is 0 if every disturbed run ended like an undisturbed run of its last configuration, no
+finished training was repeated, and every failure gave its cause in one line. Prints a table of the
 faults.
 """
 
@@ -32,32 +32,32 @@ from workspace import ROOT, Workspace
 from pipeline.config import SPLITS
 
 CONFIG = ROOT / "tests/chaos.yaml"
-MOMENTS = (1, 10)  # seconds into a command, where an untouched run takes a minute
+MOMENTS = (1, 10)  # seconds into a command; an undisturbed run takes a minute
 LIMIT = 600  # seconds that a command may take
 TRACE = "Traceback (most recent call last)"
-PATIENCE = 3  # commands in a row that nothing strikes and that fail all the same
+PATIENCE = 3  # commands in a row that fail without a fault
 CURE = re.compile(r"(\S+/state): holds an unfinished training of another configuration")
-# What a run may be asked for; another one begins with the first.
+# Configurations that a run may have; every run begins with the first.
 VARIANTS = (
     {},
     {"mixtures": {"noise_snr": [20, 22]}},
     {"inference": {"max_seconds": 1.5, "overlap_seconds": 0.5}},
 )
-ADDED = "corpus/wham_noise/tr/added.wav"  # there in one state of the corpus, not in the other
+ADDED = "corpus/wham_noise/tr/added.wav"  # exists in one state of the corpus, not in the other
 
 
 @dataclass
 class Run:
-    """A run that is struck, and what it is asked for at present."""
+    """A disturbed run, and its present configuration."""
 
     workspace: Workspace
     variant: int = 0
     added: bool = False
-    changed: bool = False  # whether it was asked for something else before
-    failures: int = 0  # in a row, of commands that nothing has struck
+    changed: bool = False  # whether it had another configuration before
+    failures: int = 0  # in a row, of commands without a fault
 
     def apply(self, kind: str, rng: random.Random) -> str:
-        """Do what a kind of `BETWEEN` is about; say it."""
+        """Apply a fault of the kinds `BETWEEN`, and print it."""
         folder = self.workspace.folder
         if kind == "another configuration":
             self.variant = rng.choice([k for k in range(len(VARIANTS)) if k != self.variant])
@@ -84,9 +84,9 @@ class Run:
 
 @dataclass
 class Chaos:
-    """Runs in folders of their own below `base`, struck one after the other.
+    """Runs in their own folders below `base`, disturbed one after the other.
 
-    `apart` holds the corpus, and the runs that are left alone.
+    `apart` holds the corpus and the undisturbed runs.
     """
 
     base: Path
@@ -99,7 +99,7 @@ class Chaos:
     untouched: dict[tuple[int, bool], Workspace] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Make a corpus of files, and a run that is left alone."""
+        """Make a corpus of files, and an undisturbed run."""
         source = Workspace(self.apart / "source")
         source.succeed("results/corpora/demo", config=(CONFIG,))
         (source / "corpora/demo").rename(self.apart / "corpus")
@@ -119,7 +119,7 @@ class Chaos:
         print("| | kind | second | hit | ended | said |\n|---|---|---|---|---|---|", flush=True)
 
     def config(self, run: Run) -> tuple[Path, Path]:
-        """Configuration files of what a run is asked for."""
+        """Configuration files of a run."""
         return CONFIG, self.apart / f"{run.variant}.yaml"
 
     def begin(self, folder: Path, added: bool = False) -> Workspace:
@@ -129,7 +129,7 @@ class Chaos:
         return Workspace(folder)
 
     def left_alone(self, run: Run) -> Workspace:
-        """The run that was asked for the same from its beginning; made when it is first needed."""
+        """The undisturbed run of the same configuration; made when it is first needed."""
         asked = (run.variant, run.added)
         if asked not in self.untouched:
             name = f"untouched-{run.variant}-{run.added}"
@@ -138,7 +138,7 @@ class Chaos:
         return self.untouched[asked]
 
     def attack(self, faults: int) -> None:
-        """Strike runs until there were as many faults; each goes on until it is done."""
+        """Disturb runs until there were enough faults; each run continues until it is finished."""
         self.left: list[str] = []
         number, summary = 0, []
         while self.struck < faults:
@@ -157,11 +157,11 @@ class Chaos:
         print("", *summary, *self.problems, sep="\n", flush=True)
 
     def done_after_a_command(self, run: Run, faults: int) -> bool:
-        """Run the command once, struck as long as there are faults to do."""
+        """Run the command once, disturbed as long as faults are left."""
         workspace = run.workspace
         finished = [str(Path(file).parent) for file in made(workspace, WEIGHTS)]
         began = time.time()
-        with TemporaryFile("w+", errors="replace") as output:  # elsewhere: its disk may be full
+        with TemporaryFile("w+", errors="replace") as output:  # the run's disk may be full
             process = psutil.Popen(
                 workspace.command(config=self.config(run)),
                 stdout=output,
@@ -189,7 +189,7 @@ class Chaos:
         return code == 0 and fault is None
 
     def strike(self, process: psutil.Popen, run: Workspace) -> tuple[Fault, float] | None:
-        """Wait for a moment, then do what comes next; None where the run was faster."""
+        """Wait for a moment, then apply the next fault; None if the run was faster."""
         began = time.monotonic()
         moment = self.rng.uniform(*MOMENTS) * self.pace
         corpus = sorted(p for p in (run.folder / "corpus").rglob("*.*") if p.suffix != ".txt")
@@ -206,9 +206,9 @@ class Chaos:
         return None
 
     def judge(self, fault: Fault | None, code: int, text: str, again: list[str]) -> None:
-        """Note what should not have been."""
+        """Record a violated expectation."""
         where = f"fault {self.struck}{'' if fault else ', the command after'}"
-        # The command was ended from outside, or Snakemake says in its own words why a job failed.
+        # The command was ended from outside, or Snakemake itself gives the cause of a failure.
         silent = ("main process", "after the receipt", *BETWEEN)
         if code and not cause(text) and not (fault and fault.kind in silent):
             self.problems.append(f"{where}: said no cause: {text[-3000:]}")
@@ -216,13 +216,13 @@ class Chaos:
             self.problems.append(f"{where}: a trace: {text[text.index(TRACE) - 500 :][:4000]}")
         self.problems += [f"{where}: {model} was trained again" for model in again]
         _, alive = psutil.wait_procs(fault.tree if fault else [], timeout=10)
-        ended = psutil.STATUS_ZOMBIE  # and nobody has asked how
+        ended = psutil.STATUS_ZOMBIE  # its exit code was not read yet
         alive = [p for p in alive if p.is_running() and p.status() != ended]
         self.problems += [f"{where}: {process} lives on" for process in alive]
 
 
 def set_corpus(folder: Path, added: bool) -> None:
-    """Let one more recording be in the corpus of a run, or not."""
+    """Add one more recording to the corpus of a run, or remove it."""
     path = folder / ADDED
     path.unlink(missing_ok=True)
     if added:
@@ -232,7 +232,7 @@ def set_corpus(folder: Path, added: bool) -> None:
 
 @contextmanager
 def small_disk(megabytes: int = 200) -> Iterator[tuple[Path, bool]]:
-    """A folder, and whether it is a disk of its own, which takes the right to mount."""
+    """A folder, and whether it is a disk of its own, which needs the right to mount."""
     with TemporaryDirectory() as name:
         size = f"size={megabytes}m"
         mounted = (

@@ -1,4 +1,4 @@
-"""A headless Chromium, as it is installed on the machine."""
+"""A headless Chromium, as installed on the machine."""
 
 import os
 import shutil
@@ -7,13 +7,13 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "google-chrome", "chromium-browser")
-# A page may sound without a gesture, so that tests can start it as they like.
+# A page may play sound without a user's gesture, so that tests can start it freely.
 OPTIONS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 
 
 @pytest.fixture(scope="session")
 def browser():
-    """One browser for all tests; skipped where none is installed, but not in CI."""
+    """One browser for all tests; they are skipped if none is installed, but fail in CI."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         reason = f"none of {', '.join(NAMES)} is installed"
@@ -26,7 +26,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """`visit(path)`: a page from a file; the test fails on any error or request it makes."""
+    """`visit(path)` opens a file as a page; the test fails on any error or request of the page."""
     said, asked, contexts = [], [], []
 
     def open_page(path, **options):
@@ -47,7 +47,7 @@ def visit(browser):
 
 
 def lengths_of_players(page):
-    """Load the sound of every player; their lengths in s, 0 where one cannot be played."""
+    """Load the sound of every player; return their lengths in s, 0 if one cannot be played."""
     return page.locator("audio").evaluate_all(
         """all => Promise.all(all.map(audio => new Promise(resolve => {
           audio.addEventListener('canplaythrough', () => resolve(audio.duration));

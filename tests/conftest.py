@@ -1,4 +1,4 @@
-"""Small synthetic corpora in the layouts of LibriSpeech and WHAM!, and how tests are shared out."""
+"""Small synthetic corpora in the layouts of LibriSpeech and WHAM!, and how tests are shared."""
 
 import os
 from pathlib import Path
@@ -29,9 +29,9 @@ SLOW_FIXTURES = {"workspace", "browser", "cluster"}  # they start Snakemake, Chr
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow and put it first, and say which tests one worker runs together.
+    """Mark slow tests and put them first, and set which tests one worker runs together.
 
-    The tests of a file share its fixtures; each whole run stands alone, since it takes long.
+    The tests of a file share its fixtures; each whole run is independent, since it takes long.
     """
     for item in items:
         alone = WHOLE_RUNS in item.path.parents
@@ -46,7 +46,7 @@ SUBSETS = {split: [f"{split}-clean"] for split in SPLITS}
 
 
 def make_voice(seed: int, seconds: float, rate: int = 16000) -> np.ndarray:
-    """A buzz of some pitch in syllables of a quarter of a second, -20 dBFS or so."""
+    """A buzz with a pitch, in syllables of a quarter of a second, at about -20 dBFS."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * rate)) / rate
     pitch, phase = rng.uniform(90, 250), rng.uniform(0, 6)
@@ -56,7 +56,7 @@ def make_voice(seed: int, seconds: float, rate: int = 16000) -> np.ndarray:
 
 
 class Corpus:
-    """Two growing folders: `speech` as LibriSpeech has it, `noise` as WHAM! has it."""
+    """Two growing folders: `speech` in LibriSpeech's layout, `noise` in WHAM!'s."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.speech, self.noise = root, root / "LibriSpeech", root / "wham_noise"
@@ -92,7 +92,7 @@ class Corpus:
         samples = 0.1 * rng.standard_normal((int(seconds * 16000), channels)).astype(np.float32)
         path = self.noise / NOISE_FOLDERS[split] / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        sf.write(path, samples, 16000)  # audio.write is for one channel
+        sf.write(path, samples, 16000)  # audio.write writes one channel only
         return path
 
     def fill(self, speakers=5, utterances=2, seconds=1.0) -> "Corpus":

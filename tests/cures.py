@@ -1,10 +1,10 @@
-"""The lines that users are given, as templates, and `cures.txt`: which test follows which of them.
+"""The error lines for users, as templates, and `cures.txt`: which test follows which of them.
 
-A template is a line with `{}` for what is put into it. Collected are those of every `PipelineError`
-of the package, of what functions beside it put into one, of the `ValueError`s of the configuration,
-of a few functions that make lines of other errors, and of the Snakefiles. Causes that stand inside
-another line, `Corrupt`'s and those of checkpoints, have no cure of their own. Nor has a template
-without words, which hands on another line.
+A template is a line with `{}` in place of inserted values. Templates are collected from every
+`PipelineError` of the package, from functions whose results are inserted into one, from the
+`ValueError`s of the configuration, from a few functions that make lines of other errors, and from
+the Snakefiles. Causes that are inserted into another line, `Corrupt`'s and those of checkpoints,
+have no cure of their own. Nor has a template without words, which passes on another line.
 """
 
 import ast
@@ -16,7 +16,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline"
 TABLE = ROOT / "tests/cures.txt"
-# Functions whose results are printed by others: module to names.
+# Functions whose results are printed by other modules: module to names.
 WRITERS = {
     "base/disks.py": ("say_full",),
     "base/jobs.py": ("cause_of", "_with_cure"),
@@ -29,7 +29,7 @@ Functions = dict[str, ast.FunctionDef]
 
 
 class Line(NamedTuple):
-    """A template and the file that it stands in, from the package or the repository."""
+    """A template and the file that contains it, relative to the package or the repository."""
 
     file: str
     template: str
@@ -83,7 +83,7 @@ def _functions(tree: ast.Module) -> Functions:
 
 
 def _printed(node: ast.expr, functions: Functions) -> Iterator[str]:
-    """Templates of what is printed, and of what functions of the module put into it."""
+    """Templates of printed lines, and of the strings that functions of the module insert."""
     yield from _texts(node)
     for inner in ast.walk(node):
         if isinstance(inner, ast.Call):
@@ -101,7 +101,7 @@ def _results(name: str, functions: Functions) -> Iterator[str]:
 
 
 def _texts(node: ast.expr) -> list[str]:
-    """Templates of an expression: several where it depends on a condition."""
+    """Templates of an expression; several if it depends on a condition."""
     if isinstance(node, ast.Constant):
         return [str(node.value)]
     if isinstance(node, ast.JoinedStr):

@@ -1,4 +1,4 @@
-"""What can happen to a run: its processes killed, its disk full, its files damaged or moved."""
+"""Faults of a run: killed processes, a full disk, damaged or moved files."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from pipeline.base.files import read_json
 from pipeline.base.receipts import SUFFIX
 
 KILLS = ("main process", "rule job", "worker of a job")
-# What ends the command, with all that it started: the next one finds another world.
+# Faults that end the command with all its processes, since the next one starts in another state.
 BETWEEN = ("another configuration", "moved folder", "results moved alone", "changed corpus")
 STRUCK = ("full disk", "truncated file", "corpus file", "after the receipt", "clock ahead")
 KINDS = (*KILLS, *STRUCK, *BETWEEN)
@@ -23,9 +23,9 @@ AHEAD = 86400  # seconds
 
 @dataclass
 class Fault:
-    """What was done to whom; `undo` is called once the command has ended.
+    """A fault and its target; `undo` is called after the command has ended.
 
-    Of the kinds `BETWEEN` only the command is ended here, and the rest is the caller's.
+    For the kinds `BETWEEN` only the command is ended here; the caller does the rest.
     """
 
     kind: str
@@ -36,9 +36,9 @@ class Fault:
 
 @dataclass
 class Scene:
-    """Where faults are done: a run's main process, its folder, and the files of its corpus.
+    """The targets of faults: a run's main process, its folder, and the files of its corpus.
 
-    `benchmarks` are all that a whole run writes, of each job as it ends, below its folder.
+    `benchmarks` are the paths of all benchmarks of a whole run below its folder, one per job.
     """
 
     process: psutil.Process
@@ -48,7 +48,7 @@ class Scene:
     rng: random.Random
 
     def strike(self, kind: str) -> Fault | None:
-        """Do it, or return None where there is nothing to do it to."""
+        """Apply the fault; return None if it has no target."""
         tree = [self.process, *self.process.children(recursive=True)]
         if kind in KILLS:
             hit = self._kill(kind, tree)
@@ -88,12 +88,12 @@ class Scene:
                 try:
                     os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
                     break
-                except OSError:  # meanwhile a job has written
+                except OSError:  # a job has written meanwhile
                     continue
         return f"{left // 1024} kB left", filler.unlink
 
     def _cut(self) -> tuple[str, Callable[[], None]] | None:
-        """Cut a file of an output that is finished; the report is no intermediate."""
+        """Truncate a file of a finished output; the report is not an intermediate output."""
         outputs = [
             self.folder / output
             for receipt in (self.folder / "results/logs").rglob(f"*{SUFFIX}")
@@ -107,14 +107,14 @@ class Scene:
         files = [path for path in sorted(output.rglob("*")) if path.is_file()] or [output]
         path = self.rng.choice(files)
         if not path.exists():
-            return None  # its job has just begun again
+            return None  # its job has just started again
         size = path.stat().st_size
         left = self.rng.choice([0, self.rng.randrange(max(size, 1))])
         os.truncate(path, left)
         return f"{path.relative_to(self.folder)}, {left} of {size} bytes", lambda: None
 
     def _block(self) -> tuple[str, Callable[[], None]] | None:
-        """Let a job fail once its receipt is closed: Snakemake cannot write what it took."""
+        """Let a job fail after its receipt is closed: Snakemake cannot write its benchmark."""
         coming = [path for name in self.benchmarks if not (path := self.folder / name).exists()]
         if not coming:
             return None
@@ -128,7 +128,7 @@ class Scene:
         return str(path.relative_to(self.folder)), undo
 
     def _set_clock(self) -> tuple[str, Callable[[], None]] | None:
-        """Let all outputs be of tomorrow, as if the clock had been ahead until now."""
+        """Date all outputs to tomorrow, as if the clock had been ahead until now."""
         files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
         outputs = [path for path in files if "logs" not in path.parts]
         tomorrow = time.time() + AHEAD
@@ -139,7 +139,7 @@ class Scene:
 
     def _spoil(self) -> tuple[str, Callable[[], None]] | None:
         if (self.folder / "results/corpora/speech.csv").exists():
-            return None  # nobody looks at the corpus any more
+            return None  # no job reads the corpus any more
         path = self.rng.choice(self.corpus)
         content, dangling = path.read_bytes(), self.rng.random() < 0.5
         path.unlink()
@@ -156,7 +156,7 @@ class Scene:
 
 
 def _script(process: psutil.Process | None) -> str | None:
-    """Name of the script that a process of Python runs."""
+    """Name of the script that a Python process runs."""
     try:
         words = process.cmdline()[:2] if process else []
     except psutil.Error:

@@ -1,7 +1,7 @@
-"""`make fuzz`: the properties with new examples for as long as is asked, every crash kept.
+"""`make fuzz` tests the properties with new examples for a given time, and keeps every crash.
 
-Each round is a process of its own, with a limit to its memory and its time, so that a decoder
-that crashes, hangs or swells ends that round alone. The last file it was given is kept.
+Each round is a process of its own, with limited memory and time, so that a decoder that
+crashes, hangs or takes too much memory ends only that round. Its last file is kept.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 ROOM = 8 << 30  # bytes of address space of a round
-ROUND = 600  # s, after which a round counts as a hang
+ROUND = 600  # s, after which a round counts as hanging
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A web server on this machine that serves files whole, in parts or badly, and its client."""
+"""A web server on this machine that serves files whole, in parts or with faults, and its client."""
 
 import threading
 import time
@@ -18,18 +18,18 @@ CHUNK = 1 << 14
 
 @dataclass
 class Manners:
-    """How one request is answered; the default is as it should be.
+    """The answer to one request; the default is a correct answer.
 
     Args:
         drop: bytes of the body after which the connection is cut.
-        status: an error to answer with.
-        retry_after: a header with that error.
+        status: the status of an error as the answer.
+        retry_after: a header of that error.
         whole: ignore Range.
         body: other bytes in place of the file.
         stall: bytes of the body after which nothing more comes, until the client gives up.
         slow: seconds before each chunk.
         chunked: no Content-Length.
-        shift: begin so many bytes after the byte that was asked for.
+        shift: begin this many bytes after the requested byte.
         length: another Content-Length.
     """
 
@@ -50,7 +50,7 @@ GOOD = Manners()
 
 @dataclass
 class Loopback:
-    """Files by path, manners by path and number of the request, and what was sent."""
+    """Files by path, behaviour by path and number of the request, and the bytes sent."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     manners: Callable[[str, int], Manners] = lambda path, number: GOOD
@@ -71,7 +71,7 @@ class Loopback:
         return sum(asked == path for asked, _ in self.asked)
 
     def forget(self) -> None:
-        """Count from zero."""
+        """Reset the counts to zero."""
         self.sent.clear()
         self.asked.clear()
 
@@ -85,12 +85,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Clients that go away are what the tests are about."""
+        """Clients that close the connection are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else every answer waits for the client's acknowledgement
+    disable_nagle_algorithm = True  # otherwise every answer waits for the client's acknowledgement
     loopback: ClassVar[Loopback]
 
     def do_GET(self) -> None:
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if manners.slow:
                     time.sleep(manners.slow)
                 chunk = body[place : min(place + CHUNK, stop)]
-                self.loopback.sent[self.path] += len(chunk)  # before the client can have it
+                self.loopback.sent[self.path] += len(chunk)  # before the client has received it
                 self.wfile.write(chunk)
             self.wfile.flush()
             if manners.stall is not None and stop < len(body):

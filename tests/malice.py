@@ -1,10 +1,10 @@
-"""What a pickle from elsewhere could hold."""
+"""An example of malicious contents of a pickle."""
 
 import os
 
 
 class Malice:
-    """Its unpickling makes a folder."""
+    """Unpickling it makes a folder."""
 
     def __init__(self, path):
         self.path = path

@@ -1,9 +1,9 @@
-"""Put small faults into the code, one at a time: do the tests see them?
+"""Put small faults into the code, one at a time, and check that the tests detect them.
 
     python tests/mutants.py --sample 12
 
-Each mutant of `mutations.py` is tried in a copy of the repository, by the tests it names, one
-mutant a core. Ends well where every fault that went unseen once is seen, and `ENOUGH` of the rest.
+Each mutant of `mutations.py` is tried in a copy of the repository, with the tests it names, one
+mutant per core. Succeeds if all faults that were once not detected are, and `ENOUGH` of the others.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from mutations import MUTANTS, Mutant
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "data", "results", "shared")
 ENOUGH = 0.9
-PATIENCE = 600  # s; whoever takes longer hangs, and that is seen
+PATIENCE = 600  # s; a test that takes longer hangs, which counts as detection
 
 
 class Tried(NamedTuple):
-    """A mutant, what its tests said (None where they saw nothing), and the seconds they took."""
+    """A mutant, the result of its tests (None if they detected nothing), and their seconds."""
 
     mutant: Mutant
     seen: str | None
@@ -37,7 +37,7 @@ class Tried(NamedTuple):
 
 
 def main() -> None:
-    """Try them, print who survives and the score."""
+    """Try the mutants, print the surviving ones and the score."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", default="all", help="how many, spread over the list")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
@@ -56,16 +56,16 @@ def main() -> None:
 
 
 def spread(mutants: list[Mutant], count: int) -> list[Mutant]:
-    """So many of the list, as far apart as can be."""
+    """This many of the list, spread evenly."""
     count = min(count, len(mutants))
     return [mutants[k * len(mutants) // count] for k in range(count)]
 
 
 def changed(mutant: Mutant) -> str:
-    """The file with the fault in it.
+    """The text of the file with the fault in it.
 
     Raises:
-        SystemExit: the old text does not stand there exactly once.
+        SystemExit: the old text does not occur there exactly once.
     """
     text = (ROOT / mutant.file).read_text(encoding="utf-8")
     if (found := text.count(mutant.old)) != 1:
@@ -75,7 +75,7 @@ def changed(mutant: Mutant) -> str:
 
 @contextmanager
 def copies(count: int) -> Iterator[queue.SimpleQueue[Path]]:
-    """Copies of the repository, to be taken and put back."""
+    """Copies of the repository, to be taken and returned."""
     free: queue.SimpleQueue[Path] = queue.SimpleQueue()
     with TemporaryDirectory() as folder:
         for number in range(count):
@@ -86,10 +86,10 @@ def copies(count: int) -> Iterator[queue.SimpleQueue[Path]]:
 def refuse_failing(
     pool: ThreadPoolExecutor, free: queue.SimpleQueue[Path], mutants: list[Mutant]
 ) -> None:
-    """Tests that fail anyway would see every mutant.
+    """Refuse tests that fail without any mutant, since they would detect every mutant.
 
     Raises:
-        SystemExit: names them.
+        SystemExit: names these tests.
     """
     sets = list(dict.fromkeys(mutant.tests for mutant in mutants))
     for tests, seen in zip(sets, pool.map(lambda tests: run(free, tests), sets), strict=True):
@@ -107,7 +107,7 @@ def attempt(free: queue.SimpleQueue[Path], mutant: Mutant) -> Tried:
 def run(
     free: queue.SimpleQueue[Path], tests: tuple[str, ...], mutant: Mutant | None = None
 ) -> str | None:
-    """Run tests in a copy until one fails; say which, None where all pass."""
+    """Run tests in a copy until one fails; return its name, or None if all pass."""
     root = free.get()
     try:
         if mutant:
@@ -120,10 +120,10 @@ def run(
 
 
 def first_failure(root: Path, tests: tuple[str, ...]) -> str | None:
-    """The first test that fails in a folder, None where all pass."""
+    """The first test that fails in a folder, or None if all pass."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    # Compiled files are told apart by seconds, in which a file can change twice.
+    # Compiled files are distinguished by seconds, in which a file can change twice.
     settings = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     left_out = {"PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
@@ -147,12 +147,12 @@ def say(tried: Tried) -> Tried:
 
 
 def title(mutant: Mutant) -> str:
-    """What was changed, in a line."""
+    """The change, in one line."""
     return mutant.fault or " ".join(f"{mutant.old} -> {mutant.new or 'nothing'}".split())
 
 
 def judge(tried: list[Tried], seconds: float) -> int:
-    """Print who survived and the score; the exit code."""
+    """Print the surviving mutants and the score; return the exit code."""
     survivors = [each.mutant for each in tried if each.seen is None]
     if survivors:
         print("\n| file | survived | tests |\n|---|---|---|")

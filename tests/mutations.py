@@ -1,6 +1,6 @@
-"""Small faults in what decides results, and the tests that have to see each: see `mutants.py`.
+"""Small faults in code that affects results, and the tests that must detect them (`mutants.py`).
 
-Where code is rewritten its mutants are too: an old text has to stand in its file exactly once.
+When code is rewritten, so are its mutants: an old text must occur in its file exactly once.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change of `old` to `new` in a file, which tests have to see.
+    """A change of `old` to `new` in a file, which tests must detect.
 
-    `fault` describes one that went unseen once; these must be seen from now on.
+    `fault` describes one that was once not detected; it must be detected from now on.
     """
 
     file: str
@@ -21,7 +21,7 @@ class Mutant:
 
 
 def of(file: str, tests: str, *changes: tuple[str, ...]) -> list[Mutant]:
-    """Mutants of one file: old text, new text, and perhaps what fault that is."""
+    """Mutants of one file: old text, new text, and optionally a description of the fault."""
     named = tuple(f"tests/{test}" for test in tests.split())
     return [Mutant(file, old, new, named, *fault) for old, new, *fault in changes]
 

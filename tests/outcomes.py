@@ -1,4 +1,4 @@
-"""What a run came to: the cause it gave, its files, and how they differ from those of another."""
+"""The outcome of a run: its cause of failure, its files, and their differences from another run."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from workspace import Workspace
 
-# What tells a person why a run stopped: lines of ours, and of Snakemake.
+# Lines that give a person the cause of a failure: our lines, and those of Snakemake.
 CAUSE = re.compile(
     r"^(\S+ \S+ ERROR |error: )(?P<ours>.+)$"
     r"|^.*(?P<killed>died with <Signals\.\w+: \d+>).*$"
@@ -17,9 +17,9 @@ CAUSE = re.compile(
     r"|^Output .*(?P<clock>could indicate a clock skew problem).*$",
     re.MULTILINE,
 )
-FITTED = "INFO best epoch"  # a training went to its end
+FITTED = "INFO best epoch"  # a training finished
 RESTORED = "this training has ended before"
-# What a run ends in: what the target `all` asks for.
+# The final outputs of a run: those that the target `all` requests.
 WEIGHTS = "models/**/model.safetensors"
 TABLES = (
     "corpora/*.csv",
@@ -32,7 +32,7 @@ TABLES = (
 
 
 def cause(text: str) -> str:
-    """The first line that says why a run stopped."""
+    """The first line that gives the cause of a failure."""
     found = CAUSE.search(text)
     return next(filter(None, found.groupdict().values()), "") if found else ""
 
@@ -44,7 +44,7 @@ def made(run: Workspace, *patterns: str) -> list[str]:
 
 
 def fitted(run: Workspace, model: str) -> float:
-    """When a training came to its end, in seconds of the epoch; 0 where it was only restored."""
+    """When a training ended, in seconds since the epoch; 0 if it was only restored."""
     name = model.removeprefix("models/").replace("/", "_")
     log = run / f"logs/training/{name}.log"
     text = log.read_text(encoding="utf-8") if log.exists() else ""
@@ -52,7 +52,7 @@ def fitted(run: Workspace, model: str) -> float:
 
 
 def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
-    """Names of weights, curves, manifests and scores that are not the same."""
+    """Names of weights, curves, manifests and scores that differ."""
     for name in made(expected, WEIGHTS, *TABLES):
         if not (found / name).exists():
             yield f"{name}: missing"
@@ -64,7 +64,7 @@ def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
 
 
 def table(run: Workspace, name: str) -> pd.DataFrame:
-    """A table without what is of the clock and of the folder: LibriMix's have whole paths."""
+    """A table without times and folders: LibriMix's tables have absolute paths."""
     text = (run / name).read_text(encoding="utf-8").replace(f"{run.folder}/", "")
     return pd.read_csv(StringIO(text)).drop(columns="seconds", errors="ignore")
 

@@ -1,4 +1,4 @@
-"""Scripts of the workflow without the workflow: in one process, given what Snakemake gives them."""
+"""Scripts of the workflow, run without it in one process with the values that Snakemake gives."""
 
 import json
 import subprocess
@@ -36,14 +36,14 @@ def given(
     wildcards: dict[str, str],
     **config: Any,
 ) -> dict[str, Any]:
-    """What a job's script is given; `config` replaces sections of the default configuration."""
+    """The values for a job's script; `config` replaces sections of the default configuration."""
     default = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     lists = {"input": input, "output": output, "params": params, "wildcards": wildcards}
     return lists | {"config": default | config, "threads": 1, "log": ["results/logs/job.log"]}
 
 
 def run_scripts(folder: Path, *jobs: tuple[str, dict[str, Any]]) -> str:
-    """Run scripts by name one after another, from a folder; what they log."""
+    """Run scripts by name one after another, from a folder; return their log."""
     listed = [(str(ROOT / f"workflow/scripts/{name}.py"), facts) for name, facts in jobs]
     command = [sys.executable, "-c", RUN, json.dumps(listed, default=str)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

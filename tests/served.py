@@ -1,4 +1,4 @@
-"""Archives as the corpora come in, made of genuine recordings where they are at hand."""
+"""Archives in the formats of the corpora, made of real recordings where these are available."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ COMMIT = "0" * 40
 
 
 def speech_files(corpus, split: str) -> list[Path]:
-    """Recordings and transcripts of one split: genuine LibriSpeech, else the corpus made here."""
+    """Recordings and transcripts of one split: real LibriSpeech, else the corpus made here."""
     if not GENUINE.exists():
         return _below(corpus.spoken[split][0].folder)
     folder = GENUINE / "LibriSpeech" / MINI[split]
@@ -30,7 +30,7 @@ def speech_files(corpus, split: str) -> list[Path]:
 
 
 def noise_files(corpus) -> list[Path]:
-    """Recordings of noise below `{tr,cv,tt}`: the shorter genuine ones, else those made here."""
+    """Recordings of noise below `{tr,cv,tt}`: the shorter real ones, else those made here."""
     root = GENUINE / "wham_noise" if GENUINE.exists() else corpus.noise
     return [
         path
@@ -64,7 +64,7 @@ def make_zip(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def speech_members(corpus, split: str) -> list[tuple[str, bytes]]:
-    """Members of LibriSpeech's tar: notes first, then speaker after speaker."""
+    """Members of LibriSpeech's tar: notes first, then one speaker after another."""
     prefix = f"LibriSpeech/{SUBSETS[split]}"
     notes = [("LibriSpeech/SPEAKERS.TXT", speakers_text(corpus))]
     files = speech_files(corpus, split)
@@ -94,7 +94,7 @@ def git_hash(content: bytes) -> str:
 
 
 def part_of(served: Loopback, name: str, path: str, **values) -> Part:
-    """A row of the catalogue for what is served under `path`."""
+    """A row of the catalogue for the content served under `path`."""
     content = served.files[path]
     row = {
         "part": name,
@@ -112,7 +112,7 @@ def part_of(served: Loopback, name: str, path: str, **values) -> Part:
 
 
 def refused(function, *arguments, **values) -> str:
-    """The one line with which a call is refused."""
+    """The line with which a call is refused."""
     with pytest.raises(PipelineError) as error:
         function(*arguments, **values)
     assert "\n" not in str(error.value)
@@ -120,7 +120,7 @@ def refused(function, *arguments, **values) -> str:
 
 
 def contents(members, folder: str) -> dict[str, bytes]:
-    """What an archive holds below `folder`, in its order."""
+    """The content of an archive below `folder`, in its order."""
     inside = ((name.partition(f"{folder}/")[2], content) for name, content in members)
     return {name: content for name, content in inside if name}
 

@@ -1,4 +1,4 @@
-"""What the benchmarks measure: their figures are nobody's to test."""
+"""The imports and the settings of the benchmarks; their figures are not tested."""
 
 import ast
 import os
@@ -23,7 +23,7 @@ print(describe_instructions(), bf16_is_used(torch.device("cpu")), torch._inducto
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
-def test_what_a_benchmark_imports_is_there(path):
+def test_imports_of_a_benchmark_exist(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
             module = import_module(node.module)

@@ -1,6 +1,6 @@
-"""A cure that the program prints works when it is followed: each line has a test that does so.
+"""The cure in an error line works when it is followed: each line has a test that does so.
 
-Whoever adds or changes a line writes that test, and enters both in `cures.txt`.
+A change that adds or changes a line adds that test, and enters both in `cures.txt`.
 """
 
 import pytest
@@ -25,7 +25,7 @@ def test_every_test_of_the_table_exists(test):
 
 
 def test_every_kind_of_line_is_found():
-    """Of f-strings in parts, of functions that others print, of lists, validators and rules."""
+    """f-strings in parts, functions that others print, lists, validators and rules."""
     assert len(LINES) > 150
     assert {
         Line("audio/files.py", "{}: may not be read; check its permissions"),

@@ -7,7 +7,7 @@ from workspace import ROOT
 
 
 def with_examples() -> list[str]:
-    """Names of the modules whose docstrings hold examples."""
+    """Names of the modules whose docstrings have examples."""
     files = sorted(Path(ROOT, "pipeline").rglob("*.py"))
     held = [file.relative_to(ROOT) for file in files if ">>> " in file.read_text(encoding="utf-8")]
     return [".".join(file.with_suffix("").parts) for file in held]

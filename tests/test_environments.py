@@ -1,4 +1,4 @@
-"""One version of everything: the environments of the rules, pyproject.toml, the lock."""
+"""One version of every package: the environments of the rules, pyproject.toml, the lock."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # not called as their modules
-OPTIONAL = {"torch_stoi", "faster_whisper"}  # imported if it is there
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # module names differ from these
+OPTIONAL = {"torch_stoi", "faster_whisper"}  # imported if it is installed
 
 
 def normal(name):
@@ -22,7 +22,7 @@ def normal(name):
 
 
 def pins(requirements):
-    """Distribution to version, of the requirements that name one."""
+    """Distribution to version, for requirements with a version."""
     pairs = (re.fullmatch(r"([\w.-]+)==(\S+)", line.strip()) for line in requirements)
     return {normal(pair[1]): pair[2] for pair in pairs if pair}
 
@@ -45,7 +45,7 @@ LOCK = (ROOT / "envs/constraints.txt").read_text(encoding="utf-8").splitlines()
 def test_environments_have_the_versions_of_the_project(environment):
     requirements = pip_requirements(environment)
     unpinned = [line for line in requirements if not pins([line])]
-    assert set(unpinned) <= set(PROJECT["dependencies"])  # as the project has them
+    assert set(unpinned) <= set(PROJECT["dependencies"])  # with the version of the project
     assert pins(requirements).items() <= pins(DECLARED).items()
 
 
@@ -72,7 +72,7 @@ SCRIPTED = [pytest.param(*rule, id=rule[1]) for rule in rules() if "script:" in 
 
 
 def directive(text, name):
-    """What stands in quotes below a directive of a rule."""
+    """The quoted strings below a directive of a rule."""
     found = re.search(rf'^    {name}:\n        "([^"]+)"', text, flags=re.MULTILINE)
     assert found, f"no {name}:"
     return found[1]
@@ -110,7 +110,7 @@ def imports(path, in_functions=True):
 
 
 def third_party(names):
-    """The distributions of the modules that are neither Python's nor ours."""
+    """The distributions of the modules that are neither in Python's library nor ours."""
     tops = {name.split(".")[0] for name in names} - OPTIONAL - {"pipeline", "snakemake"}
     return {normal(DISTRIBUTIONS.get(top, top)) for top in tops - sys.stdlib_module_names}
 
@@ -147,12 +147,12 @@ def names_reached(script, builds):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_what_is_imported_is_declared(path):
+def test_imports_are_declared(path):
     assert third_party(imports(path)) <= names_of(DECLARED)
 
 
 @pytest.mark.parametrize("path, name, text", SCRIPTED)
-def test_an_environment_holds_what_its_rule_imports(path, name, text):
+def test_an_environment_holds_the_imports_of_its_rule(path, name, text):
     script = path.parent / directive(text, "script")
     environment = path.parent / directive(text, "conda")
     assert third_party(imported_by(script)) <= names_of(pip_requirements(environment))

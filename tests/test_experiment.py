@@ -34,7 +34,7 @@ def experiment(*paths, **changes) -> Experiment:
 
 
 def wildcards(target: ModelKey | System, **others) -> SimpleNamespace:
-    """The wildcards that Snakemake takes from the path of a model, or of a system."""
+    """The wildcards that Snakemake reads from the path of a model, or of a system."""
     columns = System(target, NOISY).columns if isinstance(target, ModelKey) else target.columns
     texts = {name: str(value) for name, value in columns.items()}
     return SimpleNamespace(**texts, **others)
@@ -60,7 +60,7 @@ def jobs(of: Experiment) -> dict:
 
 @pytest.mark.parametrize("path", [None, *PRESETS], ids=lambda path: path.stem if path else "demo")
 def test_jobs_are_as_they_were(path):
-    """To take over a change that is wanted: python tests/test_experiment.py."""
+    """To accept an intended change, run: python tests/test_experiment.py."""
     known = json.loads(SNAPSHOTS.read_text(encoding="utf-8"))
     found = json.loads(json.dumps(jobs(experiment(*filter(None, [path])))))
     assert found == known[path.stem if path else "demo"]
@@ -147,7 +147,7 @@ def test_every_model_is_trained_as_often_as_is_asked_in_whole_chains():
         given, job = thrice.training_inputs(wildcards(model)), thrice.training_job(wildcards(model))
         seeds.add((model.run, job["seed"]))
         first = wildcards(replace(model, run=0))
-        if model.run == 0:  # raising the number trains nothing again
+        if model.run == 0:  # a larger number trains nothing again
             assert (given, job) == (once.training_inputs(first), once.training_job(first))
         assert job | {"seed": 0} == thrice.training_job(first) | {"seed": 0}
         for path in given["denoised_train"] + given["denoised_dev"]:

@@ -1,4 +1,4 @@
-"""`make fuzz` notices a crash and keeps the file at which it came."""
+"""`make fuzz` notices a crash and keeps the file that caused it."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body, code", BODIES.items())
-def test_what_fails_is_kept(tmp_path, body, code):
+def test_the_file_of_a_failure_is_kept(tmp_path, body, code):
     test = tmp_path / "test_it.py"
     example = "open(os.environ['FUZZ_FOLDER'] + '/example.wav', 'wb').write(b'RIFF')"
     test.write_text(f"import os\ndef test_it():\n    {example}\n    {body}\n")

@@ -1,4 +1,4 @@
-"""`make mutants`: its list fits the code, a fault that nobody sees is told; its short form."""
+"""`make mutants`: its list fits the code, an undetected fault is reported; and its short form."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def test_a_text_that_does_not_stand_there_once_is_refused(old, times):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """`small(test)`: a repository of two lines of code, of which that test sees what it can."""
+    """`small(test)`: a repository of two lines of code, with this test for its faults."""
 
     def make(test):
         root = tmp_path / "repository"

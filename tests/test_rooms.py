@@ -1,4 +1,4 @@
-"""Rooms of the package are imported one way: no room imports one that stands after it."""
+"""Packages import in one direction: no package imports one that comes after it in the list."""
 
 import ast
 from pathlib import Path
@@ -10,11 +10,11 @@ ROOMS = [
     *("base", "tasks", "config", "fetch", "audio", "corpora", "mixtures", "models"),
     *("training", "inference", "evaluation", "report"),
 ]
-APART = {("inference", "training")}  # a network is used without what trained it
+APART = {("inference", "training")}  # a network is used without the code that trained it
 
 
 def imported(path):
-    """Rooms that a module imports."""
+    """Packages that a module imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -38,6 +38,6 @@ def test_a_room_imports_only_those_before_it(room):
     assert not wrong
 
 
-def test_every_module_stands_in_a_room():
+def test_every_module_is_in_a_room():
     found = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")}
     assert found == {*ROOMS, "__init__.py", "experiment.py"}

@@ -1,4 +1,4 @@
-"""What no line of ours may do: run code that comes out of a file, or give text to a shell."""
+"""Forbidden calls: those that run code from a file, or pass text to a shell."""
 
 import ast
 import re
@@ -12,13 +12,13 @@ RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
 FORBIDDEN = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"}
 FORBIDDEN |= {"yaml.full_load", "marshal.load", "marshal.loads", "shelve.open", "joblib.load"}
 FORBIDDEN |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "pd.read_pickle", "torch.hub.load"}
-# Options that a call must have, by its name or by another of its options; and those it may not.
+# Options that a call must have, by its name or by another of its options; and forbidden options.
 NEEDED = {"torch.load": "weights_only", "ckpt_path": "weights_only"}
 BANNED = ("shell", "allow_pickle")
 
 
 def offences(code: str):
-    """Lines with a call that is forbidden, and why."""
+    """Lines with a forbidden call, and the reason."""
     for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
         name = ast.unparse(call.func)
         options = {
@@ -54,5 +54,5 @@ def test_no_rule_gives_names_to_a_shell(path):
         "yaml.load(text, Loader)",
     ],
 )
-def test_what_is_forbidden_is_seen(code):
+def test_forbidden_calls_are_detected(code):
     assert list(offences(code))

@@ -1,11 +1,11 @@
-"""Other users than root, who may read everything."""
+"""Other users than root, since root may read everything."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 NOBODY = 65534
-"".encode("utf-8-sig")  # loads the codec while the folder of the interpreter may be read
+"".encode("utf-8-sig")  # loads the codec while the folder of the interpreter can still be read
 
 
 @contextmanager

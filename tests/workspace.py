@@ -1,4 +1,4 @@
-"""Runs the workflow as a user does: the snakemake command in a folder of its own."""
+"""Runs the workflow like a user: the snakemake command in a folder of its own."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def merge(below: dict, above: dict) -> dict:
-    """Two configurations as Snakemake joins them."""
+    """Two configurations, joined like Snakemake joins them."""
     both = {
         key: merge(below[key], value)
         for key, value in above.items()
@@ -27,7 +27,7 @@ def merge(below: dict, above: dict) -> dict:
 
 
 def extras() -> dict[str, list[str]]:
-    """The extras of the package and the names of what each installs."""
+    """The extras of the package and the names of the distributions that each installs."""
     given = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = given["optional-dependencies"].items()
     return {extra: [need.partition("==")[0] for need in needs] for extra, needs in optional}
@@ -62,7 +62,7 @@ class Workspace:
         return done.stdout + done.stderr
 
     def jobs(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> dict[str, int]:
-        """What a dry run would do: rule to number of jobs."""
+        """The jobs of a dry run: rule to number of jobs."""
         lines = self.succeed("-n", *arguments, config=config).splitlines()
         if "Job stats:" not in lines:
             return {}
@@ -88,7 +88,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A finished run of the smoke configuration. Tests must not change it: copy it.
 
-    Where several processes run the tests, the first that needs it makes it for all of them.
+    If several processes run the tests, the first one that needs it makes it for all of them.
     """
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root

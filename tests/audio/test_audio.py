@@ -32,7 +32,7 @@ def refused(function, path, *arguments):
     "subtype, format, step",
     [("PCM_16", "WAV", 1 / 32768), ("PCM_16", "FLAC", 1 / 32768), ("FLOAT", "WAV", 0)],
 )
-def test_what_is_written_is_read(tmp_path, subtype, format, step):
+def test_written_samples_are_read_back(tmp_path, subtype, format, step):
     audio.write(tmp_path / "new/folder/a", NOISE, RATE, subtype=subtype, format=format)
     samples, rate = audio.read(tmp_path / "new/folder/a")
     assert rate == RATE and samples.dtype == np.float32
@@ -43,7 +43,7 @@ def test_what_is_written_is_read(tmp_path, subtype, format, step):
     assert audio.info(tmp_path / "new/folder/a") == (RATE, len(NOISE), 1)
 
 
-def test_what_is_written_part_by_part_is_read(tmp_path):
+def test_samples_written_part_by_part_are_read_back(tmp_path):
     with audio.writing(tmp_path / "new/a.wav", len(NOISE), RATE) as write:
         for part in np.split(NOISE, [1, 1000, 1000, 3999]):
             write(part)
@@ -54,7 +54,7 @@ def test_what_is_written_part_by_part_is_read(tmp_path):
     assert np.array_equal(sf.read(tmp_path / "new/a.wav", dtype="float32")[0], NOISE)
 
 
-def test_whoever_writes_is_told_the_digest_of_the_file(tmp_path):
+def test_the_writer_is_given_the_digest_of_the_file(tmp_path):
     for name, options in {"a.wav": {}, "a.flac": {"format": "FLAC"}}.items():
         told = audio.write(tmp_path / name, NOISE, RATE, **options)
         assert told == digest_of((tmp_path / name).read_bytes())
@@ -63,14 +63,14 @@ def test_whoever_writes_is_told_the_digest_of_the_file(tmp_path):
     assert told[-1] == digest_of((tmp_path / "parts.wav").read_bytes())
 
 
-def test_what_breaks_off_leaves_no_file(tmp_path):
+def test_an_interrupted_write_leaves_no_file(tmp_path):
     with pytest.raises(KeyError), audio.writing(tmp_path / "a.wav", 10, RATE) as write:
         write(NOISE[:5])
         raise KeyError
     assert not list(tmp_path.iterdir())
 
 
-def test_float_keeps_what_is_above_full_scale(tmp_path):
+def test_float_keeps_samples_above_full_scale(tmp_path):
     audio.write(tmp_path / "a.wav", 3 * NOISE, RATE, subtype="FLOAT")
     assert np.array_equal(audio.read(tmp_path / "a.wav")[0], 3 * NOISE)
 
@@ -90,8 +90,8 @@ def test_the_swing_of_each_channel_is_its_peak_without_an_offset(tmp_path, monke
 
 
 @pytest.mark.parametrize("step", [-32768, -2, -1, 0, 1, 2, 777, 32767])
-def test_what_lies_just_below_a_step_is_that_step(tmp_path, step):
-    """The nearest 32-bit step decides, of which the upper half is kept, as in libsndfile."""
+def test_a_sample_just_below_a_step_is_rounded_to_that_step(tmp_path, step):
+    """The nearest 32-bit step is taken, and its upper half is kept, as in libsndfile."""
     values = (step * 2**16 + np.array([-0.7, -0.3, 0, 0.3, 0.7])) / 2**31
     samples = values.astype(np.float32)
     nearest = np.rint(samples.astype(np.float64) * 2**31)
@@ -133,7 +133,7 @@ def test_another_rate_is_refused(tmp_path):
 
 @pytest.mark.parametrize("function", [audio.info, audio.read])
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.raw"])
-def test_what_is_not_audio_is_refused(tmp_path, function, name):
+def test_a_file_that_is_not_audio_is_refused(tmp_path, function, name):
     path = tmp_path / name
     assert refused(function, path).startswith("no such file; check the path")
     for content in (b"", b"RIFF", b"garbage" * 500):
@@ -246,7 +246,7 @@ def test_several_parts_are_joined(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_sample_that_is_no_number_is_refused(tmp_path, bad):
+def test_a_sample_that_is_not_a_number_is_refused(tmp_path, bad):
     audio.write(tmp_path / "a.wav", np.append(NOISE, np.float32(bad)), RATE, subtype="FLOAT")
     assert refused(audio.read, tmp_path / "a.wav").startswith("holds NaN or infinite samples")
     assert np.isfinite(audio.read(tmp_path / "a.wav", 0, len(NOISE))[0]).all()
@@ -268,15 +268,15 @@ def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path):
 
 @pytest.mark.parametrize("rate, target", [(16000, 8000), (8000, 16000), (44100, 8000)])
 def test_resampling_keeps_a_tone(rate, target):
-    heard = audio.resample(tone(1000, rate), rate, target)
-    assert len(heard) == target and heard.dtype == np.float32
+    resampled = audio.resample(tone(1000, rate), rate, target)
+    assert len(resampled) == target and resampled.dtype == np.float32
     inside = slice(target // 10, -target // 10)  # the filter rings at both ends
-    assert np.abs(heard - tone(1000, target))[inside].max() < 1e-3
+    assert np.abs(resampled - tone(1000, target))[inside].max() < 1e-3
 
 
 def test_resampling_removes_a_tone_above_nyquist():
-    heard = audio.resample(tone(5000, 16000), 16000, 8000)
-    assert np.abs(heard[800:-800]).max() < 1e-4
+    resampled = audio.resample(tone(5000, 16000), 16000, 8000)
+    assert np.abs(resampled[800:-800]).max() < 1e-4
 
 
 def test_the_same_rate_changes_nothing():
@@ -306,7 +306,7 @@ def test_a_flipped_bit_of_a_flac_is_refused(tmp_path, place):
     assert refused(audio.check_flac, tmp_path / "a.flac")
 
 
-def test_what_cannot_be_checked_is_refused(tmp_path):
+def test_a_file_that_cannot_be_checked_is_refused(tmp_path):
     audio.write(tmp_path / "a.flac", NOISE, RATE, format="FLAC")
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "none.flac").write_bytes(content[:26] + bytes(16) + content[42:])

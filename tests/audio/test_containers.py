@@ -1,4 +1,4 @@
-"""Files cut short in every container, and those from a pipe, whose header has no true length."""
+"""Truncated files in every container, and files from a pipe, whose header has no true length."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ from pipeline.base.errors import PipelineError
 RATE = 8000
 NOISE = np.random.default_rng(0).uniform(-0.9, 0.9, 4000)
 CURE = "; fetch the file again or remove it"
-# Format, subtype, byte order; how the sizes stand in the header.
+# Format, subtype, byte order, and the encoding of the sizes in the header.
 CONTAINERS = {
     "RIFF": ("WAV", "PCM_16", "FILE"),
     "RIFX": ("WAV", "PCM_16", "BIG"),
@@ -35,8 +35,8 @@ def encoded(format, subtype="PCM_16", endian="FILE", samples=NOISE):
     return bytearray(file.getvalue())
 
 
-def heard(path):
-    """The samples of a file, which `info` must count right."""
+def read_samples(path):
+    """The samples of a file; `info` must give their number."""
     samples, _ = audio.read(path)
     assert audio.info(path).samples == len(samples)
     return samples
@@ -57,10 +57,10 @@ def test_half_a_file_is_refused_in_every_container(tmp_path, name):
     content = encoded(*CONTAINERS[name])
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    whole = heard(path)
+    whole = read_samples(path)
     assert np.abs(whole - NOISE).max() < 1e-4
-    path.write_bytes(content + b"note\0\0\0\0")  # more than was claimed is no harm
-    assert np.array_equal(heard(path)[: len(whole)], whole)
+    path.write_bytes(content + b"note\0\0\0\0")  # a file may hold more than its header claims
+    assert np.array_equal(read_samples(path)[: len(whole)], whole)
     path.write_bytes(content[:-2000])
     assert refused(path) == f"truncated, 6000 of 8000 bytes of sound are there{CURE}"
 
@@ -72,7 +72,7 @@ def test_an_ogg_without_its_last_page_is_refused(tmp_path, subtype, missing):
     content = encoded("OGG", subtype, samples=noise)
     path = tmp_path / "a.flac"
     path.write_bytes(content)
-    assert len(heard(path)) == len(noise)
+    assert len(read_samples(path)) == len(noise)
     path.write_bytes(content[:-missing])
     held = len(content) - missing
     line = f"truncated, its Ogg stream does not end within the {held} bytes that are there"
@@ -94,13 +94,13 @@ def test_a_format_whose_end_cannot_be_checked_is_refused(tmp_path, format):
 
 
 def with_length(content, name, length, order="<", packed="I", after=0):
-    """The file with another number behind the name of a chunk."""
+    """The file with another number after the name of a chunk."""
     place = content.index(name) + len(name) + after
     put = struct.pack(order + packed, length)
     return content[:place] + put + content[place + len(put) :]
 
 
-# SoX, which rounds to whole samples; arecord; ffmpeg, and others that take the header off.
+# SoX, which rounds to whole samples; arecord; ffmpeg, and others that subtract the header.
 PIPED = [0, 0x7FFFF000, 0x7FFFEFFE, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFF - 36]
 
 
@@ -112,9 +112,9 @@ def test_a_wav_from_a_pipe_is_read_whole(tmp_path, length, endian, order, subtyp
     content = encoded("WAV", subtype, endian)
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    whole = heard(path)
+    whole = read_samples(path)
     path.write_bytes(with_length(content, b"data", length, order))
-    assert np.array_equal(heard(path), whole)
+    assert np.array_equal(read_samples(path), whole)
     assert np.array_equal(audio.read(path, 1000, 500)[0], whole[1000:1500])
 
 
@@ -129,7 +129,7 @@ def test_other_containers_from_a_pipe_are_read_whole(tmp_path, length):
     caf = with_length(encoded("CAF"), b"data", -1, ">", "q")
     for content in (rf64, w64, aiff, au, caf):
         (tmp_path / "a.wav").write_bytes(content)
-        assert np.abs(heard(tmp_path / "a.wav") - NOISE).max() < 1e-4
+        assert np.abs(read_samples(tmp_path / "a.wav") - NOISE).max() < 1e-4
 
 
 @pytest.mark.parametrize("length", [8002, 0x7FFF0000, 0x7FFFF000 - 64, 0x90000000])
@@ -139,7 +139,7 @@ def test_a_length_that_is_neither_true_nor_that_of_a_pipe_is_refused(tmp_path, l
 
 
 @pytest.mark.parametrize("behind", [b"", b"LIST\x04\0\0\0abcd", b"id3 \x02\0\0\0abbext\0\0\0\0"])
-def test_a_wav_that_is_truly_empty_is_said_to_be(tmp_path, behind):
+def test_an_empty_wav_is_called_empty(tmp_path, behind):
     content = encoded("WAV", samples=NOISE[:0])
     (tmp_path / "a.wav").write_bytes(content + behind)
     assert refused(tmp_path / "a.wav").startswith("holds no samples")
@@ -151,10 +151,10 @@ def test_a_sphere_without_a_true_count_is_read_to_its_end(tmp_path, count):
     text = content[:1024].rstrip(b"\0").replace(b"   1024", b"   8192")
     text = text.replace(b"sample_count -i 4000", b"sample_count -i " + count)
     (tmp_path / "a.wav").write_bytes(text.ljust(8192, b"\0") + content[1024:])
-    assert np.abs(heard(tmp_path / "a.wav") - NOISE).max() < 1e-4
+    assert np.abs(read_samples(tmp_path / "a.wav") - NOISE).max() < 1e-4
 
 
-def test_a_compressed_sphere_is_not_said_to_be_cut(tmp_path):
+def test_a_compressed_sphere_is_not_called_truncated(tmp_path):
     content = encoded("NIST").replace(b"-s3 pcm\n", b"-s26 pcm,embedded-shorten-v2.00\n")
     (tmp_path / "a.wav").write_bytes(content[:3000])
     assert refused(tmp_path / "a.wav").startswith("cannot be read as audio (")

@@ -27,7 +27,7 @@ def test_a_negligible_mean_is_left_in_to_the_bit(hiss):
     assert without_offset(shifted) == pytest.approx(hiss, abs=1e-7)
 
 
-def test_a_mean_above_the_limit_is_removed_however_loud_the_sound(hiss):
+def test_a_mean_above_the_limit_is_removed_at_any_loudness(hiss):
     assert 20 * np.log10(OFFSET) == pytest.approx(-45)
     for offset in (0.006, -0.006):
         shifted = 10 * hiss + np.float32(offset)
@@ -37,7 +37,7 @@ def test_a_mean_above_the_limit_is_removed_however_loud_the_sound(hiss):
     assert without_offset(shifted, OFFSET) is shifted
 
 
-def test_signals_are_judged_each_alone(hiss):
+def test_each_signal_is_judged_alone(hiss):
     both = np.stack([hiss + np.float32(0.05), hiss])
     assert power(both).tolist() == [power(both[0]), power(hiss)]
     assert power(np.zeros(10, np.float32)) == power(np.full(10, 0.5, np.float32)) == 0

@@ -67,7 +67,7 @@ def test_a_path_that_a_manifest_cannot_hold_is_refused(tmp_path, letter, shown):
 
 
 def assert_made_again(manifest):
-    """Delete a manifest and join it again, as the job that makes it does."""
+    """Delete a manifest and join it again, like the job that makes it."""
     write_manifest(manifest.with_name("shard.csv"), table_of(manifest.parent))
     manifest.unlink(missing_ok=True)
     concatenate([manifest.with_name("shard.csv")], manifest)
@@ -75,7 +75,7 @@ def assert_made_again(manifest):
 
 
 @pytest.mark.parametrize("content", [b"\x80", b'a,b\n"1', b"a,b\n1,2,3,4\n1,2\n1,2,3,4,5\n"])
-def test_what_is_no_manifest_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path, content):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(PipelineError, match=r"m\.csv: is not a manifest; delete it and run again"):
         read_manifest(tmp_path / "m.csv")
@@ -126,7 +126,7 @@ def test_the_results_folder_can_be_moved(tmp_path):
     assert list(read_manifest(new / "manifests/m.csv")["path"]) == expected
 
 
-def test_what_lies_out_of_a_run_s_folder_does_not_move_with_it(tmp_path):
+def test_files_outside_a_run_s_folder_do_not_move_with_it(tmp_path):
     run, corpus = tmp_path / "run", tmp_path / "corpus"
     write_manifest(run / "results/scan/m.csv", table_of(corpus))
     write_manifest(run / "results/scan/ours.csv", table_of(run / "data"))
@@ -137,7 +137,7 @@ def test_what_lies_out_of_a_run_s_folder_does_not_move_with_it(tmp_path):
         assert list(read_manifest(run / f"results/scan/{name}.csv")["path"]) == expected
 
 
-def test_results_behind_a_link_move_with_what_is_in_them(tmp_path):
+def test_results_behind_a_link_move_with_their_contents(tmp_path):
     (tmp_path / "scratch").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run/results").symlink_to(tmp_path / "scratch")

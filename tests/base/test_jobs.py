@@ -54,14 +54,14 @@ def assert_one_line(job, message):
     assert job.log[0].endswith(f" ERROR {message}")
 
 
-def test_what_is_logged_stands_in_the_file_and_on_screen(run):
+def test_log_lines_are_in_the_file_and_on_the_screen(run):
     job = run("logging.info('200 files')", "warnings.warn('odd')")
     assert job.code == 0 and job.log == job.err
     assert job.log[0].endswith(" INFO 200 files")
     assert "odd" in job.log[1]
 
 
-def test_a_cause_the_user_can_mend_is_one_line(run):
+def test_a_cause_the_user_can_correct_is_one_line(run):
     assert_one_line(run("raise PipelineError('a.wav: is empty')"), "a.wav: is empty")
 
 
@@ -143,7 +143,7 @@ def test_where_there_is_room_again_a_file_is_written(tmp_path, limit):
 
 
 @pytest.mark.parametrize("statement", ["[][1]", "open('missing')"])
-def test_a_surprise_leaves_its_trace(run, statement):
+def test_an_unexpected_error_leaves_its_trace(run, statement):
     job = run(statement)
     assert job.code == 1
     assert "an error of the program, please report it" in job.log[0]
@@ -156,7 +156,7 @@ def test_an_earlier_log_is_kept(run):
     assert [line.split()[-1] for line in run("logging.info('second')").log] == ["first", "second"]
 
 
-def test_an_input_cut_short_is_not_read(run, tmp_path):
+def test_a_truncated_input_is_not_read(run, tmp_path):
     run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
     (tmp_path / OUTPUT).write_text("id")
     job = run("logging.info('read')", inputs=(OUTPUT,), log="results/logs/next.log")
@@ -164,7 +164,7 @@ def test_an_input_cut_short_is_not_read(run, tmp_path):
     assert_one_line(job, line)
 
 
-def test_an_input_cut_short_meanwhile_is_the_cause_of_what_comes_of_it(run, tmp_path):
+def test_an_input_truncated_meanwhile_is_reported_as_the_cause(run, tmp_path):
     run(f"write_text({OUTPUT!r}, 'id,length')", outputs=(OUTPUT,))
     statements = (f"write_text({OUTPUT!r}, 'id')", "{}['length']")
     job = run(*statements, inputs=(OUTPUT,), log="results/logs/next.log")
@@ -198,7 +198,7 @@ def test_an_error_out_of_a_loader_s_worker_is_one_line(run):
     assert_one_line(run(f"raise PipelineError('{error}')"), "a.wav: is empty")
 
 
-def test_a_worker_that_was_killed_is_no_error_of_the_program(run):
+def test_a_killed_worker_is_not_a_program_error(run):
     job = run(
         "from torch.utils.data import DataLoader",
         "class Fatal(list):",
@@ -218,7 +218,7 @@ def test_a_job_whose_worker_was_killed_ends_well_the_next_time(run, tmp_path):
     assert (tmp_path / OUTPUT).read_text() == "id"
 
 
-def test_a_worker_of_a_pool_that_was_killed_is_none_either(run):
+def test_a_killed_worker_of_a_pool_is_not_a_program_error_either(run):
     job = run(
         "from pipeline.base.workers import in_workers",
         "list(in_workers(2, os._exit, [1]))",

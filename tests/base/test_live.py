@@ -1,4 +1,4 @@
-"""Whether a run is gone for sure."""
+"""Whether a run has certainly ended."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from pipeline.base.live import note_run, was_killed, whereabouts
 
 @pytest.fixture
 def gone(tmp_path):
-    """The note of a run of this machine whose process has ended; `gone(boot=…)` changes it."""
+    """The record of a run of this machine whose process has ended; `gone(boot=…)` changes it."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     began = round(psutil.Process(process.pid).create_time())
     process.kill()
@@ -50,7 +50,7 @@ def test_a_note_holds_where_a_run_is(tmp_path):
     "elsewhere",
     [{"host": "another"}, {"namespace": "pid:[1]"}, {"namespace": None}, {"local": False}],
 )
-def test_what_runs_elsewhere_may_be_alive(gone, elsewhere):
+def test_a_run_elsewhere_may_be_alive(gone, elsewhere):
     assert not was_killed(gone(**elsewhere))
 
 
@@ -83,14 +83,14 @@ def test_a_process_that_is_hidden_is_alive(gone, monkeypatch, error):
     assert not was_killed(gone())
 
 
-def test_a_process_that_goes_on_is_alive(tmp_path):
+def test_a_running_process_is_alive(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         began = round(psutil.Process(process.pid).create_time())
         note = whereabouts() | {"pid": process.pid, "began": began, "local": True}
         write_json(tmp_path / "note", note)
         assert not was_killed(tmp_path / "note")
-        write_json(tmp_path / "note", note | {"began": 1})  # another had its number
+        write_json(tmp_path / "note", note | {"began": 1})  # another process had its number
         assert was_killed(tmp_path / "note")
         process.send_signal(signal.SIGKILL)
         while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
@@ -107,6 +107,6 @@ def test_an_earlier_process_had_the_number_of_this_one(gone):
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"host": 1}'])
-def test_a_torn_note_says_nothing(tmp_path, content):
+def test_a_damaged_note_is_ignored(tmp_path, content):
     (tmp_path / "note").write_text(content)
     assert not was_killed(tmp_path / "note")

@@ -8,13 +8,13 @@ import pytest
 
 from pipeline.base.processes import is_snakemake
 
-# A stand-in for Snakemake, of its name: all that is looked at of another process.
+# A stand-in with Snakemake's name, the only property of another process that is checked.
 PARENT = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 time.sleep(60)
 """
-# A job; what is printed tells how it is called and how it ended.
+# A job; its output says how it is called and how it ended.
 JOB = """
 import os, signal, sys, time
 from pipeline.base.processes import end_with_snakemake
@@ -56,14 +56,14 @@ def test_a_job_ends_with_its_snakemake(parent):
     assert process.stdout.read() == "SIGTERM\n"
 
 
-def test_a_job_outlives_what_is_no_snakemake(parent):
+def test_a_job_outlives_a_process_that_is_not_snakemake(parent):
     process, job = parent("nohup")
     process.kill()
     time.sleep(2)
     assert job.is_running()
 
 
-def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):
+def test_a_killed_snakemake_that_waits_to_be_reaped_does_not_count(parent):
     process, _ = parent("snakemake")
     seen = psutil.Process(process.pid)
     assert is_snakemake(seen)
@@ -75,7 +75,7 @@ def test_a_killed_snakemake_that_waits_to_be_reaped_is_none(parent):
     assert not is_snakemake(seen)
 
 
-# What Snakemake does: its handler takes a lock that the main thread holds for most of the time.
+# Like Snakemake: its handler takes a lock that the main thread holds for most of the time.
 SCHEDULER = """
 import os, signal, sys, threading, time
 from pipeline.base.processes import stop_without_deadlock

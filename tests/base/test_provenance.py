@@ -18,7 +18,7 @@ class Job:
 
 
 def graph(names, edges, pending=0):
-    """A graph of jobs as Snakemake keeps it; edges are pairs of places in `names`."""
+    """A graph of jobs as Snakemake stores it; edges are pairs of indices into `names`."""
     jobs = [Job(name) for name in names]
     needs = {job: {jobs[a]: set() for a, b in edges if jobs[b] is job} for job in jobs}
     return SimpleNamespace(
@@ -53,7 +53,7 @@ def test_another_snakemake_leaves_the_graph_out(tmp_path, caplog):
     assert "the graph of rules could not be read" in caplog.text
 
 
-def test_a_run_goes_on_where_nothing_can_be_written(tmp_path, caplog):
+def test_a_run_continues_where_nothing_can_be_written(tmp_path, caplog):
     (tmp_path / "logs").touch()
     record_run(tmp_path / "logs/run.json", graph([], []), tmp_path)
     assert "run.json: not written" in caplog.text
@@ -71,10 +71,10 @@ def test_revision_and_whether_files_differ_from_it(tmp_path):
     (tmp_path / "code.py").write_text("2")
     assert git_revision(tmp_path) == found | {"modified": True}
     (tmp_path / "below").mkdir()
-    assert git_revision(tmp_path / "below") is None  # of somebody else
+    assert git_revision(tmp_path / "below") is None  # owned by another user
 
 
-def test_no_git_is_no_revision(tmp_path, monkeypatch):
+def test_without_git_there_is_no_revision(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_revision(tmp_path) is None
 

@@ -81,7 +81,7 @@ def test_a_folder_s_manifest_cut_short_or_gone():
     assert damages() == [f"{SHARD}: 0 of 8 bytes of index.csv are there"]
 
 
-def test_what_is_gone_or_has_grown_is_left_to_others():
+def test_missing_and_grown_files_are_not_reported():
     make(TABLE, SHARD)
     write(TABLE, "a,b\n1,2\n3,4\n")  # by hand
     discard(Path(SHARD))
@@ -89,14 +89,14 @@ def test_what_is_gone_or_has_grown_is_left_to_others():
     assert damages() == []
 
 
-def test_what_a_killed_job_left_was_not_finished():
+def test_output_of_a_killed_job_is_unfinished():
     open_receipt("results/logs/job.log", [], [TABLE], [])
     assert damages() == []
     write(TABLE)
     assert damages() == [f"{TABLE}: was left unfinished"]
 
 
-def test_what_was_made_of_the_unfinished_is_stale_by_however_many_steps():
+def test_results_of_an_unfinished_output_are_stale_over_any_number_of_steps():
     chain = {"plan": [], "shard": ["plan"], "table": ["shard"], "dev": ["other"], "page": ["table"]}
     for name, inputs in chain.items():
         inputs = [f"results/{given}" for given in inputs]
@@ -118,7 +118,7 @@ def test_all_steps_after_the_unfinished_are_stale_where_all_are_there():
     assert find_stale(receipts(), []) == [Path(f"results/{name}") for name in "cde"]
 
 
-def test_what_joins_a_damaged_folder_goes_with_it_and_no_more():
+def test_only_the_joined_tables_are_removed_with_a_damaged_folder():
     make("results/shard", log="results/logs/shard.log")
     make("results/table.csv", log="results/logs/table.log", inputs=["results/shard"])
     make("results/page.csv", log="results/logs/page.log", inputs=["results/table.csv"])
@@ -171,33 +171,33 @@ def test_a_table_further_below_counts_too():
     assert damages() == [f"{SHARD}: 0 of 8 bytes of plan/info.csv are there"]
 
 
-def test_only_what_is_asked_for():
+def test_only_the_requested_outputs():
     make(TABLE, SHARD)
     write(TABLE, "")
     write(f"{SHARD}/index.csv", "")
     assert [damage.output for damage in find_damages(receipts(), [SHARD, "other"])] == [Path(SHARD)]
 
 
-def test_torn_receipts_say_nothing():
+def test_damaged_receipts_are_ignored():
     make(TABLE).write_text('{"resul')
     write(TABLE, "")
     assert damages() == []
 
 
-def test_what_a_killed_job_was_writing_is_cleared_away():
+def test_partial_files_of_a_killed_job_are_removed():
     write("results/mixtures/train/.mixtures.csv.77.part")
     write("results/mixtures/train/.other.csv.77.part")
     make(TABLE)
     assert sorted(p.name for p in Path(TABLE).parent.glob(".*")) == [".other.csv.77.part"]
 
 
-def test_a_file_goes_alone():
+def test_only_the_damaged_file_is_removed():
     make(TABLE, "results/mixtures/train/other.csv")
     discard(Path(TABLE))
     assert not Path(TABLE).exists() and Path("results/mixtures/train/other.csv").exists()
 
 
-def test_distrust_is_of_the_folder_that_a_message_begins_with(tmp_path):
+def test_the_distrusted_folder_is_the_one_that_a_message_begins_with(tmp_path):
     make(SHARD)
     path = f"{tmp_path.resolve()}/{SHARD}/s1/a.wav"
     assert distrust(receipts(), f"model.safetensors: gives NaN for {path}") is None
@@ -218,7 +218,7 @@ CHAIN = {"plan": [], "shard": ["plan"], "table": ["shard"], "page": ["table"]}
 
 
 def make_chain(content="a,b\n1,2\n"):
-    """Make `results/plan` and what comes of it, each of the one before."""
+    """Make `results/plan` and the outputs that follow, each from the one before."""
     for name, inputs in CHAIN.items():
         write(f"results/logs/{name}.log")
         given = [f"results/{one}" for one in inputs]
@@ -228,7 +228,7 @@ def make_chain(content="a,b\n1,2\n"):
 
 
 def make_again(name, content):
-    """What a job does, up to where Snakemake looks at it."""
+    """What a job does until Snakemake checks its outputs."""
     log = f"results/logs/{name}.log"
     given = [f"results/{one}" for one in CHAIN[name]]
     receipt = open_receipt(log, given, [f"results/{name}"], receipts())
@@ -239,13 +239,13 @@ def make_again(name, content):
 def test_older_results_go_where_a_job_failed_after_it_had_made_others():
     make_chain()
     make_again("plan", "other")
-    Path("results/plan").unlink()  # as Snakemake does with what a failed job made
+    Path("results/plan").unlink()  # as Snakemake does with the outputs of a failed job
     assert damages() == []
     stale = ["results/page", "results/shard", "results/table"]
     assert find_stale(receipts(), []) == [Path(name) for name in stale]
 
 
-def test_what_was_removed_or_made_again_alike_leaves_the_rest_alone():
+def test_removed_or_identically_rebuilt_outputs_do_not_affect_the_rest():
     make_chain()
     Path("results/plan").unlink()  # by hand, to save space
     assert find_stale(receipts(), []) == []
@@ -261,7 +261,7 @@ def test_a_clock_that_was_ahead_hides_nothing():
         os.utime(f"results/{name}", (future, future))
     make_again("plan", "other")
     assert Path("results/shard") in find_stale(receipts(), [])
-    os.utime("results/plan", (future + 9, future + 9))  # Snakemake sees it
+    os.utime("results/plan", (future + 9, future + 9))  # Snakemake notices it
     assert find_stale(receipts(), []) == []
 
 
@@ -285,7 +285,7 @@ def test_a_damaged_folder_does_not_make_its_results_stale():
     assert find_stale(receipts(), []) == []
 
 
-def test_what_lies_elsewhere_behind_a_link_is_not_inside(tmp_path):
+def test_files_behind_a_link_elsewhere_are_not_inside(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     Path("results/mixtures").parent.mkdir()
     Path("results/mixtures").symlink_to(tmp_path / "elsewhere")
@@ -300,7 +300,7 @@ def test_a_results_folder_may_itself_be_a_link(tmp_path):
     assert is_inside(Path("results/mixtures/train"))
 
 
-def test_of_a_link_the_link_alone_is_removed(tmp_path):
+def test_only_the_link_itself_is_removed(tmp_path):
     write(tmp_path / "elsewhere/kept.csv")
     Path("results").mkdir()
     Path("results/train").symlink_to(tmp_path / "elsewhere")

@@ -17,7 +17,7 @@ from pipeline.base.recovery import only_asks, parsed, recover
 
 FOLDER, LOGS, TABLE = Path(".snakemake"), Path("results/logs"), Path("results/table.csv")
 LOCK = FOLDER / "locks/0.output.lock"
-# A run of another process, which then is killed or waits.
+# A run of another process, which is then killed or waits.
 RUN = """
 import sys, time
 from pathlib import Path
@@ -71,7 +71,7 @@ def said(*arguments, local=True):
 DAMAGED = f"{TABLE}: 1 of 3 bytes are there; is removed, and rebuilt where it is needed"
 
 
-def test_what_is_damaged_is_removed():
+def test_damaged_files_are_removed():
     assert said() == [DAMAGED]
     assert not TABLE.exists()
     assert said() == []
@@ -96,13 +96,13 @@ def test_a_dry_run_leaves_the_lock(other):
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_beside_a_run_that_goes_on_nothing_is_touched(other):
+def test_beside_a_live_run_nothing_is_changed(other):
     other()
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_a_run_that_is_not_called_snakemake_goes_on_too(other):
+def test_a_live_run_that_is_not_called_snakemake_counts_too(other):
     other(name="cover.py")
     assert said() == []
     assert LOCK.exists() and TABLE.exists()
@@ -118,7 +118,7 @@ def test_beside_a_run_without_a_lock_nothing_is_touched(other):
     )
     assert TABLE.exists()
     kill(run)
-    Path(line.split(": another")[0]).unlink()  # as it says
+    Path(line.split(": another")[0]).unlink()  # as the line says
     assert said() == [DAMAGED]
 
 
@@ -132,7 +132,7 @@ def test_jobs_of_a_cluster_outlive_their_run_until_somebody_unlocks(other):
     assert said() == [DAMAGED]
 
 
-def test_beside_a_killed_run_another_may_go_on(other):
+def test_beside_a_killed_run_another_may_continue(other):
     kill(other())
     other()
     assert said() == []
@@ -140,7 +140,7 @@ def test_beside_a_killed_run_another_may_go_on(other):
 
 
 @pytest.mark.parametrize("noted", [None, {}, {"host": "another"}])
-def test_the_lock_of_nobody_known_here_is_left(noted):
+def test_a_lock_without_a_known_run_is_kept(noted):
     LOCK.parent.mkdir(parents=True)
     LOCK.write_text(str(TABLE))
     if noted is not None:
@@ -149,7 +149,7 @@ def test_the_lock_of_nobody_known_here_is_left(noted):
     assert LOCK.exists() and TABLE.exists()
 
 
-def test_a_run_that_ends_takes_its_note_back(tmp_path):
+def test_a_run_removes_its_record_when_it_ends(tmp_path):
     script = tmp_path / "snakemake"
     script.write_text(
         RUN.replace("LOCAL", "True").replace("time.sleep(60)", "import os; os.chdir('/')")
@@ -164,7 +164,7 @@ def test_a_run_that_ends_takes_its_note_back(tmp_path):
         ("-n", True),
         ("--cores 2 -np", True),
         ("-c2 -pn", True),
-        ("-qn", False),  # quiet about what is called n
+        ("-qn", False),  # quiet about the rule called n
         ("--dry-run", True),
         ("--dryrun", True),
         ("--executor dryrun", True),
@@ -191,7 +191,7 @@ def test_command_lines_that_run_nothing_are_known(arguments, asks, capsys):
 
 
 def test_a_full_disk_is_refused():
-    full = Path("/proc")  # has no room for anybody's files
+    full = Path("/proc")  # has no space for any user's files
     assert is_full(full) and not is_full(Path.cwd())
     with pytest.raises(OSError) as caught:
         watch_disk(full)
@@ -219,7 +219,7 @@ def test_a_disk_that_can_hold_no_more_files_is_full(tmp_path):
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
-def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):
+def test_files_behind_a_link_elsewhere_are_named_and_kept(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     Path("results/mixtures").symlink_to(elsewhere)
@@ -233,13 +233,13 @@ def test_what_lies_elsewhere_behind_a_link_is_named_and_left(tmp_path):
         "results/mixtures/plan.csv: must be rebuilt, but is outside the results folder, behind a"
         " link; remove it and run again"
     )
-    assert (elsewhere / "plan.csv").exists() and TABLE.exists()  # nothing is done by halves
+    assert (elsewhere / "plan.csv").exists() and TABLE.exists()  # no part of the work is done
     assert len(said("-n")) == 2
     (elsewhere / "plan.csv").unlink()
     assert said() == [DAMAGED]
 
 
-def test_what_cannot_be_removed_stops_a_run(monkeypatch):
+def test_an_output_that_cannot_be_removed_stops_a_run(monkeypatch):
     said("-n")
     monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: refuse(path))
     with pytest.raises(PermissionError):
@@ -365,7 +365,7 @@ def test_a_copy_without_times_is_said():
         " stop, and copy it again with cp -a, to avoid that"
     )
     for receipt in read_receipts(LOGS):
-        os.utime(receipt.path, (receipt.closed, receipt.closed))  # as cp -a leaves it
+        os.utime(receipt.path, (receipt.closed, receipt.closed))  # as after cp -a
     assert said() == []
 
 

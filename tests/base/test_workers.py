@@ -60,13 +60,13 @@ def test_a_killed_worker_is_noticed():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_has_one_numeric_thread(workers):
-    with threadpool_limits(2):  # as the job of two threads has it
+    with threadpool_limits(2):  # like the job with two threads
         (threads,) = in_workers(workers, numeric_threads, [0])
         assert set(numeric_threads(0)) == {2}
     assert threads and set(threads) == {1}
 
 
-# What a job is to its workers; the first line is their process ids.
+# A job as its workers see it; the first line is their process ids.
 JOB = """
 from pipeline.base.workers import in_workers
 from test_workers import wait_long
@@ -82,7 +82,7 @@ def wait_long(item):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_job(number):
-    """Ctrl-C reaches a whole group, the others one process."""
+    """Ctrl-C reaches a whole group, the other signals reach one process."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     job = subprocess.Popen(
         [sys.executable, "-c", JOB], stdout=subprocess.PIPE, env=environment, start_new_session=True

@@ -38,7 +38,7 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    """A page of both sections that a test set of 40 mixtures makes."""
+    """A page with both sections, from a test set of 40 mixtures."""
     root = tmp_path_factory.mktemp("run")
     fact = {"kind": "matched", "system_a": A, "system_b": B}
     inputs = write_run(root, SCORES, FACTS, answer_facts=[fact])
@@ -147,7 +147,7 @@ def test_a_click_on_a_point_opens_its_mixture(page):
     assert page.locator(".tracechosen .point").count() == 1
 
 
-def test_one_mixture_of_which_little_is_known_in_words(visit, tmp_path):
+def test_one_mixture_with_few_known_facts_in_words(visit, tmp_path):
     inputs = write_run(tmp_path, {"stoi": drawn([A, B], 1)}, {"source_1_speaker": "a"})
     rendered(inputs, tmp_path / "r" / "index.html", "comparisons")
     page = ready(visit(tmp_path / "r" / "index.html"))
@@ -174,7 +174,7 @@ def test_the_list_opens_a_mixture_without_a_mouse(page):
     assert "STOI" in page.locator(".opened caption").text_content()
 
 
-def test_only_what_can_be_heard_is_linked(page):
+def test_only_mixtures_with_sound_are_linked(page):
     listen = page.locator(".opened .listen a")
     for place, links in ((7, ["#mixture-test-007"]), (8, [])):
         page.select_option("select[name=mixture]", value=str(place))
@@ -199,7 +199,7 @@ def test_plots_follow_the_theme(visit, index, scheme):
     page = ready(visit(index, color_scheme=scheme))
     point = page.locator(".tracebetter .point").first.evaluate("e => getComputedStyle(e).fill")
     link = page.locator("#comparisons a").first.evaluate("e => getComputedStyle(e).color")
-    assert point == link  # both in the accent of the theme
+    assert point == link  # both have the accent colour of the theme
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(visit, index):

@@ -36,7 +36,7 @@ def button(page, track, number=0):
 
 
 def sounding(page):
-    """Which tracks sound: their (example, track)."""
+    """The tracks that sound, as (example, track)."""
     return page.evaluate(
         f"{SOUNDING}.map(a => {{ const e = a.closest('.example');"
         " return [[...document.querySelectorAll('.example')].indexOf(e),"
@@ -49,7 +49,7 @@ def position(page, track, number=0):
 
 
 def wait_until_alone(page, track, number=0):
-    """Wait until a track is heard, moves, and is all that sounds."""
+    """Wait until a track sounds and moves, and no other one sounds."""
     page.wait_for_function(
         f"""([number, track]) => {{
           const all = {SOUNDING};
@@ -67,14 +67,14 @@ def pressed(page, number=0):
 
 
 def clock(page, track):
-    """Where a track is, and what the time is, in s."""
+    """The position of a track and the time, in s."""
     return example(page).evaluate(
         f"e => [({AUDIOS})(e)[{track}].currentTime, performance.now() / 1000]"
     )
 
 
 def switch_gap(page, action, before, after):
-    """How far a track is from where the one before it would be by now, in s."""
+    """The distance of a track from the present position of the previous one, in s."""
     place, time = clock(page, before)
     action()
     wait_until_alone(page, after)
@@ -98,7 +98,7 @@ def test_every_track_decodes_and_plays(page):
             wait_until_alone(page, track, number)
 
 
-def test_a_click_switches_in_place_and_goes_on(page):
+def test_a_click_switches_in_place_and_playing_continues(page):
     button(page, 0).click()
     wait_until_alone(page, 0)
     gaps = []
@@ -108,7 +108,7 @@ def test_a_click_switches_in_place_and_goes_on(page):
     assert median(gaps) < 0.1
 
 
-def test_number_keys_switch_in_place_and_go_on(page):
+def test_number_keys_switch_in_place_and_playing_continues(page):
     example(page).locator(".play").click()
     wait_until_alone(page, 0)
     gaps = []
@@ -139,7 +139,7 @@ def test_space_plays_and_pauses(page):
     assert example(page).locator(".play").get_attribute("aria-label") == "Play"
     page.keyboard.press("Space")
     wait_until_alone(page, 2)
-    # With the focus elsewhere too, and after a switch by a key.
+    # The keys also work with the focus elsewhere, and after a switch by a key.
     page.keyboard.press("5")
     wait_until_alone(page, 4)
     page.keyboard.press("Space")
@@ -180,7 +180,7 @@ def test_only_one_example_sounds(page):
     wait_until_alone(page, 3, number=1)
 
 
-def test_hasty_switching_ends_with_the_last(page):
+def test_fast_switching_ends_with_the_last_track(page):
     button(page, 0).click()
     for key in "2345678923":
         page.keyboard.press(key)

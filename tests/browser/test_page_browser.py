@@ -1,4 +1,4 @@
-"""The whole page, in a browser and from a file: by screen, on paper, dark, on a phone, alone."""
+"""The whole page, in a browser and from a file: screens, paper, dark, a phone, a single file."""
 
 import shutil
 import zipfile
@@ -11,7 +11,7 @@ from pipeline.report.page import SECTIONS, write_report
 from pipeline.report.parcel import write_single_file, write_zip
 
 SCREENS = {"screen": {"width": 1200, "height": 900}, "phone": {"width": 375, "height": 700}}
-# The least contrast of any visible text with what it stands on, and that text (WCAG 2.1, 1.4.3).
+# The least contrast of any visible text with its background, and that text (WCAG 2.1, 1.4.3).
 CONTRAST = """() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgba = (colour) => {
@@ -51,7 +51,7 @@ def index(tmp_path_factory):
 
 
 def decoded(page):
-    """How many players there are, and how many of them give sound of some length."""
+    """The number of players, and the number of those with sound of some length."""
     return page.evaluate(
         """async () => {
           const all = [...document.querySelectorAll('audio')];

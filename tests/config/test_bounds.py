@@ -67,7 +67,7 @@ def given(key, value):
         ("denoisers.small.arguments.B", 10**9, "less than or equal to 16384, not 1000000000"),
     ],
 )
-def test_what_overflows_or_never_ends_is_refused_before_it_starts(key, value, cause):
+def test_values_that_overflow_or_never_end_are_refused_before_the_start(key, value, cause):
     with pytest.raises(PipelineError) as error:
         check_networks(load_config(given(key, value)))
     line = str(error.value)

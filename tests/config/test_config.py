@@ -22,7 +22,7 @@ NONE = object()
 
 
 def with_value(key, value):
-    """The smallest configuration with one dotted key set, or removed where the value is NONE."""
+    """The smallest configuration with one dotted key set, or removed if the value is NONE."""
     values = deepcopy(SMALLEST)
     *parents, last = key.split(".")
     section = values
@@ -35,7 +35,7 @@ def with_value(key, value):
 
 
 def refused(values):
-    """The one line with which a configuration is refused, without `config: `."""
+    """The line with which a configuration is refused, without `config: `."""
     with pytest.raises(PipelineError) as error:
         check_networks(load_config(values))
     message = str(error.value)
@@ -47,7 +47,7 @@ def read_yaml(path):
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
 
-def test_defaults_fill_what_is_not_given():
+def test_defaults_fill_missing_keys():
     config = load_config(SMALLEST)
     check_networks(config)
     assert (config.seed, config.sample_rate, config.shards) == (0, 8000, 2)
@@ -79,7 +79,7 @@ def test_presets_are_valid_over_the_default(preset):
     assert folders == [Path("data/LibriSpeech", subset) for subset in subsets]
 
 
-def test_the_demo_lies_where_it_is_made():
+def test_the_folder_of_the_demo_is_where_it_is_made():
     corpora = load_config(SMALLEST).corpora
     speech, noise = (corpus_subsets(corpora, kind, Path("made")) for kind in CORPORA)
     assert noise == noise_subsets([Path("made/wham_noise")])
@@ -113,7 +113,7 @@ def test_an_unknown_key_is_named_with_those_allowed(key, allowed):
     assert f"{key}: unknown key; allowed here: {allowed}" in refused(with_value(key, 1))
 
 
-def test_a_key_with_dots_is_told_how_to_write_it():
+def test_a_key_with_dots_is_refused_with_the_right_form():
     dotted = SMALLEST | {"training.epochs": 3}
     assert refused(dotted) == "training.epochs: unknown key; write training: {epochs: …}"
     deep = SMALLEST | {"corpora": {"local.subsets.train": ["a"]}}
@@ -163,12 +163,12 @@ def test_a_key_with_dots_is_told_how_to_write_it():
         ("mixtures.speech_lufs", [-33], "must be two numbers, [low, high], not [-33]"),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_wrong(key, value, cause):
+def test_a_bad_value_is_named_with_the_error(key, value, cause):
     assert refused(with_value(key, value)).startswith(f"{key}: {cause}")
 
 
 @pytest.mark.parametrize("key", ["corpora.local", "corpora.download.speech"])
-def test_a_subset_named_twice_in_a_split_is_said_to_stand_twice(key):
+def test_a_subset_named_twice_in_a_split_is_reported(key):
     subsets = {"train": ["a", "b", "a"], "dev": ["c"], "test": ["d"]}
     section = {"subsets": subsets} | ({} if "speech" in key else {"speech": ".", "noise": "."})
     line = f"{key}.subsets.train: 'a' stands twice; name it once"
@@ -226,7 +226,7 @@ def test_overlap_must_fit():
     )
 
 
-def test_all_problems_stand_in_one_line():
+def test_all_problems_are_in_one_line():
     values = with_value("denoisers.small.arguments", {"N": 0, "Q": 1})
     message = refused(values)
     assert "denoisers.small.arguments.N: Input should be greater" in message
@@ -243,7 +243,7 @@ def test_a_long_value_is_shortened():
     assert len(message) < 150
 
 
-def test_a_model_lays_its_training_over_the_shared():
+def test_the_training_of_a_model_overrides_the_shared_one():
     values = with_value("training", {"epochs": 7, "batch_size": 2})
     values["denoisers"]["small"]["training"] = {"epochs": 30, "ema_decay": 0.9}
     config = load_config(values)

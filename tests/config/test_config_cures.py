@@ -1,4 +1,4 @@
-"""Every line about the configuration, followed: what it says to write is taken."""
+"""Every error line about the configuration, with its cure followed: the new value is accepted."""
 
 from copy import deepcopy
 
@@ -32,13 +32,13 @@ def local(changes):
 
 
 def check(values):
-    """What a run does before anything else."""
+    """The checks at the start of a run."""
     config = load_config(values)
     check_networks(config)
     check_download(config)
 
 
-# What is asked, the line, and what the line says to write in its place, one or more ways.
+# The input, the error line, and the values that the line proposes instead, one or more.
 CASES = [
     (
         {"shards": 5, "mixtures": {"counts": {"train": 4, "dev": 4, "test": 4}}},
@@ -200,7 +200,7 @@ def test_a_configuration_is_taken_once_its_line_is_followed(asked, line, cures):
         check(merge(values, cure))
 
 
-# Where a key itself is wrong, what is taken stands in its place.
+# If a key itself is wrong, an accepted key replaces it.
 KEYS = [
     ({"sed": 1}, "sed: unknown key; allowed here: corpora, ", {"seed": 1}),
     (

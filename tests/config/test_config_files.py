@@ -23,7 +23,7 @@ def refused(files, arguments=()):
         ("a: 1\nb: 1\nb: 2\na: 2\n", "b", (2, 3)),  # the first of several
     ],
 )
-def test_a_key_that_stands_twice_is_named_with_its_lines(tmp_path, text, key, lines):
+def test_a_key_that_occurs_twice_is_named_with_its_lines(tmp_path, text, key, lines):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     first, second = lines
@@ -51,7 +51,7 @@ def test_other_texts_pass(tmp_path, text):
     check_files([path, tmp_path / "none.yaml", tmp_path])
 
 
-def test_the_option_config_is_looked_at_too():
+def test_the_option_config_is_checked_too():
     line = refused([], ["seed=1", "training={epochs: 3, epochs: 4}"])
     assert line == "config: --config training: epochs stands twice; name it once"
     check_files([], ["training={epochs: 3}", "training={batch_size: 4}", "report={title: 'a: b'}"])
@@ -68,7 +68,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path, encoding):
     assert read_file(path) == {"report": {"title": "café"}}
 
 
-def test_what_is_no_mapping_holds_nothing(tmp_path):
+def test_a_file_that_is_not_a_mapping_has_no_keys(tmp_path):
     path = tmp_path / "mine.yaml"
     assert read_file(path) == {}
     for text in ("", "- a", "a: [", "text"):

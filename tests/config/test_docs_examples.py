@@ -1,4 +1,4 @@
-"""Every example of a configuration in the docs, as it stands, laid over `config.yaml`."""
+"""Every example of a configuration in the docs, unchanged, on top of `config.yaml`."""
 
 import re
 import shlex
@@ -18,13 +18,13 @@ from pipeline.models import check_networks
 DEMO = ROOT / "config.yaml"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES.remove(ROOT / "docs/bad-input.md")  # what is wrong
+PAGES.remove(ROOT / "docs/bad-input.md")  # its examples are wrong on purpose
 PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extensions.py
 LOCAL = {"kind": "local", "local": {"speech": "/data/LibriSpeech", "noise": "/data/wham_noise"}}
 
 
 def configured(above):
-    """The configuration of a run with this laid over the demo, checked as a run checks it."""
+    """The configuration with this on top of the demo, checked like the configuration of a run."""
     below = read_file(DEMO)
     config = merge(deepcopy(below), above)
     choose_models(config, below, above)
@@ -39,19 +39,19 @@ def read(path):
 
 
 def blocks(page):
-    """Its YAML blocks."""
+    """The YAML blocks of a page."""
     return re.findall(r"```yaml\n(.*?)```", read(page), re.DOTALL)
 
 
 def phrases(page):
-    """Mappings in its running text, with a key of the configuration."""
+    """Mappings in the running text of a page that have a key of the configuration."""
     for code in re.findall(r"`([^`\n]+)`", read(page)):
         if re.match(rf"({'|'.join(Config.model_fields)}): {{", code) and "…" not in code:
             yield code
 
 
 def commands(path):
-    """The snakemake commands of a page or a comment that configure something."""
+    """The snakemake commands of a page or a comment that set a configuration."""
     text = re.sub(r"\\\n[# ]*", "", read(path))
     for found in re.findall(r"(?:snakemake|--config) [^\n|`]*", text):
         if "--config" in found and "<" not in found:
@@ -59,7 +59,7 @@ def commands(path):
 
 
 def laid_over(command):
-    """What a command lays over the demo."""
+    """The configuration that a command puts on top of the demo."""
     words = shlex.split(command, comments=True)
     above, option = {}, None
     for word in words:
@@ -92,7 +92,7 @@ def test_a_block_is_a_file_of_a_user(tmp_path, page, text):
 @pytest.mark.parametrize("page, text", PHRASES)
 def test_a_phrase_is_a_file_of_a_user(page, text):
     above = yaml.safe_load(text)
-    if above == {"denoisers": {"conv_tasnet": None}}:  # which needs another one beside it
+    if above == {"denoisers": {"conv_tasnet": None}}:  # which needs another key beside it
         above = merge({"denoisers": {"other": {"model": "conv_tasnet"}}}, above)
         above |= {"separators": {"conv_tasnet": {"conditions": ["noisy", "denoised-other"]}}}
     configured(above)
@@ -113,7 +113,7 @@ def test_a_preset_has_the_models_of_the_demo_and_no_others(preset):
     assert config.separators["conv_tasnet"].conditions == ["clean", "noisy", "denoised-conv_tasnet"]
 
 
-def test_two_denoisers_side_by_side_are_two():
+def test_the_example_of_two_denoisers_has_two():
     (text,) = [text for page, text in EXAMPLES if "denoised-large" in text]
     config, demo = configured(yaml.safe_load(text)), configured({})
     assert list(config.denoisers) == ["small", "large"]
@@ -136,14 +136,14 @@ def test_the_rules_on_models_are_true():
     assert list(configured(out).denoisers) == ["small", "large"]
 
 
-def test_a_part_of_a_corpus_is_what_the_page_says():
+def test_a_part_of_a_corpus_is_as_the_page_says():
     (text,) = [text for page, text in EXAMPLES if "max_speakers" in text]
     download = configured(yaml.safe_load(text)).corpora.download
     assert (download.folder, download.noise.max_files) == ("/scratch/corpora", 300)
     assert (download.speech.max_speakers, download.speech.max_utterances) == (20, 30)
 
 
-def test_the_commented_corpus_of_the_demo_is_one():
+def test_the_commented_corpus_of_the_demo_is_valid():
     lines = [line.removeprefix("  # ") for line in read(DEMO).splitlines() if "  # " in line[:4]]
     local = yaml.safe_load("\n".join(lines))
     config = configured({"corpora": {"kind": "local"} | local})
@@ -163,7 +163,7 @@ def test_every_key_of_the_table_is_a_key():
 
 
 def keys_of_the_table():
-    """`a.b`, and `.c` beside it as `a.c`."""
+    """The keys of a row: `a.b`, and `.c` beside it as `a.c`."""
     for keys in re.findall(r"^\| (`[^|]*) \|", read(ROOT / "docs/configuration.md"), re.M):
         first, *others = re.findall("`([^`]*)`", keys)
         yield from (first, *(first.rpartition(".")[0] + other for other in others))

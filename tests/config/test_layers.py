@@ -11,14 +11,14 @@ SEVERAL = {"separators": {name: {"model": "conv_tasnet"} for name in "abc"}}
 
 
 def chosen(above, below=DEMO):
-    """The models of each role, and the lines that are told."""
+    """The models of each role, and the printed lines."""
     config = merge(deepcopy(below), above)
     lines = choose_models(config, below, above)
     roles = [list(config.get(role, {})) for role in ("denoisers", "separators")]
     return *roles, lines
 
 
-def test_a_new_name_takes_the_place_of_the_demos_and_that_is_told():
+def test_a_new_name_replaces_those_of_the_demo_with_a_message():
     new = {"denoisers": {"small": {"model": "conv_tasnet"}, "large": {"model": "conv_tasnet"}}}
     line = (
         "config: denoisers.conv_tasnet of config.yaml is left out, since other denoisers are named;"
@@ -31,7 +31,7 @@ def test_a_new_name_takes_the_place_of_the_demos_and_that_is_told():
 
 
 @pytest.mark.parametrize("change", [{}, {"seed": 1}, {"denoisers": None}, {"denoisers": [3]}])
-def test_what_names_no_models_leaves_them(change):
+def test_a_file_without_models_keeps_them(change):
     config = merge(deepcopy(DEMO), change)
     expected = deepcopy(config)
     assert choose_models(config, DEMO, change) == [] and config == expected
@@ -48,4 +48,4 @@ def test_null_takes_a_model_out(null):
     assert chosen({"separators": {"b": null}}, SEVERAL)[1:] == (["a", "c"], [])
     both = {"denoisers": {"conv_tasnet": null, "other": {"model": "conv_tasnet"}}}
     assert chosen(both) == (["other"], list(DEMO["separators"]), [])
-    assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused as empty
+    assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused because it is empty

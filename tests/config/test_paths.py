@@ -27,7 +27,7 @@ PATHS = [
 
 
 def read_back(key, path):
-    """The path of a key in the configuration that has it."""
+    """The path of a key in the configuration that has this key."""
     values = {
         "corpora": {"local": {"speech": "/s", "noise": "/n"}},
         "evaluation": {"asr": {"engine": "faster_whisper", "model": "/m"}},
@@ -69,7 +69,7 @@ def test_a_home_that_is_not_known_is_one_line():
     )
 
 
-def test_what_cannot_be_a_path_is_refused():
+def test_an_impossible_path_is_refused():
     with pytest.raises(PipelineError, match=r"folder: holds a NUL character, which no path can"):
         read_back("corpora.download.folder", "a\0b")
 
@@ -130,7 +130,7 @@ def test_a_home_in_a_list_that_is_not_known_is_one_line():
         roots_of(["/a", "~nobody_here"])
 
 
-def test_a_catalogue_that_is_not_there_is_told_with_its_place(tmp_path, monkeypatch):
+def test_a_catalogue_that_is_not_there_is_reported_with_its_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         PipelineError, match=r"^mine.csv \(relative to the working folder /.*\): no"

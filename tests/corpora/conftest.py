@@ -35,13 +35,13 @@ def served(server, corpus) -> Loopback:
 
 @pytest.fixture(autouse=True)
 def small_disk(monkeypatch) -> None:
-    """Leave nothing free: the disk of a test machine may be nearly full."""
+    """Report no free space: the disk of a test machine may be nearly full."""
     monkeypatch.setattr(held, "SPARE", 0)
 
 
 @pytest.fixture
 def fetched(tmp_path, patience):
-    """`fetched(part, seed, **limits)`: fetch a part; its files, in the order of the list."""
+    """`fetched(part, seed, **limits)` fetches a part and returns its files, in the list's order."""
 
     def run(part: Part, seed=0, out="part.csv", **limits) -> list[str]:
         kind = "noise" if "max_files" in limits else "speech"
@@ -62,7 +62,7 @@ def fetched(tmp_path, patience):
 
 @pytest.fixture
 def parts(served):
-    """Rows of the catalogue for what is served."""
+    """Rows of the catalogue for the served parts."""
     noise = {"kind": "noise", "unpacks_to": "wham_noise"}
     address = served.url(f"/repos/o/r/git/trees/{make.COMMIT}")
     served.files["/meta.csv"] = b"mixture_ID,length\n"

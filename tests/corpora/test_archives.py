@@ -102,13 +102,13 @@ def test_links_in_a_zip_are_refused(into):
     assert "a link or an encrypted file" in refused(unzip, packed.getvalue(), into)
 
 
-def test_a_name_that_stands_twice_in_a_zip_is_refused(into):
+def test_a_name_that_occurs_twice_in_a_zip_is_refused(into):
     with pytest.warns(UserWarning, match="Duplicate"):
         content = make.make_zip([("L/part/x", b"1"), ("L/part/x", b"2")])
     assert "twice" in refused(unzip, content, into)
 
 
-def test_a_zip_that_swells_is_refused(into):
+def test_a_zip_that_unpacks_to_too_much_is_refused(into):
     content = make.make_zip([("L/part/x", b"\0" * 10_000_000)])
     assert re.search(r"of \d+ bytes claims to unpack to 10000000", refused(unzip, content, into))
 
@@ -130,7 +130,7 @@ def test_a_truncated_archive_is_refused(into, pack, unpack, part):
 
 
 @pytest.mark.parametrize("pack, unpack", [(make.make_tar, untar), (make.make_zip, unzip)])
-def test_what_is_no_archive_is_refused(into, pack, unpack):
+def test_a_file_that_is_not_an_archive_is_refused(into, pack, unpack):
     assert refused(unpack, b"<html>not here</html>" * 50, into).startswith("damaged archive (")
 
 
@@ -152,7 +152,7 @@ def test_a_flipped_byte_in_a_flac_is_refused(into, corpus):
     assert not written(into)
 
 
-def test_what_lies_there_whole_is_not_unpacked_again(into):
+def test_complete_files_are_not_unpacked_again(into):
     unzip(make.make_zip(FILES), into)
     (into / "1/2/a.txt").write_bytes(b"TEXT")  # same size, another CRC
     kept = (into / "1/2/b.bin").stat().st_mtime_ns
@@ -202,7 +202,7 @@ def test_a_flipped_byte_in_a_compressed_tar_is_refused(into, mode, place):
         untar(bytes(content), into)
 
 
-def test_a_failing_disk_is_no_damage():
+def test_a_failing_disk_is_not_damage():
     with pytest.raises(OSError, match="Input/output"), damage():
         raise OSError(5, "Input/output error")
 

@@ -30,7 +30,7 @@ def configured(mixtures=None, kind="download", **download):
 
 @pytest.fixture
 def table(tmp_path):
-    """`table(row, …)`: a catalogue of the user's."""
+    """`table(row, …)` writes a catalogue of the user."""
 
     def write(*rows, header=HEADER) -> str:
         (tmp_path / "own.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
@@ -52,7 +52,7 @@ def test_every_packaged_row_is_whole():
             assert re.search("/[0-9a-f]{40}/", part.address)
 
 
-def test_what_the_table_must_hold():
+def test_required_contents_of_the_table():
     names = set(load_catalogue())
     librispeech = "dev-clean dev-other test-clean test-other train-clean-100 train-clean-360"
     assert names >= {*librispeech.split(), "train-other-500", "dev-clean-2", "train-clean-5"}
@@ -153,7 +153,7 @@ def test_other_kinds_of_corpora_ask_nothing_of_the_catalogue():
     assert licences(cfg) == parts_in_use(cfg) == []
 
 
-def test_licences_of_what_is_in_use():
+def test_licences_of_the_corpora_in_use():
     assert licences(configured()) == [
         "LibriSpeech: CC BY 4.0 (Panayotov et al. 2015, https://www.openslr.org/12)",
         "WHAM! noise: CC BY-NC 4.0, not for commercial use"
@@ -172,7 +172,7 @@ def test_parts_of_librimix():
     assert message.startswith("config: mixtures.librimix.subsets: 'libri4mix_train-clean-100' is")
 
 
-def test_roots_lie_below_the_folder():
+def test_roots_are_below_the_folder():
     corpora = configured(folder="/big").corpora
     speech, noise = (corpus_subsets(corpora, kind, None)["train"] for kind in ("speech", "noise"))
     assert [str(one.folder) for one in speech] == ["/big/LibriSpeech/train-clean-100"]
@@ -184,7 +184,7 @@ def summary_of(config):
     return download_summary(config, experiment.rendered, experiment.estimates)
 
 
-def test_the_summary_says_what_is_moved_and_stored():
+def test_the_summary_gives_the_sizes_fetched_and_stored():
     counts = {"train": 9000, "dev": 10, "test": 10}
     lines = summary_of(configured({"counts": counts}, noise={"max_files": 300}))
     rows = {line.split()[0]: line.split() for line in lines}
@@ -207,7 +207,7 @@ def test_a_train_split_that_is_never_rendered_takes_no_disk():
     assert line.startswith("mixtures: ~103.0 h (train ~100.0 h, ")
 
 
-def test_what_nobody_has_published_is_said_to_be_unknown():
+def test_unpublished_sizes_are_said_to_be_unknown():
     lines = summary_of(configured(noise={"corpus": "ms_snsd"}))
     rows = {line.split()[0]: line for line in lines}
     assert rows["ms_snsd"].split()[1:4] == ["unknown"] * 3

@@ -1,4 +1,4 @@
-"""What has changed on disk since a corpus was scanned."""
+"""Changes on disk since a corpus was scanned."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from pipeline.corpora.changes import (
 
 @pytest.fixture
 def local(corpus):
-    """A small corpus on disk, as the configuration names it."""
+    """A small corpus on disk, in the form that the configuration names."""
     corpus.fill(speakers=1, utterances=2)
     folders = {"speech": str(corpus.speech), "noise": str(corpus.noise)}
     return Corpora(kind="local", local=folders | {"subsets": corpus.subsets})
@@ -31,7 +31,7 @@ def local(corpus):
 
 @pytest.fixture
 def look(local, tmp_path):
-    """`look(kind)` is how a run finds a corpus; `look.scan(kind)` notes what a scan saw."""
+    """`look(kind)` is the check at the start of a run; `look.scan(kind)` records a scan's state."""
 
     def call(kind):
         return look_at(local, kind, tmp_path / f"{kind}.files.csv", [])
@@ -61,7 +61,7 @@ def test_files_added_removed_and_replaced_are_counted(look, corpus):
     corpus.speak("train", "1010")
     after = look("speech")
     assert after.state != before[0].state
-    # Each of the new speakers brings a list of what is said.
+    # Each of the new speakers adds a transcript.
     assert after.line == (
         "corpora.local.speech: 4 added, 1 gone, 1 changed since it was scanned; it is scanned"
         " again, and what depends on it is rebuilt"
@@ -79,7 +79,7 @@ def test_texts_count_too(look, corpus, name):
     assert look("speech").state != before.state and "1 changed" in look("speech").line
 
 
-def test_a_replacement_of_the_same_size_is_seen_by_its_time(look, corpus):
+def test_a_replacement_of_the_same_size_is_detected_by_its_time(look, corpus):
     look.scan("noise")
     path = corpus.noise / "tr/long.wav"
     status = path.stat()
@@ -110,10 +110,10 @@ def test_a_recording_that_is_new_and_bad_is_refused_before_anything_is_lost(look
     with pytest.raises(PipelineError, match="cannot be read as audio"):
         look("speech")
     path.unlink()  # as the line says
-    assert "1 changed" in look("speech").line  # the list of what is said has one more
+    assert "1 changed" in look("speech").line  # one more transcript
 
 
-def test_before_the_first_scan_what_is_wrong_is_said(look, corpus):
+def test_before_the_first_scan_errors_are_reported(look, corpus):
     shutil.rmtree(corpus.noise)
     with pytest.raises(PipelineError, match="no such folder"):
         look("noise")
@@ -126,7 +126,7 @@ def test_a_text_that_may_not_be_read_is_another_one_once_it_may(look, corpus, mo
     assert "1 changed" in look("speech").line
 
 
-def test_a_torn_record_is_none(look, tmp_path):
+def test_a_damaged_record_is_ignored(look, tmp_path):
     look.scan("noise")
     for torn in ("", "file,bytes\na,1\n", "file,bytes,modified\na,,\n"):
         (tmp_path / "noise.files.csv").write_text(torn)
@@ -140,7 +140,7 @@ def test_names_that_a_table_cannot_hold_are_written_otherwise(tmp_path):
     assert read_files(tmp_path / "files.csv") == stamps([odd])
 
 
-def test_what_a_run_makes_itself_is_not_looked_at(tmp_path):
+def test_corpora_made_by_the_run_are_not_checked(tmp_path):
     assert files_of(Corpora(), "speech") == {}
     assert look_at(Corpora(), "noise", tmp_path / "no.csv", []).line is None
 
@@ -166,7 +166,7 @@ def fetched(tmp_path):
     return paths, tmp_path / "results/part.csv"
 
 
-def test_fetched_files_that_changed_are_told_once_and_each_change_counts(fetched, tmp_path):
+def test_fetched_files_that_changed_are_reported_once_and_each_change_counts(fetched, tmp_path):
     paths, listed = fetched
     corpora, recorded = Corpora(kind="download"), tmp_path / "files.csv"
 
@@ -180,7 +180,7 @@ def test_fetched_files_that_changed_are_told_once_and_each_change_counts(fetched
     first = look()
     assert first.line is None
     states = {first.state}
-    for size in (3, 5):  # twice one file that is not as it was fetched
+    for size in (3, 5):  # two changes of one file that differs from the fetched one
         paths[1].write_bytes(b"RIFFS"[:size])
         found = look()
         assert "corpora.download.noise: 1 " in found.line and found.state not in states
@@ -189,7 +189,7 @@ def test_fetched_files_that_changed_are_told_once_and_each_change_counts(fetched
         assert look() == (found.state, None)
     os.utime(paths[0], (listed.stat().st_mtime + 9,) * 2)
     assert "1 added" in look().line
-    paths[2].unlink()  # which the next scan would say
+    paths[2].unlink()  # the next scan would report it
     assert "1 added since" in look().line
 
 

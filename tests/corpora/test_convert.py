@@ -66,7 +66,7 @@ def test_the_sound_is_that_of_the_source(scan):
 
 
 def test_full_scale_stays_within_full_scale(tmp_path):
-    """A square wave overshoots by 18 % where its upper harmonics are taken away."""
+    """A square wave overshoots by 18 % if its upper harmonics are removed."""
     square = np.where(np.arange(16000) % 64 < 32, 1, -1).astype(np.float32)
     audio.write(tmp_path / "a.flac", square, 16000, format="FLAC")
     facts = convert(tmp_path / "a.flac", tmp_path / "a.wav", 8000)
@@ -129,17 +129,17 @@ def test_several_channels_are_counted_once_and_the_first_used(corpus, caplog):
 
 
 @pytest.mark.parametrize(
-    "heard, line",
+    "sounding, line",
     [
         ([1], "channel 2 is not; replace the file with one of channel 2 alone"),
         ([1, 3], "channels 2, 4 are not; replace the file with one of channel 2 alone"),
     ],
 )
-def test_a_channel_that_is_not_silent_is_offered(scan, heard, line):
+def test_a_channel_that_is_not_silent_is_offered(scan, sounding, line):
     path = read_manifest(scan)["path"][0]
     samples, rate = sf.read(path)
     channels = np.full((len(samples), 4), 5e-5)
-    channels[:, heard] = samples[:, None]
+    channels[:, sounding] = samples[:, None]
     sf.write(path, channels, rate)
     assert refused(scan) == (
         f"{path}: channel 1 is silent (below -80 dBFS), {line}, or remove it from the corpus"
@@ -155,7 +155,7 @@ def test_channels_that_are_all_silent_are_silent(scan):
     assert refused(scan) == f"{path}: is silent (below -80 dBFS); remove it from the corpus"
 
 
-def test_other_rates_are_told_once_each_with_a_count(corpus, caplog):
+def test_other_rates_are_reported_once_each_with_a_count(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "same")
     for name, rate in (("a", 8000), ("b", 8000), ("c", 11025), ("d", 48000)):
@@ -199,15 +199,15 @@ def test_a_constant_offset_is_removed(corpus, tmp_path, offset, rate):
     wanted = convert(plain, tmp_path / "plain.wav", rate)
     facts = convert(shifted, tmp_path / "shifted.wav", rate)
     assert (wanted.pop("offset"), facts.pop("offset")) == (False, True)
-    assert wanted.pop("digest") != facts.pop("digest")  # of their last steps
+    assert wanted.pop("digest") != facts.pop("digest")  # of the least significant steps
     assert facts == pytest.approx(wanted, abs=1e-2)
     one, other = (audio.read_at(tmp_path / f"{n}.wav", rate) for n in ("plain", "shifted"))
-    noise_mean = 0.02 / np.sqrt(32000) * 5  # of the noise itself goes with the offset
+    noise_mean = 0.02 / np.sqrt(32000) * 5  # the offset includes the mean of the noise itself
     assert np.abs(one - other).max() < 1.5 / 32768 + noise_mean
     assert abs(other.mean()) < 1 / 32768
 
 
-def test_offsets_are_counted_and_told(corpus, caplog):
+def test_offsets_are_counted_and_reported(corpus, caplog):
     for split in corpus.subsets:
         corpus.hiss(split, "plain")
     recorded(corpus, 0.05, "b"), recorded(corpus, -0.01, "c"), recorded(corpus, 0.003, "d")
@@ -218,7 +218,7 @@ def test_offsets_are_counted_and_told(corpus, caplog):
 
 
 def test_a_small_offset_of_a_quiet_recording_is_removed_too(corpus, tmp_path):
-    """A speaker at -54 dBFS is raised by 25 dB or more, and the offset with it."""
+    """The level of a speaker at -54 dBFS is raised by 25 dB or more, and so is the offset."""
     facts = convert(recorded(corpus, 0.004, loud=0.002), tmp_path / "a.wav", 16000)
     assert abs(audio.read_at(tmp_path / "a.wav", 16000).mean()) < 1 / 32768
     assert facts["offset"] and facts["rms"] == pytest.approx(20 * np.log10(0.002), abs=0.1)
@@ -242,7 +242,7 @@ def test_samples_that_overflow_in_resampling_are_refused(tmp_path):
         convert(tmp_path / "a.wav", tmp_path / "b.wav", 8000)
 
 
-def test_what_has_no_offset_stays_the_same_to_the_bit(corpus, voice, tmp_path):
+def test_samples_without_offset_stay_the_same_to_the_bit(corpus, voice, tmp_path):
     voices = [voice(seed, 1.0) for seed in range(3)]
     voices.append(voices[0] + np.float32(0.003))  # -50 dBFS, 0.1 % of the power
     for samples in voices:
@@ -264,5 +264,5 @@ def test_loudness_is_that_of_the_standard():
 
 
 @pytest.mark.parametrize("samples", [np.ones(3199), np.zeros(8000), np.full(8000, 1e-6)])
-def test_loudness_is_undefined_of_the_short_and_the_silent(samples):
+def test_loudness_of_short_or_silent_signals_is_undefined(samples):
     assert np.isnan(loudness(samples.astype(np.float32), 8000))

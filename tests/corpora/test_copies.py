@@ -9,7 +9,7 @@ def test_files_of_equal_bytes_are_found_under_any_name(tmp_path):
     big, size = bytes(range(256)) * 40, 256 * 40
     contents = {
         "a": big,
-        "b": big[:-1] + b"x",  # differs at its end alone
+        "b": big[:-1] + b"x",  # differs only at its end
         "c": b"x" + big[1:],
         "d": big + b"x",
         "e": b"",

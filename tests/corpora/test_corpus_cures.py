@@ -1,4 +1,4 @@
-"""Every line about a corpus on disk, followed: after what it says the same corpus is taken."""
+"""Every error line about a corpus on disk, with its cure followed: the corpus is then accepted."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def convert(corpus):
 
 
 def take(corpus, *num_speakers):
-    """What a run does with a corpus on disk."""
+    """The steps of a run on a corpus on disk."""
     scan(corpus, *num_speakers)
     convert(corpus)
 
@@ -47,7 +47,7 @@ def write(samples, rate=16000, **options):
 
 
 def without_length(path):
-    """As an encoder writes to a pipe."""
+    """Write like an encoder that writes to a pipe."""
     content = bytearray(path.read_bytes())
     content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])
     path.write_bytes(content)
@@ -62,14 +62,14 @@ def remove(path, content):
 
 
 def encode(path, content):
-    """To WAV or FLAC, whole and with its length."""
+    """Convert to WAV or FLAC, complete and with its length."""
     path.write_bytes(content)
     samples, rate = sf.read(path)
     sf.write(path, samples, rate)
 
 
 def mend(path, content):
-    """Leave out what is not finite or beyond any level."""
+    """Replace samples that are not finite or beyond any level."""
     samples, rate = sf.read(path)
     sf.write(path, samples[np.abs(samples) < 1e6], rate, subtype="FLOAT")
 

@@ -94,12 +94,12 @@ def test_noise_has_the_layout_of_wham(corpus):
         assert audio.info(path) == (16000, 24000, 1)
 
 
-def test_no_sound_stands_twice(corpus):
+def test_no_sound_occurs_twice(corpus):
     sounds = [digest for name, digest in hashes(corpus).items() if not name.endswith("txt")]
     assert len(set(sounds)) == len(sounds)
 
 
-def test_same_seed_same_bytes_whatever_the_workers(corpus, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(corpus, tmp_path):
     make_demo_corpus(tmp_path / "again", TINY, seed=3, workers=3)
     assert hashes(tmp_path / "again") == hashes(corpus)
 
@@ -120,9 +120,9 @@ def test_another_seed_gives_other_speech():
 def test_voices_sound_different():
     """The same words from two speakers differ by 1.5 dB in timbre or by a semitone in pitch."""
     speakers = [demo._speaker(0, split, index) for split in SPLITS for index in range(2)]
-    heard = [read_by(speaker) for speaker in speakers]
-    timbres, pitches = [third_octaves(h) for h in heard], [pitch_of(h) for h in heard]
-    for one, other in combinations(range(len(heard)), 2):
+    spoken = [read_by(speaker) for speaker in speakers]
+    timbres, pitches = [third_octaves(s) for s in spoken], [pitch_of(s) for s in spoken]
+    for one, other in combinations(range(len(spoken)), 2):
         timbre = np.sqrt(np.mean((timbres[one] - timbres[other]) ** 2))
         semitones = abs(12 * np.log2(pitches[one] / pitches[other]))
         assert timbre > 1.5 or semitones > 1, (speakers[one], speakers[other])
@@ -208,7 +208,7 @@ def test_missing_loader_is_one_line_with_the_cure(tmp_path, monkeypatch):
         " set corpora.kind to local"
     )
     assert "espeakng-loader" in extras()["demo"]
-    monkeypatch.undo()  # as if installed
+    monkeypatch.undo()  # as if it were installed
     assert espeak.loader()
 
 
@@ -220,7 +220,7 @@ def test_a_failing_synthesizer_is_one_line(monkeypatch):
     monkeypatch.setattr(espeak, "loader", lambda: Elsewhere)
     with pytest.raises(PipelineError, match=r"espeak-ng fails \(/nowhere.*reinstall"):
         espeak.speak([espeak.Line("en", "m1", 50, 170, "Nobody hears this.")], seed=1)
-    monkeypatch.undo()  # as if installed again
+    monkeypatch.undo()  # as if it were installed again
     assert espeak.speak([espeak.Line("en", "m1", 50, 170, "Somebody hears this.")], seed=1)
 
 

@@ -40,7 +40,7 @@ def test_noise_repeats_for_its_seed_only(noises, kind):
     assert abs(np.corrcoef(noises[kind], other)[0, 1]) < 0.5
 
 
-def test_hum_stands_on_the_mains_frequency():
+def test_hum_has_the_mains_frequency():
     for seed in range(4):
         spectrum = power(make_noise("hum", SAMPLES, rng(seed)))
         hertz = np.arange(len(spectrum)) / SECONDS
@@ -64,7 +64,7 @@ def test_clatter_is_made_of_impacts(noises):
     assert crest["clatter"] > 2 * crest["hum"]
 
 
-def test_babble_lies_in_the_band_of_speech(noises):
+def test_babble_is_in_the_band_of_speech(noises):
     spectrum = power(noises["babble"])
     hertz = np.arange(len(spectrum)) / SECONDS
     assert spectrum[(hertz > 80) & (hertz < 4000)].sum() > 0.9 * spectrum.sum()

@@ -33,7 +33,7 @@ def test_a_whole_tar(parts, served, fetched, corpus):
     assert served.sent.total() == len(served.files[TAR])
 
 
-def test_what_is_there_is_not_fetched_again(parts, served, fetched):
+def test_existing_files_are_not_fetched_again(parts, served, fetched):
     for part in vars(parts).values():
         first = fetched(part)
         served.forget()
@@ -64,7 +64,7 @@ def test_a_few_utterances_of_a_few_speakers(parts, served, fetched, monkeypatch)
     assert [sum(n.startswith(f"{s}/") for n in sound(got)) for s in speakers(got)] == [2, 2]
 
 
-def test_utterances_alone_read_all_and_keep_few(parts, served, fetched):
+def test_limited_utterances_read_all_and_keep_few(parts, served, fetched):
     got = fetched(parts.speech, max_utterances=1)
     assert len(sound(got)) == len(speakers(got)) == len(speakers(fetched(parts.speech)))
 
@@ -78,13 +78,13 @@ def test_a_wider_folder_serves_a_narrower_run(parts, served, fetched):
     assert not served.asked
 
 
-def test_a_folder_too_narrow_is_fetched_anew(parts, served, fetched):
+def test_a_folder_too_narrow_is_fetched_again(parts, served, fetched):
     few = fetched(parts.speech, max_speakers=1)
     more = fetched(parts.speech, max_speakers=3)
     assert more[: len(few)] == few and len(speakers(more)) == 3
 
 
-def test_an_interrupted_stream_goes_on(parts, served, fetched, monkeypatch):
+def test_an_interrupted_stream_continues(parts, served, fetched, monkeypatch):
     monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(status=404) if number > 2 else Manners()
     assert "404" in refused(fetched, parts.speech, max_speakers=3)
@@ -112,7 +112,7 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
     bad = make.part_of(served, "test-clean", TAR, **values)
     message = refused(fetched, bad, max_speakers=2)
     assert name in message and "no mirror serves it whole and right" in message
-    assert message.count("; ") == 1  # no cure but that of all mirrors
+    assert message.count("; ") == 1  # the only cure is the one for all mirrors
     assert message.endswith("; add another with corpora.download.catalogue")
     assert not list(fetched.folder.rglob("*.flac")) and not list(fetched.folder.rglob("*.part"))
     mirrored = make.part_of(served, "test-clean", TAR, **values, mirrors=served.url("/mirror"))
@@ -121,7 +121,7 @@ def test_a_flipped_byte_in_a_streamed_flac_is_refused(parts, served, fetched, co
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_speakers": 2}])
-def test_a_server_without_ranges_serves_all_the_same(parts, served, fetched, limits, monkeypatch):
+def test_a_server_without_ranges_is_used_nevertheless(parts, served, fetched, limits, monkeypatch):
     monkeypatch.setattr(remote, "BLOCK", 1 << 16)
     served.manners = lambda path, number: Manners(whole=True)
     assert len(speakers(fetched(parts.speech, **limits))) >= 2
@@ -183,7 +183,7 @@ def test_a_folder_of_the_users_is_left_alone(parts, served, fetched, tmp_path, p
     message = refused(fetched, parts.speech)
     assert "was not made by this workflow as test-clean; use it with corpora.kind: local" in message
     assert own.read_bytes() == b"mine" and not served.asked
-    assert list_files(own.parents[1], "").audio == [own]  # the cures: used as a corpus on disk
+    assert list_files(own.parents[1], "").audio == [own]  # the cures: use it as a corpus on disk
     elsewhere = DownloadCorpus(folder=str(tmp_path / "another"))
     download.download_part(parts.speech, elsewhere, 0, tmp_path / "part.csv", patience)
 
@@ -198,11 +198,11 @@ def test_a_full_disk_is_told_before_anything_moves(parts, served, fetched, monke
     assert "wham_noise needs" in refused(fetched, parts.noise, max_files=5)
     assert "ms_snsd needs" in refused(fetched, parts.git)
     assert served.sent.total() < 3 * remote.TAIL + 50_000
-    usage.free = 10**9  # some space is freed, or the folder is on another disk
+    usage.free = 10**9  # some space is freed, or the folder is moved to another disk
     assert fetched(parts.noise, max_files=5)
 
 
-def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_from(parts, served, fetched, monkeypatch):
+def test_a_disk_that_fills_up_leaves_a_resumable_download(parts, served, fetched, monkeypatch):
     def full(self, *args):
         raise OSError(28, "No space left on device")
 
@@ -257,7 +257,7 @@ def test_a_folder_that_is_a_link_is_filled_where_it_leads(parts, fetched, tmp_pa
     assert [path.name for path in far.parent.iterdir()] == ["far"]
 
 
-def test_a_part_that_comes_in_another_format_is_fetched_anew(parts, served, fetched, corpus):
+def test_a_part_that_comes_in_another_format_is_fetched_again(parts, served, fetched, corpus):
     fetched(parts.noise, max_files=3)
     served.files["/noise.tar.gz"] = make.make_tar(make.noise_members(corpus))
     noise = {"kind": "noise", "unpacks_to": "wham_noise"}

@@ -1,4 +1,4 @@
-"""Downloads beside each other, and those that were killed."""
+"""Concurrent downloads, and downloads that were killed."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from pipeline.corpora import held
 
 TAR = "/test-clean.tar.gz"
 
-# Jobs in the background of a shell ignore SIGINT, and so would what they start.
+# Background jobs of a shell ignore SIGINT, and the processes that they start would do so too.
 PROGRAM = """
 import signal, sys
 from pathlib import Path
@@ -35,7 +35,7 @@ download.download_part(part, settings, 0, Path(sys.argv[3]))
 
 @pytest.fixture
 def beside(parts, fetched, served, tmp_path):
-    """`beside(**limits)`: another process that fetches the speech, once it is at work."""
+    """`beside(**limits)`: another process that fetches the speech and has started to do so."""
 
     def start(**limits) -> subprocess.Popen:
         slow = Manners(slow=0.02)
@@ -48,7 +48,7 @@ def beside(parts, fetched, served, tmp_path):
         )
         arrived = fetched.folder / "downloads/test-clean.tar.part"
         while served.sent.total() < 200_000 or not (arrived.exists() and arrived.stat().st_size):
-            time.sleep(0.01)  # what is sent may still be on its way
+            time.sleep(0.01)  # bytes that were sent may still be on their way
         process.hasten = lambda: setattr(slow, "slow", 0.0)
         return process
 
@@ -68,7 +68,7 @@ def test_two_runs_fetch_a_part_once(parts, served, fetched, beside, tmp_path, ca
 @pytest.mark.parametrize(
     "limits, number", [({}, signal.SIGKILL), ({"max_speakers": 99}, signal.SIGINT)]
 )
-def test_a_killed_job_goes_on_where_it_was(
+def test_a_killed_job_continues_where_it_was(
     parts, served, fetched, beside, tmp_path, limits, number
 ):
     killed, size = beside(**limits), len(served.files[TAR])
@@ -92,7 +92,7 @@ def test_a_job_killed_at_its_last_step_is_only_put_in_place(parts, served, fetch
     assert fetched(parts.speech) and not served.asked
 
 
-def test_a_folder_put_there_since_is_left_alone(parts, served, fetched, monkeypatch):
+def test_a_folder_put_there_meanwhile_is_not_changed(parts, served, fetched, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(held.shutil, "rmtree", interrupt_at(held.shutil.rmtree, ".old"))
         fetched(parts.speech)
@@ -112,7 +112,7 @@ def interrupt_at(function, name):
     return interrupted
 
 
-def test_a_folder_that_cannot_be_locked_serves_all_the_same(parts, fetched, monkeypatch, caplog):
+def test_a_folder_that_cannot_be_locked_is_used_nevertheless(parts, fetched, monkeypatch, caplog):
     def fail(*_):
         raise OSError(37, "No locks available")
 

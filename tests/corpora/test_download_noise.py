@@ -41,7 +41,7 @@ def test_more_recordings_fetch_only_those_that_are_missing(parts, served, fetche
     assert len(everything) > 12 and set(more) < set(everything)
 
 
-def test_an_interrupted_selection_goes_on(parts, served, fetched):
+def test_an_interrupted_selection_continues(parts, served, fetched):
     served.manners = lambda path, number: Manners(status=404) if number > 4 else Manners()
     refused(fetched, parts.noise, max_files=12)
     held = len(list(fetched.folder.rglob("*.wav")))
@@ -74,7 +74,7 @@ def test_a_vanished_recording_is_fetched_again(parts, served, fetched, tmp_path,
         f"{fetched.folder.resolve() / 'wham_noise' / got[0]}: was fetched and has vanished, 1 files"
         " in all; run again with --forcerun download"
     )
-    assert fetched(parts.noise, max_files=5) == got  # what that job does
+    assert fetched(parts.noise, max_files=5) == got  # like that job
     assert len(fetched_files([tmp_path / "part.csv"])) == 5
     assert len(served.asked) <= 4
     assert "2 files are missing or changed; fetched again" in caplog.text
@@ -137,7 +137,7 @@ def test_a_bad_listing_is_refused(parts, served, fetched, tmp_path, tree, words)
     assert fetched(cured.model_copy(update={"mirrors": [parts.git.address]}), max_files=3)
 
 
-def test_what_is_moved_is_said_first(parts, served, fetched, caplog):
+def test_the_size_to_fetch_is_printed_first(parts, served, fetched, caplog):
     with caplog.at_level(logging.INFO):
         fetched(parts.noise, max_files=5)
     first, second, *_ = caplog.messages
@@ -165,7 +165,7 @@ def test_a_zip_without_a_split_is_refused(parts, served, fetched, members, limit
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_files": 5}])
-def test_an_interrupted_unpacking_goes_on_from_the_archive(
+def test_an_interrupted_unpacking_continues_from_the_archive(
     parts, served, fetched, monkeypatch, limits
 ):
     def interrupt(*args):

@@ -1,4 +1,4 @@
-"""What lies in a corpus: links, folders of any depth, and what may not be read."""
+"""Listing the files of a corpus: links, folders of any depth, and missing permissions."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ from pipeline.corpora.texts import read_sexes, read_transcripts
 
 @pytest.fixture
 def filled(corpus):
-    """A filled corpus that any user may read, in a folder that any may enter."""
+    """A filled corpus that any user may read, in a folder that any user may enter."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     filled = type(corpus)(folder / "corpus").fill(speakers=2, utterances=1)
@@ -94,7 +94,7 @@ def test_a_link_into_a_folder_that_may_not_be_entered_is_named(filled):
 
 
 def test_a_list_of_speakers_behind_a_folder_that_may_not_be_entered_is_named(filled):
-    """As a run starts, before anything is scanned."""
+    """This happens when a run starts, before anything is scanned."""
     folders = {"speech": str(filled.speech), "noise": str(filled.noise)}
     local = Corpora(kind="local", local=folders | {"subsets": filled.subsets})
     away, speakers = filled.root / "away", filled.speech / "SPEAKERS.TXT"
@@ -111,7 +111,7 @@ def test_a_list_of_speakers_behind_a_folder_that_may_not_be_entered_is_named(fil
         assert str(speakers) in files_of(local, "speech")
 
 
-def test_a_link_that_leads_to_itself_is_no_matter_of_permissions(filled):
+def test_a_link_that_leads_to_itself_is_not_a_question_of_permissions(filled):
     folders = {"speech": str(filled.speech), "noise": str(filled.noise)}
     local = Corpora(kind="local", local=folders | {"subsets": filled.subsets})
     link = filled.noise / "tr/loop.wav"

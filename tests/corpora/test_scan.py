@@ -25,7 +25,7 @@ def scanned_noise(corpus, only=None):
 
 
 def refused(function, corpus, *arguments, **options):
-    """The one line with which a corpus is refused; no manifest is left."""
+    """The line with which a corpus is refused; no manifest is left."""
     with pytest.raises(PipelineError) as error:
         function(corpus, *arguments, **options)
     assert "\n" not in str(error.value)
@@ -56,7 +56,7 @@ def test_a_row_for_each_utterance(one_each):
     assert table["path"][1].endswith("LibriSpeech/dev-clean/0012/7/0012-7-0000.flac")
 
 
-def test_what_a_corpus_may_lack(one_each):
+def test_optional_files_of_a_corpus(one_each):
     for file in one_each.speech.rglob("*.trans.txt"):
         file.unlink()
     table = scanned(one_each)
@@ -98,7 +98,7 @@ def test_counts_are_logged(one_each, caplog):
     assert "train: 2 utterance files of 1 speakers" in caplog.messages
 
 
-def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
+def test_subsets_may_be_in_different_folders_each_with_its_speakers(one_each, tmp_path):
     (one_each.speech / "SPEAKERS.TXT").write_text("84 | F | train-clean\n0012 | F | dev-clean\n")
     moved = tmp_path / "elsewhere/dev-clean"
     moved.parent.mkdir()
@@ -109,8 +109,8 @@ def test_subsets_may_lie_apart_each_with_its_speakers(one_each, tmp_path):
     assert list(read_manifest(one_each.root / "speech.csv")["sex"].fillna("?")) == ["F", "M", "?"]
 
 
-def test_only_what_was_fetched_is_listed(one_each, tmp_path):
-    """A folder may hold what another run fetched; it may lie behind a link."""
+def test_only_fetched_files_are_listed(one_each, tmp_path):
+    """A folder may hold files that another run fetched; it may be behind a link."""
     taken = [one_each.speech.rglob("*.flac"), one_each.noise.rglob("*.wav")]
     (tmp_path / "link").symlink_to(one_each.root)
     paths = [tmp_path / "link" / p.relative_to(one_each.root) for found in taken for p in found]
@@ -122,7 +122,7 @@ def test_only_what_was_fetched_is_listed(one_each, tmp_path):
     assert set(scanned_noise(one_each, only)["noise"]) == {"rain"}
 
 
-def test_what_was_fetched_and_has_vanished_is_named(one_each, tmp_path):
+def test_a_fetched_file_that_has_vanished_is_named(one_each, tmp_path):
     path = one_each.noise / "tt/rain.wav"
     write_manifest(tmp_path / "part.csv", pd.DataFrame({"path": [path], "bytes": 1}))
     path.unlink()
@@ -172,7 +172,7 @@ def test_too_few_speakers_are_counted(one_each):
     assert message.startswith("corpora: split dev has 1 speakers, mixtures.num_speakers is 2")
 
 
-def test_a_name_that_stands_twice_is_named(one_each):
+def test_a_name_that_occurs_twice_is_named(one_each):
     flac = one_each.speak("train", "85")
     wav = one_each.speak("train", "85", suffix=".wav")
     assert refused(scanned, one_each).startswith(f"{wav}: has the name of {flac}; rename")
@@ -193,7 +193,7 @@ def test_many_bad_files_are_counted(one_each):
     assert refused(scanned, one_each).endswith("; and 3 more")
 
 
-def test_a_bad_transcript_is_told_and_stops_only_what_needs_it(one_each, caplog):
+def test_a_bad_transcript_is_reported_and_stops_only_runs_that_need_it(one_each, caplog):
     file = one_each.speech / "train-clean/84/7/84-7.trans.txt"
     file.write_bytes("84-7-0000 CAFÉ".encode("latin-1"))
     line = f"{file}: is not UTF-8 text; save it as UTF-8"
@@ -206,12 +206,12 @@ def test_a_bad_transcript_is_told_and_stops_only_what_needs_it(one_each, caplog)
 
 
 def test_names_are_compared_as_they_are_read(one_each):
-    """macOS writes é as e and an accent; texts that come with a corpus, as one character."""
+    """macOS writes é as e and an accent; texts that come with a corpus use one character."""
     one, two = "Jos\u00e9", "Jose\u0301"
     path = one_each.speak("train", two)
     path.with_name(f"{two}-7.trans.txt").write_text(f"{one}-7-0000 CAFÉ\n", encoding="utf-8")
     (one_each.speech / "SPEAKERS.TXT").write_text(f"{one} | M | train-clean\n", encoding="utf-8")
-    row = scanned(one_each).set_index("speaker").loc[two]  # as it stands on the disk
+    row = scanned(one_each).set_index("speaker").loc[two]  # the name on the disk
     assert (row["transcript"], row["sex"], row["path"]) == ("CAFÉ", "M", str(path))
     path.rename(path.with_name(f"{one}-7-0000.flac"))  # folder and file in two forms
     assert two in set(scanned(one_each)["speaker"])
@@ -233,7 +233,7 @@ def test_two_forms_of_a_name_are_one_name(one_each):
 
 
 def test_hidden_files_are_left_out_and_counted(one_each, caplog):
-    """macOS puts `._x` beside every x of a disk that is not its own, and .DS_Store into folders."""
+    """macOS puts `._x` beside every x on a foreign disk, and .DS_Store into folders."""
     before, noises = scanned(one_each), scanned_noise(one_each)
     assert not caplog.messages
     files = [p for p in one_each.root.rglob("*") if p.suffix in (".flac", ".txt", ".wav")]
@@ -248,7 +248,7 @@ def test_hidden_files_are_left_out_and_counted(one_each, caplog):
     assert told == [f"9 {hidden}", f"7 {hidden}"]
 
 
-def test_a_broken_link_is_told(one_each, caplog):
+def test_a_broken_link_is_reported(one_each, caplog):
     (one_each.speech / "train-clean/85").symlink_to(one_each.root / "nowhere")
     assert len(scanned(one_each)) == 3
     assert caplog.messages == [
@@ -290,14 +290,14 @@ def test_a_recording_of_a_reader_under_the_name_of_another_is_refused(one_each):
     )
 
 
-def test_a_recording_twice_in_one_split_is_told(one_each, caplog):
+def test_a_recording_twice_in_one_split_is_reported(one_each, caplog):
     shutil.copyfile(one_each.noise / "tr/rain.wav", one_each.noise / "tr/wet.wav")
     assert len(scanned_noise(one_each)) == 4
     assert caplog.messages == ["train: 1 noise files are copies of others of this split"]
 
 
-def test_a_published_recording_in_two_splits_is_told(one_each, tmp_path, caplog):
-    """Whoever fetched it cannot mend it: what is removed would be missed."""
+def test_a_published_recording_in_two_splits_is_reported(one_each, tmp_path, caplog):
+    """A user who fetched it cannot correct it: a removed file would be missed."""
     copy = one_each.noise / "tt/wet.wav"
     shutil.copyfile(one_each.noise / "tr/rain.wav", copy)
     paths = sorted(one_each.noise.rglob("*.wav"))
@@ -333,7 +333,7 @@ def test_a_bad_noise_is_named(one_each):
     assert refused(scanned_noise, one_each).startswith(f"{path}: cannot be read as audio")
 
 
-def test_a_noise_that_stands_twice_is_named(one_each):
+def test_a_noise_that_occurs_twice_is_named(one_each):
     samples, rate = audio.read(one_each.noise / "tr/rain.wav")
     audio.write(one_each.noise / "tr/rain.flac", samples, rate, format="FLAC")
     names = [one_each.noise / "tr" / name for name in ("rain.wav", "rain.flac")]

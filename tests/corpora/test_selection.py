@@ -34,11 +34,11 @@ def test_reading_ends_when_all_are_full():
     assert number == 11
 
 
-def test_reading_goes_on_to_the_transcript_behind():
+def test_reading_continues_to_the_transcript_behind():
     late = ["9/a/1.flac", "9/a/2.flac", "9/a/3.flac", "9/a/t.trans.txt", "3/c/1.flac"]
     assert taken(1, 1, late) == (["9/a/1.flac", "9/a/t.trans.txt"], 4)
     assert taken(1, 1, [late[0], *late[3:]]) == (["9/a/1.flac", "9/a/t.trans.txt"], 2)
-    assert taken(1, 1, [*late[:3], late[4]]) == (["9/a/1.flac"], 4)  # the archive has none
+    assert taken(1, 1, [*late[:3], late[4]]) == (["9/a/1.flac"], 4)  # the archive has no transcript
 
 
 @pytest.mark.parametrize("narrow", [(1, None), (2, 1), (1, 2), (2, 2)])

@@ -43,6 +43,6 @@ def test_a_change_concerns_one_corpus(corpora, change, concerned):
         assert (before != after) == (corpus == concerned)
 
 
-def test_what_is_found_decides_too():
+def test_the_state_of_a_corpus_counts_too():
     one, other = (scan_settings(config(**LOCAL), "speech", found) for found in ("a", "b"))
     assert one != other

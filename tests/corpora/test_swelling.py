@@ -1,4 +1,4 @@
-"""Archives that unpack to far more than they are: refused early, and nothing of them is left."""
+"""Archives that unpack to far more than their size: they are refused early, and leave no files."""
 
 import io
 import random
@@ -20,7 +20,7 @@ NOISE = random.Random(0).randbytes(50_000)
 
 
 def pack(*members, mode="w:gz", format=tarfile.PAX_FORMAT):
-    """A tar of members of given attributes, their `content` among them."""
+    """A tar of members with given attributes, and their `content`."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode=mode, format=format) as tar:
         for attributes in members:
@@ -35,7 +35,7 @@ def pack(*members, mode="w:gz", format=tarfile.PAX_FORMAT):
 
 
 def holed(size, *places, content=b""):
-    """A file of `size` bytes that are zero but at (place, length)."""
+    """A file of `size` zero bytes, except at (place, length)."""
     places = places or [(size, 0)]
     numbers = ",".join(str(number) for place in places for number in place)
     headers = {"GNU.sparse.map": numbers, "GNU.sparse.size": str(size)}
@@ -44,7 +44,7 @@ def holed(size, *places, content=b""):
 
 @pytest.fixture(params=["r|*", "r:*"])
 def untar(request, tmp_path):
-    """`untar(content)`: unpack as a stream, or as a file; what was unpacked, by name."""
+    """`untar(content)` unpacks as a stream or as a file, and returns the unpacked files by name."""
 
     def run(content):
         into = tmp_path / "into"
@@ -60,7 +60,7 @@ def untar(request, tmp_path):
 
 @pytest.fixture
 def small_files():
-    """No file may grow beyond 100 kB: what is refused is refused before that."""
+    """No file may grow beyond 100 kB: an archive is refused before that."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     yield
@@ -88,7 +88,7 @@ def test_zeros_that_are_written_out_are_refused(untar, tmp_path, small_files, mo
 
 
 def test_many_files_count_together(untar, tmp_path):
-    """Each is within the limit, all of them are not; a name that stands twice counts twice."""
+    """Each is within the limit, all together are not; a name that occurs twice counts twice."""
     members = [{"content": bytes(5000), "name": f"L/part/1/7/{k % 7}"} for k in range(50)]
     with pytest.raises(Corrupt, match="unpacks to more than"):
         untar(pack(*members))
@@ -102,7 +102,7 @@ def test_notes_count_too(untar):
         untar(pack(*notes, {"content": b"1"}))
 
 
-def test_an_archive_that_swells_as_sound_does_is_unpacked(untar):
+def test_an_archive_with_the_compression_of_sound_is_unpacked(untar):
     silence = {"content": bytes(400_000)}
     sound = {"content": NOISE, "name": "L/part/1/7/y"}
     assert untar(pack(sound, silence)) == {"1/7/y": NOISE, "1/7/x": bytes(400_000)}
@@ -115,8 +115,8 @@ def test_a_file_with_some_holes_is_unpacked(untar):
     assert found == NOISE[:half] + bytes(100_000 - half) + NOISE[half:] + bytes(100_000 - half)
 
 
-def test_a_stream_may_unpack_to_what_was_read_of_it(tmp_path):
-    """Not to what will be read: nobody knows that it comes."""
+def test_a_stream_may_unpack_in_proportion_to_the_bytes_read(tmp_path):
+    """The part that will be read later does not count, since it may not exist."""
     content, read = pack({"content": NOISE}), [400]
     with tarfile.open(fileobj=io.BytesIO(content), mode="r|*", tarinfo=Member) as tar:
         allowance = Allowance(lambda: read[0])
@@ -169,14 +169,14 @@ def test_a_header_without_an_end_is_not_read(untar, member, format, behind):
 
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_a_header_may_be_longer_than_usual(untar, format):
-    """A name of 200 characters stands behind the header of 512 bytes."""
+    """A name of 200 characters follows the header of 512 bytes."""
     name = "ü" * 100
     found = untar(pack({"name": f"L/part/1/7/{name}", "content": b"1"}, format=format))
     assert found == {f"1/7/{name}": b"1"}
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_speakers": 1}], ids=["whole", "streamed"])
-def test_a_part_that_swells_is_refused_by_name(parts, served, fetched, limits, small_files):
+def test_a_part_that_unpacks_to_too_much_is_named(parts, served, fetched, limits, small_files):
     content = pack(holed(2_000_000_000) | {"name": "L/test-clean/1/7/1-7-0000.flac"})
     served.files["/bomb"] = content
     message = refused(fetched, make.part_of(served, "test-clean", "/bomb"), **limits)

@@ -1,4 +1,4 @@
-"""Transcripts and lists of speakers as editors and other systems write them."""
+"""Transcripts and lists of speakers, as written by editors and other systems."""
 
 import pytest
 

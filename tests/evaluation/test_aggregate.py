@@ -16,7 +16,7 @@ COLUMNS = ["mixture_id", "system", "source", "metric", "value", "undefined"]
 
 
 def write_scores(path, rows):
-    """Rows up to the value, and with a reason for those that are undefined."""
+    """Rows up to the value, and with a reason if the value is undefined."""
     rows = [(*row, "silent" if np.isnan(row[4]) else None) for row in rows]
     write_manifest(path, with_columns(pd.DataFrame(rows, columns=COLUMNS)))
     return path
@@ -153,7 +153,7 @@ def test_comparison_of_a_hand_made_table(tmp_path):
     assert (row["system_a"], row["system_b"]) == ("conv/denoised-d/denoised-d", "conv/noisy/noisy")
     assert row["metric"] == "si_sdri"
     assert (row["mean_a"], row["mean_b"], row["difference"]) == (4, 3, 1)
-    assert row["win_rate"] == 0.5  # a tie is no win
+    assert row["win_rate"] == 0.5  # a tie is not a win
     assert (row["mixtures"], row["confidence"]) == (4, 0.9)
 
 

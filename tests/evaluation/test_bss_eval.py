@@ -35,13 +35,13 @@ def direct(references, estimates):
 
 @pytest.fixture
 def no_factorisation(monkeypatch):
-    """Fail where fast_bss_eval would be asked."""
+    """Fail if fast_bss_eval is called."""
     monkeypatch.setitem(sys.modules, "fast_bss_eval.numpy.metrics", None)
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 5])
 @pytest.mark.parametrize("leak", [0.1, 1e-4])
-def test_a_few_steps_find_what_factorisation_finds(sources, leak, no_factorisation):
+def test_a_few_steps_find_the_solution_of_the_factorisation(sources, leak, no_factorisation):
     references = coloured(sources, sources)
     estimates = estimates_of(references, leak)
     expected = direct(references, estimates)
@@ -49,17 +49,17 @@ def test_a_few_steps_find_what_factorisation_finds(sources, leak, no_factorisati
 
 
 @pytest.mark.parametrize("difference", [0.3, 1e-2, 1e-4, 1e-6, 0.0])
-def test_references_that_are_alike_are_told_apart_as_well(references, difference):
+def test_similar_references_are_separated_too(references, difference):
     references[1] = references[0] + difference * references[1]
     estimates = estimates_of(references)
     expected = direct(references, estimates)
     np.testing.assert_allclose(square_cosines(references, estimates), expected, atol=1e-7)
 
 
-def test_references_that_sound_one_after_another(references):
+def test_references_that_sound_in_turn(references):
     references *= np.arange(TIME) // 7000 == np.arange(3)[:, None]
     estimates = references + 0.1 * coloured(1)
-    estimates[0] = references[0]  # nothing of it is left for other sources to explain
+    estimates[0] = references[0]  # no part of it is left for other sources to explain
     expected = direct(references, estimates)
     np.testing.assert_allclose(square_cosines(references, estimates), expected, rtol=1e-8)
 

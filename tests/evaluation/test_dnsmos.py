@@ -1,4 +1,4 @@
-"""DNSMOS on real speech, against its reference code, and at whatever level it comes."""
+"""DNSMOS on real speech, against its reference code, and at different levels."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_clean_speech_is_rated_above_noisy(rate, speech, noisy):
 
 
 def test_scores_equal_the_reference_code(rate, speech, monkeypatch):
-    # Its second network, P.808, is not ours, and takes librosa to feed.
+    # Its second network, P.808, is not part of ours, and needs librosa for its input.
     monkeypatch.setattr(reference.DNSMOS, "audio_melspec", lambda *_, audio: np.zeros((900, 120)))
     samples = 0.5 * speech
     expected = reference.run(samples, RATE)
@@ -52,16 +52,16 @@ def test_scores_equal_the_reference_code(rate, speech, monkeypatch):
         assert value == pytest.approx(expected[f"{name.removeprefix('dnsmos_')}_mos"], abs=1e-4)
 
 
-@pytest.mark.parametrize("seconds", [0.01, 3, 9, 10, 30])  # of the last it drops 14 windows
+@pytest.mark.parametrize("seconds", [0.01, 3, 9, 10, 30])  # 14 windows of the last are dropped
 def test_windows_equal_the_reference_code(seconds, monkeypatch):
     class Network:
-        """Keeps what it is given, and says nothing."""
+        """Keeps its inputs, and returns no ratings."""
 
         def __init__(self):
-            self.heard = []
+            self.inputs = []
 
         def run(self, _, given):
-            self.heard.append(given["input_1"][0])
+            self.inputs.append(given["input_1"][0])
             return np.zeros((1, 1, 3))
 
     monkeypatch.setattr(reference.DNSMOS, "audio_melspec", lambda *_, audio: audio[None])
@@ -69,19 +69,19 @@ def test_windows_equal_the_reference_code(seconds, monkeypatch):
     code.onnx_sess, code.p808_onnx_sess = Network(), Network()
     samples = np.random.default_rng(0).uniform(-1, 1, int(seconds * RATE)).astype(np.float32)
     code(samples, RATE, is_personalized_MOS=False)
-    np.testing.assert_array_equal(windows(samples), code.onnx_sess.heard)
+    np.testing.assert_array_equal(windows(samples), code.onnx_sess.inputs)
 
 
-def test_every_level_is_heard_alike(speech, tmp_path):
-    heard = []
-    for gain in (1e-3, 1.0, 30.0):  # the last far over full scale
+def test_every_level_gives_the_same_scores(speech, tmp_path):
+    levelled = []
+    for gain in (1e-3, 1.0, 30.0):  # the last level is far above full scale
         audio.write(tmp_path / "a.wav", gain * speech, RATE, subtype="FLOAT")
-        heard.append(hear(tmp_path / "a.wav", RATE))
-        assert 20 * np.log10(heard[-1].std()) == pytest.approx(HEARD_LEVEL, abs=1e-3)
-    np.testing.assert_allclose(heard[0], heard[2], atol=1e-6)
+        levelled.append(hear(tmp_path / "a.wav", RATE))
+        assert 20 * np.log10(levelled[-1].std()) == pytest.approx(HEARD_LEVEL, abs=1e-3)
+    np.testing.assert_allclose(levelled[0], levelled[2], atol=1e-6)
 
 
-def test_8_khz_is_resampled_and_silence_is_not_heard(speech, tmp_path):
+def test_8_khz_is_resampled_and_silence_is_not_rated(speech, tmp_path):
     audio.write(tmp_path / "a.wav", audio.resample(speech, RATE, 8000), 8000, subtype="FLOAT")
     assert len(hear(tmp_path / "a.wav", 8000)) == len(speech)
     audio.write(tmp_path / "a.wav", np.zeros(800, np.float32), 8000)
@@ -104,16 +104,16 @@ def test_measure_of_estimates(speech, tmp_path):
     assert np.isnan([score.value for score in scores[3:]]).all()
 
 
-def test_the_mixture_is_heard_once(noisy, tmp_path, monkeypatch):
-    heard = []
+def test_the_mixture_is_rated_once(noisy, tmp_path, monkeypatch):
+    rated = []
     monkeypatch.setattr(
         measures,
         "open_dnsmos",
-        lambda: lambda s: heard.append(s) or dict.fromkeys(DNSMOS_METRICS, 1),
+        lambda: lambda s: rated.append(s) or dict.fromkeys(DNSMOS_METRICS, 1),
     )
     audio.write(tmp_path / "a.wav", noisy, RATE)
     measure = measures.open_measure("dnsmos", RATE)
     for sources in (["s1", "s2", "s3"], ["mix_clean"]):
         scores = list(measure(item([tmp_path / "a.wav"] * len(sources), sources, RATE)))
         assert len(scores) == 3 * len(sources)
-    assert len(heard) == 1
+    assert len(rated) == 1

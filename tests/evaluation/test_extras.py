@@ -1,4 +1,4 @@
-"""Extra measures that cannot be had: one line, before anything is computed."""
+"""Extra measures that are not available: one line, before anything is computed."""
 
 import re
 
@@ -53,24 +53,24 @@ def configured(mixtures=None, **evaluation):
         ),
     ],
 )
-def test_what_is_missing_is_said(evaluation, missing, line, monkeypatch, tmp_path):
+def test_missing_packages_are_named(evaluation, missing, line, monkeypatch, tmp_path):
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in missing else name)
     with pytest.raises(PipelineError) as error:
         extras.check_extras(configured(**evaluation))
     assert str(error.value) == line
     if found := re.search(r"pip install -e '\.\[(\w+)\]'", line):
         assert missing <= {name.replace("-", "_") for name in declared()[found[1]]}
-    monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if installed
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if it were installed
     given = {"asr": WHISPER | {"model": str(tmp_path)}}
     extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
 
 
-def test_what_is_not_asked_for_is_not_looked_for(monkeypatch):
+def test_packages_that_are_not_needed_are_not_checked(monkeypatch):
     monkeypatch.setattr(extras, "find_spec", None)
     extras.check_extras(configured())
 
 
-def test_what_is_installed_is_enough():
+def test_the_installed_packages_are_enough():
     extras.check_extras(configured(dnsmos=True, asr={"engine": "pocketsphinx"}))
 
 
@@ -109,7 +109,7 @@ def test_impossible_recognition_is_refused(asr, mixtures, problem):
     assert "\n" not in str(error.value)
 
 
-def test_measures_and_what_decides_them():
+def test_measures_and_their_settings():
     evaluation = configured(metrics=["sdr"]).evaluation
     assert evaluation.measures == ["signal"]
     asr = {"engine": "pocketsphinx", "reference": "transcript"}

@@ -27,13 +27,13 @@ def test_both_equal_pystois(rate, seconds):
         assert estoi(compared) == pytest.approx(extended, abs=1e-9)
 
 
-def test_an_estimate_that_is_the_reference_is_understood_whole():
+def test_an_estimate_equal_to_the_reference_has_full_intelligibility():
     reference, _ = pair(2.0, 8000)
     compared = envelopes(reference, 3 * reference, 8000)
     assert stoi(compared) == pytest.approx(1) and estoi(compared) == pytest.approx(1)
 
 
-def test_where_the_estimate_is_silent_nothing_is_understood():
+def test_a_silent_estimate_has_no_intelligibility():
     reference, estimate = pair(6.0, 8000, 0.001)
     half = estimate * (np.arange(len(estimate)) < len(estimate) // 2)
     whole, part = envelopes(reference, estimate, 8000), envelopes(reference, half, 8000)
@@ -43,7 +43,7 @@ def test_where_the_estimate_is_silent_nothing_is_understood():
 
 @pytest.mark.filterwarnings("ignore:Not enough STFT frames")
 def test_a_number_of_frames_too_few_for_pystoi_is_too_few():
-    """It answers 1e-5 then."""
+    """pystoi returns 1e-5 in this case."""
     found = set()
     for samples in range(4000, 6000, 50):
         signals = pair(samples / FS, FS)

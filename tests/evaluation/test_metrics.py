@@ -79,7 +79,7 @@ def test_permutation_pairs_silence_with_silence(references, estimates):
 def test_bss_equals_mir_eval(sources):
     references = speech_like(sources, sources)
     estimates = estimates_of(references)
-    search = sources == 2  # mir_eval tries every pair, slowly
+    search = sources == 2  # mir_eval tries every pair, which is slow
     given = estimates[::-1] if search else estimates
     expected = mir_eval.separation.bss_eval_sources(references, given, compute_permutation=search)
     order = metrics.permutation(references, given)
@@ -102,7 +102,7 @@ def test_bss_of_one_source_has_no_sir(references, estimates):
     assert np.isnan(sir).all()
 
 
-def test_bss_drops_only_what_is_silent(references, estimates):
+def test_bss_drops_only_silent_signals(references, estimates):
     two = metrics.bss(references[:2], estimates[:2])
     silenced = references.copy()
     silenced[2] = 0
@@ -116,7 +116,7 @@ def test_bss_drops_only_what_is_silent(references, estimates):
 
 
 @pytest.mark.parametrize("kind", ["identical references", "pure tones", "perfect estimates"])
-def test_bss_survives_singular_systems(kind, references, estimates):
+def test_bss_of_singular_systems_is_finite(kind, references, estimates):
     time = np.arange(references.shape[1]) / RATE
     if kind == "identical references":
         references = references[[0, 0, 1]]
@@ -139,7 +139,7 @@ def test_stoi_and_pesq_equal_the_libraries(rate, mode):
 
 
 def test_estoi_is_repeatable_and_leaves_the_global_generator_alone(references, estimates):
-    """pystoi adds noise from it."""
+    """pystoi draws noise from the global generator."""
     estimates = estimates * (np.arange(estimates.shape[1]) < RATE)  # silence
     np.random.seed(5)
     first = metrics.intelligibility(references, estimates, RATE, ["estoi"])["estoi"]
@@ -164,7 +164,7 @@ def test_pesq_of_many_utterances_does_not_crash():
 @pytest.mark.parametrize("silent", ["reference", "estimate"])
 def test_silence_is_nan_without_warnings(silent, references, estimates):
     signals = {"reference": references.copy(), "estimate": estimates.copy()}
-    signals[silent][1] = 0.1  # a constant is silence too
+    signals[silent][1] = 0.1  # a constant counts as silence too
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = metrics.score_item(signals["reference"], signals["estimate"], RATE, ALL)
@@ -190,7 +190,7 @@ def test_too_short_is_nan_without_warnings(samples, references, estimates):
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 4])
-def test_score_item_computes_what_is_asked(sources, monkeypatch):
+def test_score_item_computes_the_requested_metrics(sources, monkeypatch):
     references = speech_like(5, sources)
     estimates = estimates_of(references)
     scores = metrics.score_item(references, estimates, RATE, ALL)

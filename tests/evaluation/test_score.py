@@ -62,7 +62,7 @@ def make_run(folder, sources, count=3):
 
 
 def scored(folder, system, estimates=None, shard="1-of-1", wanted=("si_sdr",), workers=1):
-    """The table of a system's signals; estimates are the name of their manifest."""
+    """The score table of a system; estimates are the name of their manifest."""
     out = folder / f"scores-{shard}.csv"
     measure = open_measure("signal", RATE, metrics=list(wanted))
     estimates = estimates and folder / estimates
@@ -177,7 +177,7 @@ def test_bad_estimate_is_named(pair, samples, cause):
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
     assert not (pair / "scores-1-of-1.csv").exists()
-    path.write_bytes(right)  # it is made again
+    path.write_bytes(right)  # it is rebuilt
     assert len(separated(pair)) == 6
 
 

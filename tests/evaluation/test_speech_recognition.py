@@ -1,4 +1,4 @@
-"""Recognisers on real speech, error rates, and the texts they are measured against."""
+"""Recognisers on real speech, error rates, and the reference texts."""
 
 import sys
 from types import SimpleNamespace
@@ -47,13 +47,13 @@ def test_clean_speech_is_recognised_better_than_noisy(recognise, speech, noisy):
     assert error_rates(SAID, clean)["wer"] < error_rates(SAID, recognise(noisy))["wer"]
 
 
-def test_what_is_heard_does_not_depend_on_what_was_heard(recognise, speech, noisy):
+def test_recognition_does_not_depend_on_earlier_recordings(recognise, speech, noisy):
     first = recognise(speech)
     recognise(noisy)
     assert recognise(speech) == first == open_recogniser(POCKETSPHINX)(speech)
 
 
-def test_no_speech_is_no_text(recognise):
+def test_without_speech_there_is_no_text(recognise):
     assert recognise(np.zeros(10, np.float32)) == ""
 
 
@@ -65,7 +65,7 @@ def test_error_rates_by_hand():
     assert error_rates(" .", "go") is None
 
 
-def test_faster_whisper_hears_a_folder_of_weights(monkeypatch, tmp_path):
+def test_faster_whisper_reads_a_folder_of_weights(monkeypatch, tmp_path):
     calls = []
 
     class WhisperModel:
@@ -79,15 +79,15 @@ def test_faster_whisper_hears_a_folder_of_weights(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
     settings = SpeechRecognition(engine="faster_whisper", model=str(tmp_path))
     assert open_recogniser(settings)(np.zeros(10, np.float32)) == "Hello, you."
-    (given, options), heard = calls
+    (given, options), used = calls
     assert given == (str(tmp_path),)
     assert (options["device"], options["cpu_threads"]) == ("cpu", 1)
-    assert heard == (10, "en")
+    assert used == (10, "en")
 
 
 @pytest.fixture
 def mixtures(tmp_path):
-    """Two mixtures of two speakers; one source is silent. Files hold their own number."""
+    """Two mixtures of two speakers; one source is silent. Each file contains its own number."""
     rows = []
     for m in range(2):
         row = {"mixture_id": f"m{m}", "length": 800}
@@ -107,7 +107,7 @@ def write_speech(path, texts):
     return path
 
 
-def test_reference_texts_are_heard_in_the_clean_sources(mixtures, tmp_path, monkeypatch):
+def test_reference_texts_are_recognised_in_the_clean_sources(mixtures, tmp_path, monkeypatch):
     monkeypatch.setattr(references, "open_recogniser", lambda _: lambda samples: "nan")
     write_references(mixtures, tmp_path / "out.csv", "1-of-1", 8000, POCKETSPHINX)
     found = read_references(tmp_path / "out.csv")
@@ -147,9 +147,9 @@ def test_measure_scores_each_speaker_against_their_text(mixtures, tmp_path, monk
         [("m0", "s1", "one two"), ("m0", "s2", "")], columns=["mixture_id", "source", "text"]
     )
     write_manifest(tmp_path / "texts.csv", texts)
-    heard = []
+    recognised = []
     monkeypatch.setattr(
-        measures, "open_recogniser", lambda _: lambda samples: heard.append(samples) or "one"
+        measures, "open_recogniser", lambda _: lambda samples: recognised.append(samples) or "one"
     )
     measure = measures.open_measure(
         "asr", 8000, references=tmp_path / "texts.csv", engine="pocketsphinx", model=None
@@ -163,6 +163,6 @@ def test_measure_scores_each_speaker_against_their_text(mixtures, tmp_path, monk
     assert scores[0].value == 50
     assert scores[2].undefined == scores[3].undefined == "the reference text is empty"
     assert np.isnan(scores[2].value)
-    assert len(heard) == 1
+    assert len(recognised) == 1
     silent = measures.Item("m0", ["s1"], signals, signals, [str(tmp_path / "m1s2.wav")])
-    assert [s.value for s in measure(silent)] == [100, 100]  # it is not heard, and says nothing
+    assert [s.value for s in measure(silent)] == [100, 100]  # silence is not recognised

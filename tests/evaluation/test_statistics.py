@@ -1,4 +1,4 @@
-"""The intervals of whole tables hold a known truth as often as they say."""
+"""The intervals of whole tables contain a known truth at their nominal rate."""
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ REPETITIONS = TABLES * len(COMPARED)
 def write_table(path, rng):
     """Scores of two systems by every compared metric, each metric an experiment of its own.
 
-    Mixtures differ in difficulty, for both systems alike, and in how much denoising gives, for
-    both sources alike; sources differ too; and the noise has heavy tails.
+    Mixtures differ in difficulty, equally for both systems, and in the gain by denoising, equally
+    for both sources; sources differ too; and the noise has heavy tails.
     """
     shape = (len(COMPARED), MIXTURES, 1)
     difficulty, gain = rng.normal(0, 3, shape), DIFFERENCE + rng.normal(0, 1, shape)
@@ -65,7 +65,7 @@ def test_intervals_cover_the_truth_at_the_nominal_rate(intervals, name, truth):
 
 
 def test_an_unpaired_or_a_source_wise_interval_would_not(intervals):
-    """What the pairing and the clustering are for: the widths that they give, and would not."""
+    """The purpose of pairing and clustering: the interval widths with them, and without them."""
     width = (intervals["compare"]["high"] - intervals["compare"]["low"]).mean()
     noise = 1.5**2 * 3  # the variance of Student's t with 3 degrees of freedom is 3
     paired = np.sqrt((1 + 2 * noise / 2) / MIXTURES)

@@ -1,4 +1,4 @@
-"""Intervals over trainings, speakers, noises and mixtures hold the truth as often as they say."""
+"""Intervals over trainings, speakers, noises and mixtures hold the truth at their nominal rate."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ LIKE_THE_DEMO = {"training": 0.47, "speaker": 0.4, "noise": 0.3, "mixture": 0.5,
 
 
 def design(rng):
-    """Test items: three speakers a mixture and one noise, shared among mixtures."""
+    """Test items: three speakers per mixture and one noise, shared among mixtures."""
     speakers = np.array([rng.choice(SPEAKERS, SOURCES, replace=False) for _ in range(MIXTURES)])
     noises = np.repeat(rng.integers(NOISES, size=MIXTURES), SOURCES)
     count = MIXTURES * SOURCES
@@ -23,7 +23,7 @@ def design(rng):
 
 
 def drawn(rng, items, trainings, truth, spread):
-    """Differences `[trainings, items]` of a repetition in which everything is new."""
+    """Differences `[trainings, items]` of a repetition with all components drawn anew."""
     speakers = rng.normal(0, spread["speaker"], SPEAKERS)[items.speakers]
     noises = rng.normal(0, spread["noise"], NOISES)[items.noises]
     mixtures = np.repeat(rng.normal(0, spread["mixture"], MIXTURES), SOURCES)
@@ -42,7 +42,7 @@ def repeated(trainings, truth, spread=LIKE_THE_DEMO):
 
 @pytest.mark.parametrize("trainings", [3, 5])
 @pytest.mark.parametrize("training", [0.0, 0.1, 0.47, 1.5])
-def test_intervals_cover_what_a_repetition_would_change(trainings, training):
+def test_intervals_cover_all_changes_of_a_repetition(trainings, training):
     spread = LIKE_THE_DEMO | {"training": training}
     found = np.array(list(repeated(trainings, 0.3, spread)))
     covered = np.mean((found[:, 1] <= 0.3) & (found[:, 2] >= 0.3))
@@ -58,7 +58,7 @@ def test_two_arms_that_are_the_same_rarely_get_a_verdict(trainings):
 
 
 def test_an_interval_over_mixtures_alone_would_not_cover():
-    """With the trainings left out, as where a run has one, the truth is missed too often."""
+    """Without the component of trainings, as with one training, the truth is missed too often."""
     rng, covered = np.random.default_rng(0), 0
     for _ in range(300):
         items = design(rng)
@@ -87,7 +87,7 @@ def test_many_trainings_that_agree_are_equivalent_or_decided():
 
 
 def test_without_clusters_it_is_student_s_interval():
-    """One training repeated to the bit, every item a speaker and a noise of its own."""
+    """One training repeated to the bit; every item has its own speaker and noise."""
     rng, count = np.random.default_rng(0), 40
     own = np.arange(count)
     values = rng.normal(1, 2, count)

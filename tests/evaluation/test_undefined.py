@@ -1,4 +1,4 @@
-"""Every NaN of a signal's metrics has a reason, and it is the right one."""
+"""Every NaN of the signal metrics has a reason, and the reason is right."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def noise(seconds, rate=8000, sources=2):
 
 
 def reasons(references, estimates, rate=8000):
-    """Metric to the reasons of both sources, of all that are undefined."""
+    """Metric to the reasons of both sources, for all undefined metrics."""
     measure = open_measure("signal", rate, metrics=METRICS)
     found: dict[str, list[str]] = {}
     for score in measure(Item("m", ["s1", "s2"], references, estimates, ["a", "b"])):
@@ -30,7 +30,7 @@ def test_nothing_is_undefined():
 
 def test_silence():
     references, estimates = noise(1.0), noise(1.0)
-    references[0] = estimates[1] = 0.1  # a constant is silent too
+    references[0] = estimates[1] = 0.1  # a constant counts as silence too
     found = reasons(references, estimates)
     expected = ["the reference is silent", "the estimate is silent"]
     assert found == dict.fromkeys(METRICS, expected)

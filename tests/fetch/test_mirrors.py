@@ -1,4 +1,4 @@
-"""What is said of mirrors that fail, and when they are given up."""
+"""Messages about failing mirrors, and when they are given up."""
 
 import logging
 import re
@@ -26,7 +26,7 @@ def web(server):
 
 @pytest.fixture
 def lines(caplog):
-    """What is logged as a warning."""
+    """The warnings in the log."""
     caplog.set_level(logging.WARNING)
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -38,7 +38,7 @@ def get(web, tmp_path, patience, *paths):
 
 
 def test_every_failed_attempt_is_a_line(web, tmp_path, patience, lines):
-    """Which mirror, why, which is next, and when."""
+    """It says which mirror failed, why, which is next, and when."""
     bad = {("/a", 0): Manners(status=503), ("/b", 0): Manners(drop=100_000)}
     web.manners = lambda path, number: bad.get((path, number), Manners())
     get(web, tmp_path, patience, "/a", "/b")
@@ -48,21 +48,21 @@ def test_every_failed_attempt_is_a_line(web, tmp_path, patience, lines):
     ]
 
 
-def test_a_pause_is_said(web, tmp_path, lines):
+def test_a_pause_is_reported(web, tmp_path, lines):
     web.manners = lambda path, number: Manners(status=500) if number < 2 else Manners()
     get(web, tmp_path, Patience(pause=0.6), "/a")
     cause = f"corpus: {web.url('/a')}: 500 Internal Server Error; next is the same"
     assert lines() == [f"{cause}, in 1 s", f"{cause}, in 1 s"]
 
 
-def test_a_mirror_that_was_cut_goes_on_before_another_is_asked(web, tmp_path, patience):
+def test_a_mirror_that_was_cut_continues_before_another_is_asked(web, tmp_path, patience):
     web.manners = lambda path, number: Manners(drop=70_000)
     get(web, tmp_path, patience, "/a", "/b")
     assert web.requests("/b") == 0 and web.requests("/a") == 5
 
 
-def test_without_a_network_all_is_said_and_it_ends(tmp_path, lines):
-    """Nothing listens at these ports."""
+def test_without_a_network_every_cause_is_printed_and_it_ends(tmp_path, lines):
+    """No server listens on these ports."""
     addresses = ["http://127.0.0.1:1/a", "http://127.0.0.1:2/a"]
     patience = Patience(pause=0.01, longest=0.1, start=0.5)
     began = time.monotonic()
@@ -105,7 +105,7 @@ def test_an_added_mirror_goes_on_from_there(web, tmp_path, patience):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that passes only where somebody waits."""
+    """Time that passes only during waits."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
     clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
@@ -114,7 +114,7 @@ def clock(monkeypatch):
 
 
 def attempts_until_given_up(clock, some, seconds, failure=lambda: Failed("silent for too long")):
-    """Ask until all is given up, each attempt in vain for some seconds."""
+    """Ask until all mirrors are given up; each attempt fails after some seconds."""
     for attempts in range(1, 1000):
         mirror = some.next()
         clock.sleep(seconds)
@@ -127,7 +127,7 @@ def attempts_until_given_up(clock, some, seconds, failure=lambda: Failed("silent
 
 @pytest.mark.parametrize("seconds", [0, 5, 10, 30])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_where_nothing_ever_comes_it_ends_in_three_minutes(clock, seconds, count):
+def test_without_any_byte_it_ends_in_three_minutes(clock, seconds, count):
     some = Mirrors("corpus", [f"http://{k}" for k in range(count)], Patience())
     attempts = attempts_until_given_up(clock, some, seconds)
     assert 120 <= clock.now - 1000 <= 180
@@ -135,7 +135,7 @@ def test_where_nothing_ever_comes_it_ends_in_three_minutes(clock, seconds, count
 
 
 @pytest.mark.parametrize("seconds", [0, 30])
-def test_where_something_came_it_ends_in_some_minutes(clock, seconds):
+def test_after_some_bytes_it_ends_in_some_minutes(clock, seconds):
     some = Mirrors("corpus", ["http://a", "http://b"], Patience())
     clock.sleep(5000)
     some.sent(some.next())
@@ -155,7 +155,7 @@ def test_pauses_double_up_to_the_longest(clock):
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
-def test_a_mirror_that_asks_for_a_pause_gets_it(clock, lines):
+def test_a_requested_pause_of_a_mirror_is_kept(clock, lines):
     some = Mirrors("corpus", ["http://a"], Patience())
     some.failed(some.next(), Failed("503 Busy", 300), came=False)
     asked = some.next()
@@ -177,7 +177,7 @@ def test_while_one_asks_for_a_pause_another_is_asked(clock):
         some.failed(mirror, Failed("broken"), came=False)
 
 
-def test_a_mirror_that_refuses_is_not_asked_again(clock, lines):
+def test_a_mirror_that_refuses_is_not_tried_again(clock, lines):
     some = Mirrors("corpus", ["http://a", "http://b"], Patience())
     some.failed(some.next(), Refused("404 Not Found"), came=False)
     with pytest.raises(PipelineError, match=r"http://a: 404 Not Found; http://b: 403 Forbidden"):

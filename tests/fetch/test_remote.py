@@ -21,7 +21,7 @@ def web(server):
 
 
 def test_git_hashes_a_blob_with_its_size(tmp_path):
-    """`echo hello | git hash-object --stdin`"""
+    """The result of `echo hello | git hash-object --stdin`."""
     (tmp_path / "a").write_text("hello\n")
     check_file(tmp_path / "a", 6, "git:ce013625030ba8dba906f756967f9e9ca394464a")
 
@@ -71,7 +71,7 @@ def test_reading_anywhere_needs_ranges(web, patience):
     assert len(web.asked) == 1
 
 
-def test_a_growing_file_fetches_what_is_read_and_nothing_twice(
+def test_a_growing_file_fetches_only_the_parts_read_and_nothing_twice(
     web, tmp_path, patience, monkeypatch
 ):
     monkeypatch.setattr(remote, "BLOCK", 50_000)

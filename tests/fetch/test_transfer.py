@@ -30,7 +30,7 @@ def web(server):
 
 @pytest.fixture
 def got(web, tmp_path, patience):
-    """`got(*paths)`: fetch from these addresses in turn; what has arrived."""
+    """`got(*paths)` fetches from these addresses in turn, and returns the received bytes."""
 
     def run(*paths, size=SIZE, checksum=SHA, patience=patience) -> bytes:
         target = tmp_path / "file"
@@ -42,12 +42,12 @@ def got(web, tmp_path, patience):
 
 
 def first(**values):
-    """Bad manners at the first request of every path, good ones later."""
+    """Faulty behaviour at the first request of every path, correct behaviour later."""
     return lambda path, number: Manners(**values) if number == 0 else Manners()
 
 
 def always(bad, **values):
-    """Bad manners of one path."""
+    """Faulty behaviour of one path."""
     return lambda path, number: Manners(**values) if path == bad else Manners()
 
 
@@ -64,7 +64,7 @@ def test_a_file_arrives_with_one_request(web, got, size, checksum):
 
 
 @pytest.mark.parametrize("drop", [0, 1, 1000, 999_999])
-def test_a_cut_connection_goes_on_from_its_last_byte(web, got, drop):
+def test_a_cut_connection_continues_from_its_last_byte(web, got, drop):
     web.manners = first(drop=drop)
     assert got() == CONTENT
     assert web.asked == [("/a", "bytes=0-"), ("/a", f"bytes={drop}-")]
@@ -80,7 +80,7 @@ def test_any_number_of_cuts_costs_no_byte_twice(web, got, seed):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_asked_again(web, got, status):
+def test_a_server_in_trouble_is_tried_again(web, got, status):
     web.manners = first(status=status)
     assert got() == CONTENT
     assert len(web.asked) == 2
@@ -97,13 +97,13 @@ def test_a_server_says_when_to_come_back(web, got, as_date, patience):
 
 
 @pytest.mark.parametrize("wait", ["inf", "nan", "-5", "1e999", "9" * 5000, "soon", ""])
-def test_a_wait_that_is_none_is_passed_over(web, got, wait):
+def test_an_invalid_wait_is_ignored(web, got, wait):
     web.manners = first(status=503, retry_after=wait)
     assert got() == CONTENT and len(web.asked) == 2
 
 
 @pytest.mark.parametrize("length", ["\u00b2", "-5", "9" * 5000])
-def test_a_length_that_is_none_is_passed_over(web, got, length):
+def test_an_invalid_length_is_ignored(web, got, length):
     web.manners = lambda path, number: Manners(whole=True, length=length)
     assert got(size=None) == CONTENT
 
@@ -121,7 +121,7 @@ def test_mirrors_take_turns_where_one_fails(web, got):
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_mirror_without_the_file_is_not_asked_again(web, got, status):
+def test_a_mirror_without_the_file_is_not_tried_again(web, got, status):
     web.manners = always("/a", status=status)
     assert got("/a", "/b") == CONTENT
     assert web.requests("/a") == 1
@@ -140,7 +140,7 @@ def test_a_server_that_ignores_ranges_is_passed_over_for_the_rest(web, got):
 
 
 def test_a_server_that_ignores_ranges_is_never_joined_wrongly(web, got):
-    """Where it is all there is, what is here already is skipped, not appended."""
+    """If it is the only mirror, the bytes that exist already are skipped, not appended."""
     web.manners = lambda path, number: Manners(whole=True, drop=600_000 if number == 0 else None)
     assert got(checksum=None) == CONTENT
     assert web.sent.total() == 1_600_000
@@ -172,7 +172,7 @@ def test_a_wrong_file_of_the_right_size_is_refused(web, got):
     assert got("/a", "/b") == CONTENT
 
 
-def test_what_a_wrong_mirror_sent_is_not_joined_with_what_a_right_one_sends(web, got):
+def test_bytes_of_a_wrong_mirror_are_not_joined_with_those_of_a_right_one(web, got):
     web.files["/a"] = CONTENT[::-1]
     web.manners = lambda path, number: Manners(
         drop=600_000 if path == "/a" and number in (0, 2) else None,
@@ -192,7 +192,7 @@ def test_a_beginning_longer_than_the_file_is_given_up(web, got, tmp_path):
         assert got(size=size) == CONTENT
 
 
-def test_what_has_all_arrived_is_not_asked_for(web, got, tmp_path):
+def test_a_complete_file_is_not_requested(web, got, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     assert got() == CONTENT and not web.asked
     (tmp_path / "file.part").write_bytes(CONTENT)
@@ -220,7 +220,7 @@ def test_a_server_that_is_not_there_is_named(web, tmp_path, patience):
     fetch("it", [address, web.url("/a")], tmp_path / "file", None, SHA, patience)
 
 
-def test_a_killed_fetch_goes_on_where_it_was(web, got, tmp_path):
+def test_a_killed_fetch_continues_where_it_was(web, got, tmp_path):
     web.manners = first(slow=0.01)
     program = (
         "import sys; from pathlib import Path; from pipeline.fetch.remote import fetch;"

@@ -1,4 +1,4 @@
-"""A rendered set of noise, and weights that nobody has trained."""
+"""A rendered set of noise, and untrained weights."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def mixtures(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
-    """`weights(sources)`: a file of untrained weights; `spoil` is added to all of them."""
+    """`weights(sources)` writes a file of untrained weights; `spoil` is added to all of them."""
     folder = tmp_path_factory.mktemp("weights")
 
     def write(sources, spoil=0.0):

@@ -10,7 +10,7 @@ def test_results_come_in_order():
     assert list(ahead(abs, [])) == []
 
 
-def test_the_next_items_are_done_before_they_are_asked_for_and_no_more():
+def test_the_next_items_are_done_before_they_are_requested_and_no_more():
     done, enough = [], threading.Event()
 
     def work(number):
@@ -35,7 +35,7 @@ def test_items_come_from_the_caller_and_work_goes_to_a_thread():
     assert seen == [threading.main_thread()] and worker is not threading.main_thread()
 
 
-def test_an_error_comes_in_its_place_and_drops_what_waits():
+def test_an_error_comes_in_its_place_and_drops_waiting_items():
     done, threads = [], threading.active_count()
 
     def work(number):

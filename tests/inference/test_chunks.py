@@ -12,7 +12,7 @@ GAINS = np.array([1, 2, -1], np.float32)
 
 
 class Gains(nn.Module):
-    """Three sources: the mixture, its double and its negative, in the order that `order` draws."""
+    """Three sources: the mixture, its double and its negative, in the order drawn by `order`."""
 
     def __init__(self, order=lambda: [0, 1, 2]):
         super().__init__()
@@ -24,7 +24,7 @@ class Gains(nn.Module):
 
 
 class Counter(nn.Module):
-    """A constant signal, the number of the call: what was joined where can be seen."""
+    """A constant signal, the number of the call: it shows which pieces were joined where."""
 
     calls = 0
 
@@ -42,16 +42,16 @@ def pieces(time):
 
 
 def run(network, mixture):
-    """What is settled piece after piece, joined: `[sources, time]`."""
+    """The final samples of all pieces, joined: `[sources, time]`."""
     joiner, parts = Joiner(), []
     for piece in pieces(len(mixture)):
-        heard = torch.from_numpy(mixture[piece.start : piece.start + piece.samples])
-        parts += joiner.join(piece, network(heard[None])[0].numpy())
+        samples = torch.from_numpy(mixture[piece.start : piece.start + piece.samples])
+        parts += joiner.join(piece, network(samples[None])[0].numpy())
     return np.concatenate(parts, axis=1)
 
 
 def in_memory(network, mixture):
-    """Overlap-add over the whole recording at once, in its plainest form."""
+    """Overlap-add over the whole recording in one pass, in its simplest form."""
     starts = [*range(0, len(mixture) - LONGEST, LONGEST - OVERLAP), len(mixture) - LONGEST]
     parts = [network(torch.from_numpy(mixture[s : s + LONGEST])[None])[0].numpy() for s in starts]
     output = np.zeros((len(parts[0]), len(mixture)), np.float32)
@@ -67,14 +67,14 @@ def in_memory(network, mixture):
 
 
 @pytest.mark.parametrize("time", [1, 99, 100])
-def test_short_mixture_goes_whole(time):
+def test_a_short_mixture_is_one_piece(time):
     network, mixture = Gains(), noise(time)
     np.testing.assert_array_equal(run(network, mixture), GAINS[:, None] * mixture)
     assert network.lengths == [time]
 
 
 @pytest.mark.parametrize("time", [101, 129, 130, 131, 169, 170, 171, 239, 240, 241, 1000])
-def test_pieces_join_to_what_the_whole_gives(time):
+def test_pieces_join_to_the_output_of_the_whole(time):
     network, mixture = Gains(), noise(time)
     found = run(network, mixture)
     np.testing.assert_allclose(found, GAINS[:, None] * mixture, atol=1e-6)
@@ -83,7 +83,7 @@ def test_pieces_join_to_what_the_whole_gives(time):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_channels_keep_their_order_whatever_the_network_gives(seed):
+def test_channels_keep_their_order_for_any_order_of_the_network(seed):
     random, mixture = np.random.default_rng(seed), noise(1000)
     orders = []
     network = Gains(lambda: orders.append(random.permutation(3)) or orders[-1])
@@ -109,7 +109,7 @@ def test_last_piece_overlaps_more_and_fades_over_all_of_it():
 
 
 @pytest.mark.parametrize("time", [101, 169, 170, 171, 239, 240, 241, 1000])
-def test_piece_by_piece_is_to_the_bit_what_the_whole_at_once_gives(time):
+def test_piece_by_piece_equals_one_pass_to_the_bit(time):
     random, mixture = np.random.default_rng(time), noise(time)
     orders = [random.permutation(3) for _ in range(20)]
     found, expected = (join(Gains(iter(orders).__next__), mixture) for join in (run, in_memory))
@@ -117,7 +117,7 @@ def test_piece_by_piece_is_to_the_bit_what_the_whole_at_once_gives(time):
 
 
 @pytest.mark.parametrize("time", [1, 100, 101, 170, 171, 180, 1000])
-def test_pieces_follow_one_another_and_tell_what_they_share(time):
+def test_pieces_follow_one_another_and_give_their_overlap(time):
     found = pieces(time)
     assert found[0].start == 0 and found[0].shared == 0
     assert [piece.last for piece in found] == [False] * (len(found) - 1) + [True]
@@ -149,7 +149,7 @@ def test_order_is_found_by_correlation(order):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_broken_output_comes_through_for_the_caller_to_notice(value):
+def test_broken_output_is_returned_to_the_caller(value):
     network = nn.Sequential(nn.Unflatten(1, (1, -1)))
     mixture = noise(250)
     mixture[120] = value

@@ -1,4 +1,4 @@
-"""The script of inference gives each system the mixtures of its condition."""
+"""The inference script gives each system the mixtures of its condition."""
 
 from pathlib import Path
 

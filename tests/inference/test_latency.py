@@ -9,7 +9,7 @@ from pipeline.tasks.grammar import SYSTEM
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs of known times, as the folders of their only shards."""
+    """Two runs with known times, as the folders of their only shards."""
     rng, found = np.random.default_rng(0), []
     for run, files in [
         ("denoise/d/noisy/0/noisy/test", 37),

@@ -1,4 +1,4 @@
-"""The loop over pieces, with networks of which it is known what they give."""
+"""The loop over pieces, with networks of known output."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ RATE, LONGEST, OVERLAP = 8000, 800, 200
 
 
 class Twice(nn.Module):
-    """The mixture and its double; notes what it was given; gives NaN from call `broken` on."""
+    """The mixture and its double; records its inputs; returns NaN from call `broken` on."""
 
     def __init__(self, broken=None):
         super().__init__()
@@ -35,7 +35,7 @@ class Twice(nn.Module):
 
 
 def recording(folder, name, samples):
-    """A file of noise that is to be separated into `<name>-1.wav` and `<name>-2.wav`."""
+    """A file of noise to be separated into `<name>-1.wav` and `<name>-2.wav`."""
     noise = np.random.default_rng(samples).uniform(-0.1, 0.1, samples).astype(np.float32)
     audio.write(folder / f"{name}.wav", noise, RATE, "FLOAT")
     targets = tuple(folder / f"{name}-{k}.wav" for k in (1, 2))
@@ -49,7 +49,7 @@ def run(network, recordings, size, alone):
 
 
 @pytest.mark.parametrize("size, alone", [(1, True), (1, False), (4, False), (50, False)])
-def test_all_recordings_come_out_whole(tmp_path, size, alone):
+def test_all_recordings_are_written_completely(tmp_path, size, alone):
     recordings = [recording(tmp_path, str(n), n) for n in (5000, 900, 800, 1)]
     passed = run(Twice(), recordings, size, alone)
     assert [len(p.pieces) for p in passed][:-1] == [size] * (len(passed) - 1)
@@ -59,7 +59,7 @@ def test_all_recordings_come_out_whole(tmp_path, size, alone):
             np.testing.assert_allclose(audio.read_at(path, RATE), factor * mixture, atol=1e-7)
 
 
-def test_lengths_are_told_where_there_are_zeros_behind(tmp_path):
+def test_lengths_are_given_where_zeros_follow(tmp_path):
     network = Twice()
     run(network, [recording(tmp_path, str(n), n) for n in (2000, 500)], 2, False)
     (first, none), (second, lengths) = network.given
@@ -68,7 +68,7 @@ def test_lengths_are_told_where_there_are_zeros_behind(tmp_path):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_what_breaks_on_the_way_leaves_no_file(tmp_path, alone):
+def test_an_error_on_the_way_leaves_no_file(tmp_path, alone):
     long = recording(tmp_path, "long", 20000)
     with pytest.raises(PipelineError, match=r"^w: gives NaN for .*long\.wav; ") as error:
         run(Twice(broken=12), [long], 1, alone)
@@ -76,7 +76,7 @@ def test_what_breaks_on_the_way_leaves_no_file(tmp_path, alone):
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
 
 
-def test_want_of_memory_is_said_in_a_line():
+def test_lack_of_memory_is_one_line():
     class Large(nn.Module):
         def forward(self, mixtures):
             if mixtures.numel() > 14:
@@ -186,4 +186,4 @@ def test_memory_does_not_grow_with_the_recording(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
         assert audio.info(tmp_path / "s2.wav").samples == 8000 * seconds
-    assert peaks[1] - peaks[0] < 60  # MB; an hour of samples is 110, of two sources 220 more
+    assert peaks[1] - peaks[0] < 60  # MB; an hour of samples takes 110, of two sources another 220

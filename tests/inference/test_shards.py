@@ -52,7 +52,7 @@ def assert_float_wav_equals(path, expected):
     np.testing.assert_allclose(audio.read_at(path, RATE), expected, atol=1e-6)
 
 
-def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
+def test_denoise_writes_the_output_of_the_network(mixtures, weights, tmp_path):
     infer_shard(DENOISE, mixtures, "noisy", None, weights(1), tmp_path, "1-of-1", SETTING)
     estimates, table = read_manifest(tmp_path / "estimates.csv"), read_manifest(mixtures)
     assert list(estimates) == ["mixture_id", "mix_clean_path", "digest"]
@@ -64,7 +64,7 @@ def test_denoise_writes_what_the_network_gives(mixtures, weights, tmp_path):
 
 
 @pytest.mark.parametrize("condition", ["clean", "noisy", "denoised-x"])
-def test_separate_hears_the_mixture_of_its_condition(mixtures, weights, tmp_path, condition):
+def test_separate_is_given_the_mixture_of_its_condition(mixtures, weights, tmp_path, condition):
     inputs, denoised = read_manifest(mixtures), None
     if condition.startswith("denoised"):
         infer_shard(
@@ -107,14 +107,14 @@ def test_latency_is_positive_and_rtf_its_share_of_the_audio(mixtures, weights, t
 
 
 @pytest.mark.parametrize("alone, at_once", [(SETTING, BATCHED), (SHORT, SHORT_BATCHED)])
-def test_many_at_once_give_what_each_gives_alone(mixtures, weights, tmp_path, alone, at_once):
+def test_a_batch_gives_each_mixture_s_own_output(mixtures, weights, tmp_path, alone, at_once):
     expected, _ = separate(mixtures, weights(2), tmp_path / "alone", setting=alone)
     found, _ = separate(mixtures, weights(2), tmp_path / "at_once", setting=at_once)
     assert found["mixture_id"].tolist() == expected["mixture_id"].tolist()
     for column in ("s1_path", "s2_path"):
         for one, other in zip(found[column], expected[column], strict=True):
             assert_float_wav_equals(one, audio.read_at(other, RATE))
-    assert not (tmp_path / "at_once/latency.csv").exists()  # nothing was timed by itself
+    assert not (tmp_path / "at_once/latency.csv").exists()  # no mixture was timed by itself
 
 
 @pytest.mark.parametrize("setting, size", [(SETTING, 1), (SHORT, 1), (SHORT_BATCHED, 3)])
@@ -142,7 +142,7 @@ def test_batches_are_of_like_length_the_longest_first():
 
 
 @pytest.mark.parametrize("size", [None, 5])
-def test_batches_are_larger_on_a_gpu_unless_it_is_said(size):
+def test_batches_are_larger_on_a_gpu_unless_configured(size):
     setting = replace(BATCHED, inference=Inference(batch_size=size))
     found = [setting.batch_size(torch.device(name)) for name in ("cpu", "cuda")]
     assert found == ([1, 16] if size is None else [5, 5])
@@ -188,7 +188,7 @@ def test_bf16_is_nearly_the_same(mixtures, weights, tmp_path, monkeypatch):
     "setting", [SETTING, SHORT, SHORT_BATCHED], ids=["whole", "pieces", "batched"]
 )
 def test_weights_that_give_nan_are_named(mixtures, weights, tmp_path, setting):
-    broken = weights(2, spoil=1e30)  # finite, what comes of them is not
+    broken = weights(2, spoil=1e30)  # finite weights, but their output is not
     line = r"gives NaN for .*; delete it and state/ beside it, and run again"
     with pytest.raises(PipelineError, match=line) as error:
         separate(mixtures, broken, tmp_path, setting=setting)
@@ -220,7 +220,7 @@ def test_weights_of_another_speaker_count_or_rate_are_refused(mixtures, weights,
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("setting", [SETTING, BATCHED], ids=["alone", "batched"])
-def test_gpu_gives_what_the_cpu_gives(mixtures, weights, tmp_path, monkeypatch, setting):
+def test_the_gpu_gives_the_output_of_the_cpu(mixtures, weights, tmp_path, monkeypatch, setting):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     setting = replace(setting, machine=Machine(device="cuda"))
     cpu, _ = separate(mixtures, weights(2), tmp_path / "cpu")

@@ -1,4 +1,4 @@
-"""What is timed, by a clock that moves only as files are read, run and written."""
+"""The timed parts, by a clock that moves only while files are read, run and written."""
 
 import time
 from dataclasses import replace
@@ -15,14 +15,14 @@ from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.tasks import SEPARATE
 
 RATE, WARMUP = 8000, 3
-READ, RUN, WRITE = 1.0, 20.0, 300.0  # s that each takes
+READ, RUN, WRITE = 1.0, 20.0, 300.0  # s of each step
 ALONE = Setting(RATE, Machine(device="cpu"), Inference(warmup=WARMUP))
-PIECES = Inference(max_seconds=0.2, overlap_seconds=0.1, warmup=1)  # of 1600 samples, 800 apart
+PIECES = Inference(max_seconds=0.2, overlap_seconds=0.1, warmup=1)  # 1600 samples every 800
 
 
 @pytest.fixture
 def done(monkeypatch):
-    """Names and lengths of what was done, while the clock moves by that alone."""
+    """Names and lengths of the steps; only these steps move the clock."""
     clock, done = [0.0], []
 
     def taking(seconds, name, function):
@@ -73,7 +73,7 @@ def test_the_latency_of_a_recording_is_the_sum_of_its_pieces(mixtures, weights, 
     assert latency["latency_ms"].tolist() == [1e3 * RUN * count for count in pieces]
 
 
-def test_what_goes_in_batches_is_not_warmed_up(mixtures, weights, tmp_path, done):
+def test_batches_are_not_warmed_up(mixtures, weights, tmp_path, done):
     separate(mixtures, weights, tmp_path, replace(ALONE, timed=False))
     runs = [length for name, length in done if name == "run"]
     assert runs == sorted(read_manifest(mixtures)["length"], reverse=True)  # longest first

@@ -15,7 +15,7 @@ def tone(hertz, amplitude=0.5, seconds=2.0, rate=RATE):
 
 
 def test_facts_of_tones():
-    """Tones of whole periods have no product with each other: the powers add up."""
+    """The product of tones with whole periods has a mean of zero: the powers add up."""
     signals = {"s1": tone(500, 0.4), "s2": tone(750, 0.2), "noise": tone(1000, 0.1)}
     facts = mixture_facts(signals | {"mix_both": tone(1)}, RATE)
     decibel = {
@@ -42,10 +42,10 @@ def test_a_kilohertz_at_full_scale_is_three_below_zero():
 
 @pytest.mark.parametrize("num_speakers", [1, 2, 3, 5])
 def test_snrs_are_librimix_s(voice, num_speakers):
-    """Power of each over that of the mixture without it, as its script writes into metrics."""
-    heard = [voice(k, 1.5, RATE) for k in range(num_speakers + 1)]
-    heard[-1] = heard[-1].astype(np.float64)  # a repeated noise is in double precision
-    signals = {f"s{k}": samples for k, samples in enumerate(heard[:-1], 1)} | {"noise": heard[-1]}
+    """The power of each source over that of the mixture without it, as in LibriMix's metrics."""
+    voices = [voice(k, 1.5, RATE) for k in range(num_speakers + 1)]
+    voices[-1] = voices[-1].astype(np.float64)  # a repeated noise is in double precision
+    signals = {f"s{k}": samples for k, samples in enumerate(voices[:-1], 1)} | {"noise": voices[-1]}
     facts = mixture_facts(signals, RATE)
 
     def expected(parts):
@@ -55,13 +55,13 @@ def test_snrs_are_librimix_s(voice, num_speakers):
             for own, other in zip(parts, rest, strict=True)
         ]
 
-    both, clean = expected(heard), expected(heard[:-1])
+    both, clean = expected(voices), expected(voices[:-1])
     for k in range(num_speakers):
         assert facts[f"source_{k + 1}_snr"] == pytest.approx(both[k], abs=1e-4)
         assert facts[f"source_{k + 1}_clean_snr"] == pytest.approx(clean[k], abs=1e-4)
     assert facts["noise_both_snr"] == pytest.approx(both[-1], abs=1e-4)
     single = [facts["source_1_single_snr"], facts["noise_single_snr"]]
-    assert single == pytest.approx(expected([heard[0], heard[-1]]), abs=1e-4)
+    assert single == pytest.approx(expected([voices[0], voices[-1]]), abs=1e-4)
 
 
 def test_silence_has_a_finite_snr():
@@ -77,7 +77,7 @@ def test_overlap_of_sources_that_end(first, second, expected):
 
 
 def test_overlap_counts_the_time_with_speech_alone():
-    """Sources in [0, 0.5) s, [0.3, 0.6) s and never; nobody from 0.6 s to 1 s."""
+    """Sources in [0, 0.5) s, [0.3, 0.6) s and never; no source from 0.6 s to 1 s."""
     time, whole = np.arange(RATE) / RATE, tone(500, 0.1, 1)
     first, second = whole * (time < 0.5), whole * ((time >= 0.3) & (time < 0.6))
     assert overlap_ratio([first, second, 0 * whole], RATE) == pytest.approx(0.2 / 0.6)
@@ -99,7 +99,7 @@ def test_one_source_never_overlaps(voice):
 @pytest.mark.parametrize("type", [np.float32, np.float64])
 def test_loudness_is_pyloudnorm_s(voice, rate, samples, type):
     speech = voice(samples, 8.0, rate)[:samples].astype(type)
-    speech[samples // 3 : samples // 2] *= 0.01  # what the relative gate leaves out
+    speech[samples // 3 : samples // 2] *= 0.01  # silence that the relative gate leaves out
     expected = reference_loudness(speech, rate)
     assert loudness(speech, rate) == pytest.approx(expected, abs=1e-3, nan_ok=True)
 

@@ -1,4 +1,4 @@
-"""LibriMix's own mixtures, against a plain rendering of what its script defines."""
+"""LibriMix's own mixtures, against a simple rendering of the definitions in its script."""
 
 from math import ceil
 
@@ -24,7 +24,7 @@ GAINS = [0.7391, 1.2077, 0.4003]
 
 
 class Bench:
-    """A scanned corpus, and metadata of it as LibriMix has it."""
+    """A scanned corpus, and metadata for it in LibriMix's format."""
 
     def __init__(self, corpus, folder):
         self.corpus, self.folder = corpus.fill(seconds=1.6), folder
@@ -38,7 +38,7 @@ class Bench:
         scan_noise(self.corpus.noises, self.manifests[1])
 
     def write(self, noises=NOISES, **columns):
-        """Write metadata, a mixture for each noise, and return its path."""
+        """Write metadata, one mixture per noise, and return its path."""
         table = pd.DataFrame({"mixture_ID": [f"of-{noise}" for noise in noises]})
         for k, (utterance, gain) in enumerate(zip(UTTERANCES, GAINS, strict=True), 1):
             speaker, chapter, _ = utterance.split("-")
@@ -51,7 +51,7 @@ class Bench:
         return path
 
     def plan(self, rate, mode, *noises, **columns):
-        """Rows of the plan of metadata just written."""
+        """Rows of the plan from newly written metadata."""
         csv = self.write(list(noises) or NOISES, **columns)
         return read_metadata([csv], *self.manifests, 3, rate, mode).to_dict("records")
 
@@ -82,11 +82,11 @@ def plain(bench, noise, rate, mode):
 
 
 def plain_noise(folder, name, longest):
-    """First channel of a noise up to the longest source; shorter, in Hann-faded repeats."""
+    """First channel of a noise up to the longest source; a shorter noise in Hann-faded repeats."""
     speed = {"08": 0.8, "12": 1.2}.get(name[-2:])
     noise = sf.read(folder / f"{name[:-4] if speed else name}.wav", dtype="float32")[0]
     noise = noise if noise.ndim == 1 else noise[:, 0]
-    if speed:  # as a file of 16 bit
+    if speed:  # like a file of 16 bit
         noise = soxr.resample(noise, speed, 1, quality="HQ")
         noise = (steps(noise) / 32768).astype(np.float32)
     if len(noise) >= longest:
@@ -110,7 +110,7 @@ def add(signals):
 
 
 def steps(samples):
-    """Samples as libsndfile writes them with 16 bit: 32-bit integers whose lower half is cut."""
+    """Samples as libsndfile writes them with 16 bit: 32-bit integers without their lower half."""
     integers = np.rint(np.asarray(samples, np.float64) * 2**31)
     return np.clip(integers, -(2**31), 2**31 - 1).astype(np.int64) >> 16
 
@@ -123,7 +123,7 @@ def test_mixtures_are_to_the_sample_those_of_librimix(bench, rate, mode):
         assert signals.keys() == expected.keys()
         for name, samples in expected.items():
             assert len(signals[name]) == len(samples) == row["length"], noise
-            # The seams are added up in another order here: off by 1e-17 before the resampler.
+            # The seams are added in another order here: a difference of 1e-17 before the resampler.
             assert abs(signals[name] - samples).max() < 1e-7, (noise, name)
             if not noise.startswith("brief"):
                 assert np.array_equal(signals[name], samples), (noise, name)
@@ -131,7 +131,7 @@ def test_mixtures_are_to_the_sample_those_of_librimix(bench, rate, mode):
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("noise", ["long", "stereo", "longsp08", "stereosp12"])
-def test_no_more_is_read_than_is_heard(bench, monkeypatch, rate, noise):
+def test_only_the_used_part_of_a_file_is_read(bench, monkeypatch, rate, noise):
     [row] = bench.plan(rate, "min", noise)
     asked = []
     read_at = audio.read_at
@@ -146,7 +146,7 @@ def test_no_more_is_read_than_is_heard(bench, monkeypatch, rate, noise):
     assert asked[:3] == [behind] * 3
     assert asked[3] <= behind * row["noise_speed"] + 1600
     assert behind < row["longest"]
-    # Whole files, read as far as max mode hears them, give the same samples.
+    # Whole files, read as far as max mode needs them, give the same samples.
     whole = render_librimix(row | {"length": -(-row["longest"] * rate // 16000)}, 3, rate, "max")
     for name in ("s1", "s2", "s3", "noise"):
         assert np.array_equal(signals[name], whole[name][: row["length"]])
@@ -165,7 +165,7 @@ def test_a_shard_is_written_as_librimix_writes_it(bench, settings, tmp_path):
             assert np.array_equal(written, steps(samples)), (noise, name)
 
 
-def test_the_plan_tells_who_speaks_and_what_is_heard(bench):
+def test_the_plan_lists_speakers_files_and_lengths(bench):
     row = bench.plan(8000, "min", "longsp12")[0]
     assert row["mixture_id"] == "of-longsp12"
     assert [row[f"source_{k}_utterance"] for k in (1, 2, 3)] == UTTERANCES
@@ -184,7 +184,7 @@ def test_an_odd_length_is_rounded_up(bench):
     assert bench.plan(8000, "min", "long")[0]["length"] == 4501
 
 
-def test_a_speed_changed_file_on_disk_comes_first(bench):
+def test_a_speed_changed_file_on_disk_is_preferred(bench):
     made = bench.corpus.hiss("train", "longsp08", 2.5)
     bench.scan()
     [row] = bench.plan(16000, "min", "longsp08", noise_start=800, noise_speed=0.8)
@@ -213,7 +213,7 @@ def test_repeated_noise_keeps_its_mean(held, length):
     assert len(repeat_noise(np.zeros(held), length)) == length
 
 
-def test_speeds_stand_in_names():
+def test_names_contain_speeds():
     for name, speed in (("rain", 0.8), ("a_-0.5_b_0.5", 1.2), ("sp", 1.05), ("rain", 1.0)):
         assert speed_named(name_of_speed(name, speed)) == (name, speed)
     assert name_of_speed("a_-0.5", 0.8) == "a_-0.5sp08"
@@ -236,7 +236,7 @@ def test_exported_metadata_gives_the_same_plan(bench, settings, tmp_path):
 
 
 def test_names_of_metadata_are_found_in_another_form(bench):
-    """macOS writes é as e and an accent; metadata has it as one character, or the reverse."""
+    """macOS writes é as e and an accent; metadata has one character, or the reverse."""
     one, two = "caf\u00e9", "cafe\u0301"
     voice = bench.corpus.speak("train", two, seconds=1.6)
     noise = bench.corpus.hiss("train", two, 3.0)
@@ -315,7 +315,7 @@ def test_wrong_numbers_are_named_by_row_and_column(bench, column, value, fault):
 
 @pytest.mark.parametrize("decimal", [".", ","])
 def test_metadata_as_a_spreadsheet_writes_it_gives_the_same_plan(bench, decimal):
-    """With semicolons, a mark of the byte order, `\\` in paths and, in some countries, commas."""
+    """With semicolons, a byte order mark, `\` in paths and, in some countries, decimal commas."""
     csv = bench.write(noise_start=12.0, noise_speed=1.0)
     plan = read_metadata([csv], *bench.manifests, 3, 8000, "min")
     table = pd.read_csv(csv)
@@ -350,7 +350,7 @@ def test_many_missing_files_are_counted(bench):
         read_metadata([csv], *bench.manifests, 3, 8000, "min")
 
 
-def test_other_files_are_no_metadata(bench, tmp_path):
+def test_other_files_are_not_metadata(bench, tmp_path):
     with pytest.raises(PipelineError, match=r"none\.csv: cannot be read; check mixtures\.librimix"):
         read_metadata([tmp_path / "none.csv"], *bench.manifests, 3, 8000, "min")
     (tmp_path / "empty.csv").touch()
@@ -369,7 +369,7 @@ def test_noise_at_another_rate_is_refused(bench):
 
 
 def test_metadata_with_and_without_starts_is_joined(bench, tmp_path):
-    """A subset of LibriMix's beside one that we have exported."""
+    """A subset of LibriMix's metadata beside one that we have exported."""
     first = bench.write(["long"], noise_start=800, noise_speed=1.0).rename(tmp_path / "first.csv")
     second = bench.write(["longsp08"], mixture_ID="second")
     plan = read_metadata([first, second], *bench.manifests, 3, 8000, "min")

@@ -1,4 +1,4 @@
-"""LibriMix's metadata of a set of ours: asteroid's own loader reads it, we render it again."""
+"""LibriMix's metadata of one of our sets: asteroid's loader reads it, and we render it again."""
 
 import logging
 import random
@@ -29,7 +29,7 @@ SOURCES = ["source_1_path", "source_2_path", "source_3_path"]
 
 @pytest.fixture
 def scans(converted):
-    """Manifests of the files that the converted corpus was made of."""
+    """Manifests of the files that the corpus was converted from."""
     root = converted.speech.parent
     return root / "scan/speech.csv", root / "scan/noise.csv"
 
@@ -58,12 +58,12 @@ def load(folder, task, segment):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_whole_mixtures_are_the_same_samples(make, tmp_path, task):
-    rendered, (heard, targets) = make(), TASKS[task]
+    rendered, (given, targets) = make(), TASKS[task]
     data = load(tmp_path / "metadata", task, None)
     assert len(data) == len(rendered) == 4
     items = [data[i] for i in range(4)]
     for row, (mixture, sources) in zip(rendered.to_dict("records"), items, strict=True):
-        assert np.array_equal(mixture, audio.read_at(row[f"{heard}_path"], RATE))
+        assert np.array_equal(mixture, audio.read_at(row[f"{given}_path"], RATE))
         assert len(sources) == len(targets)
         for name, source in zip(targets, sources, strict=True):
             assert np.array_equal(source, audio.read_at(row[f"{name}_path"], RATE))
@@ -71,7 +71,7 @@ def test_whole_mixtures_are_the_same_samples(make, tmp_path, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_segments_are_parts_of_the_same_samples(make, tmp_path, task):
-    rendered, (heard, targets) = make(), TASKS[task]
+    rendered, (given, targets) = make(), TASKS[task]
     data = load(tmp_path / "metadata", task, 0.5)
     assert len(data) == len(rendered)
     for i, row in enumerate(rendered.to_dict("records")):
@@ -79,7 +79,7 @@ def test_segments_are_parts_of_the_same_samples(make, tmp_path, task):
         mixture, sources = data[i]
         random.seed(i)
         start = random.randint(0, row["length"] - RATE // 2)
-        part = audio.read_at(row[f"{heard}_path"], RATE, start, RATE // 2)
+        part = audio.read_at(row[f"{given}_path"], RATE, start, RATE // 2)
         assert np.array_equal(mixture, part)
         expected = audio.read_at(row[f"{targets[-1]}_path"], RATE, start, RATE // 2)
         assert np.array_equal(sources[-1], expected)
@@ -147,7 +147,7 @@ def test_our_plan_read_back_renders_the_same_but_for_the_resampler(make, scans, 
     assert list(plan["length"]) == list(rendered["length"])
     for row, drawn in zip(plan.to_dict("records"), rendered.to_dict("records"), strict=True):
         signals = render_librimix(row, 3, RATE, mode)
-        # A short noise is repeated with another seam; a slow one lost its top at our rate.
+        # The seam of a repeated short noise differs; a slow noise has lost its top at our rate.
         noise = {"noise": 0.98 if row["noise_speed"] == 1 else 0.85}
         alike = {"s1": 0.99, "s2": 0.99, "s3": 0.99} | (noise if row["noise"] == "long" else {})
         for name, least in alike.items():

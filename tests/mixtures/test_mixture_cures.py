@@ -1,4 +1,4 @@
-"""Every line about what mixtures are made of, followed: after what it says they are made."""
+"""Every error line about the inputs of mixtures, with its cure followed: they are then made."""
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,14 @@ def refused(function, *arguments, **values):
 
 
 class Made:
-    """Manifests of a corpus on disk, as a run makes them, and plans drawn from them."""
+    """Manifests of a corpus on disk, made as in a run, and plans drawn from them."""
 
     def __init__(self, corpus, folder, settings):
         self.corpus, self.folder, self.settings = corpus.fill(speakers=3), folder, settings
         self.make()
 
     def make(self):
-        """Scan and convert, as a run does again where files have changed."""
+        """Scan and convert, like a run does again after files have changed."""
         scan_speech(self.corpus.spoken, 3, self.folder / "scan/speech.csv")
         scan_noise(self.corpus.noises, self.folder / "scan/noise.csv")
         self.convert()
@@ -90,7 +90,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("asked, line, cures", ASKED)
-def test_what_is_asked_is_drawn_once_its_line_is_followed(made, asked, line, cures):
+def test_a_plan_is_drawn_once_its_line_is_followed(made, asked, line, cures):
     assert refused(made.draw, **asked) == line
     for cure in cures:
         made.draw(**asked | cure)
@@ -160,7 +160,7 @@ class Metadata:
         self.fetch()
 
     def fetch(self, **columns):
-        """Put the right file in its place; `columns` are other ones, None those it lacks."""
+        """Write the right file in its place; `columns` are other columns, None for missing ones."""
         given = {name: values for name, values in columns.items() if values is not None}
         table = self.table.drop(columns=list(columns.keys() - given.keys())).assign(**given)
         table.to_csv(self.path, index=False)
@@ -195,7 +195,7 @@ WRONG = [
 def test_metadata_is_read_once_its_line_is_followed(metadata, columns, line):
     metadata.fetch(**columns)
     assert refused(metadata.read) == f"{metadata.path}: {line}"
-    metadata.fetch()  # the genuine file, or another subset of it
+    metadata.fetch()  # the right file, or another subset of it
     assert len(metadata.read()) == 2
 
 
@@ -206,7 +206,7 @@ def test_metadata_is_read_once_one_of_two_rows_is_kept(metadata):
     assert len(metadata.read()) == 1
 
 
-def test_metadata_is_read_once_what_it_names_is_in_the_corpora(metadata):
+def test_metadata_is_read_once_its_files_are_in_the_corpora(metadata):
     metadata.fetch(noise_path="tr/none.wav", source_1_path="more/1007/7/1007-7-0000.flac")
     assert "2 files are not in the corpora: more/1007/7/1007-7-0000.flac; tr/none.wav; add" in (
         refused(metadata.read)
@@ -230,7 +230,7 @@ def test_a_noise_that_begins_after_its_end(metadata, cure):
 
 @pytest.mark.parametrize("content", [b"", b"\x80", None])
 def test_files_that_are_no_metadata(metadata, content):
-    """Empty, no text, and no more than the names of the columns."""
+    """Empty, without text, and with the names of the columns only."""
     whole = metadata.path.read_bytes()
     metadata.path.write_bytes(whole.splitlines()[0] if content is None else content)
     line = refused(metadata.read)

@@ -46,7 +46,7 @@ def draws(converted, settings):
 
 
 def sources(table):
-    """One row a source of any mixture: utterance, speaker, sex, path, start, gain."""
+    """One row per source of any mixture: utterance, speaker, sex, path, start, gain."""
     numbers = sorted(int(c.split("_")[1]) for c in table if c.endswith("_gain") and c[0] == "s")
     facts = ["utterance", "speaker", "sex", "path", "start", "gain"]
     parts = [
@@ -198,7 +198,7 @@ def test_librimix_names_the_users_noises_without_a_loudness(converted, settings,
         f"mixtures.noise_rule: 1 noises are too short or quiet for a loudness: {given};"
         " choose wham, remove them, or exclude them by mixtures.exclude_noises"
     )
-    draw(noise_rule="wham")  # the cures that are printed
+    draw(noise_rule="wham")  # the printed cures
     draw(noise_rule="librimix", exclude_noises=["short"])
 
 
@@ -244,10 +244,10 @@ def test_wrong_numbers_of_a_manifest_are_named(
     cells.loc[row, column] = value
     paths[corpus] = tmp_path / f"{corpus}.csv"
     cells.to_csv(paths[corpus], index=False)
-    load_pool(*paths.values(), "dev", settings(), RATE)  # other splits do not look at it
+    load_pool(*paths.values(), "dev", settings(), RATE)  # other splits do not read it
     with pytest.raises(PipelineError) as error:
         load_pool(*paths.values(), "test", settings(), RATE)
-    shown = str(error.value).replace(".0'", "'")  # of a column with decimals
+    shown = str(error.value).replace(".0'", "'")  # in a column with decimals
     where = f"{paths[corpus]}: row {row + 2}, {column}"
     assert shown == f"{where}: {fault}; run again with --forcerun convert"
 
@@ -381,7 +381,7 @@ def test_joined_speech_has_the_rms_drawn(plan):
         assert 10 * np.log10(power) == pytest.approx(-25, abs=0.01)
 
 
-def test_only_the_train_split_hears_noise_at_other_speeds(plan):
+def test_only_the_train_split_has_noise_at_other_speeds(plan):
     speeds = plan(split="train", count=40, noise_speeds=[0.8, 1.0, 1.2])["noise_speed"]
     assert set(speeds) == {0.8, 1.0, 1.2}
     for split in ("dev", "test"):
@@ -403,7 +403,7 @@ def test_segments_begin_anywhere_and_have_a_speed(draws, converted):
 
 
 def test_plans_are_drawn_and_written_without_scipy():
-    """It takes longer to import than most plans to draw."""
+    """Its import takes longer than drawing most plans."""
     code = "import sys, pipeline.mixtures.plan, pipeline.mixtures.metadata; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pandas" in done.stdout.split() and "scipy" not in done.stdout.split()

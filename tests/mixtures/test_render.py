@@ -19,7 +19,7 @@ RULES = ["wham", "librimix"]
 
 @pytest.fixture
 def make(converted, settings, tmp_path):
-    """`make(noise_rule="wham", …)`: plan and render a split, the index comes back."""
+    """`make(noise_rule="wham", …)` plans and renders a split, and returns its index."""
 
     def call(out="set", **values):
         mixtures = settings(**values)
@@ -32,7 +32,7 @@ def make(converted, settings, tmp_path):
 
 
 def signals(row, names=("mix_both", "mix_clean", "noise", "s1", "s2", "s3")):
-    """What was written of a mixture: name to samples."""
+    """The written signals of a mixture: name to samples."""
     return {n: audio.read_at(row[f"{n}_path"], RATE) for n in names if f"{n}_path" in row}
 
 
@@ -46,17 +46,17 @@ def files(folder):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("num_speakers", [1, 3])
-def test_mixtures_are_sums_of_what_is_written(make, rule, num_speakers):
+def test_mixtures_are_sums_of_the_written_signals(make, rule, num_speakers):
     table = make(noise_rule=rule, num_speakers=num_speakers)
     assert len(table) == 6
     for row in table.to_dict("records"):
-        heard = signals(row)
-        assert all(len(samples) == row["length"] for samples in heard.values())
-        voices = sum(heard[f"s{k}"] for k in range(1, num_speakers + 1))
+        mixed = signals(row)
+        assert all(len(samples) == row["length"] for samples in mixed.values())
+        voices = sum(mixed[f"s{k}"] for k in range(1, num_speakers + 1))
         # Each file is rounded by half a step.
-        assert np.abs(voices - heard["mix_clean"]).max() <= (num_speakers + 1) * STEP / 2 + 1e-7
-        both = heard["mix_clean"] + heard["noise"]
-        assert np.abs(both - heard["mix_both"]).max() <= 1.5 * STEP + 1e-7
+        assert np.abs(voices - mixed["mix_clean"]).max() <= (num_speakers + 1) * STEP / 2 + 1e-7
+        both = mixed["mix_clean"] + mixed["noise"]
+        assert np.abs(both - mixed["mix_both"]).max() <= 1.5 * STEP + 1e-7
 
 
 def test_sets_have_the_folders_and_format_of_librimix(make, tmp_path):
@@ -79,9 +79,9 @@ def test_the_digest_of_a_mixture_is_that_of_all_its_files(make):
 @pytest.mark.parametrize("rule", RULES)
 def test_the_noise_is_as_loud_as_recorded(make, rule):
     for row in make(noise_rule=rule).to_dict("records"):
-        heard = signals(row)
-        loudest = max(power(heard[name]) for name in ("s1", "s2", "s3"))
-        written = 10 * np.log10(loudest / power(heard["noise"]))
+        mixed = signals(row)
+        loudest = max(power(mixed[name]) for name in ("s1", "s2", "s3"))
+        written = 10 * np.log10(loudest / power(mixed["noise"]))
         assert row["noise_snr"] == pytest.approx(written, abs=0.02)
 
 
@@ -106,17 +106,17 @@ def test_gains_and_scale_give_the_written_signals_again(make, converted, rule, m
     table = make(noise_rule=rule, mode=mode, speech_lufs=(-16, -12))
     assert (table["scale"] < 1).any()
     for row in table.to_dict("records"):
-        heard, length = signals(row), row["length"]
+        mixed, length = signals(row), row["length"]
         for k in (1, 2, 3):
             source = audio.read_at(row[f"source_{k}_path"], RATE)[:length]
             expected = np.pad(source, (0, length - len(source)))
             expected *= np.float32(row[f"source_{k}_gain"] * row["scale"])
-            assert np.abs(heard[f"s{k}"] - expected).max() < 1.5 * STEP
+            assert np.abs(mixed[f"s{k}"] - expected).max() < 1.5 * STEP
         if row["noise_start"] + length <= lengths[row["noise_source_path"]]:
             part = audio.read_at(row["noise_source_path"], RATE, row["noise_start"], length)
             part *= np.float32(row["noise_gain"] * row["scale"])
-            assert np.abs(heard["noise"] - part).max() < 1.5 * STEP
-    assert table["noise"].nunique() == 2  # the long one was among them
+            assert np.abs(mixed["noise"] - part).max() < 1.5 * STEP
+    assert table["noise"].nunique() == 2  # the long noise was among them
 
 
 @pytest.mark.parametrize("peak", [0.9, 0.25])
@@ -141,9 +141,9 @@ def test_max_mode_pads_with_silence(make, converted):
         held = [samples[row[f"source_{k}_utterance"]] for k in (1, 2, 3)]
         assert row["length"] == max(held)
         for k, end in enumerate(held, 1):
-            heard = signals(row)[f"s{k}"]
-            assert np.all(heard[end:] == 0) and np.any(heard[end - 800 : end] != 0)
-            padded += len(heard) - end
+            mixed = signals(row)[f"s{k}"]
+            assert np.all(mixed[end:] == 0) and np.any(mixed[end - 800 : end] != 0)
+            padded += len(mixed) - end
     assert padded > 0
 
 
@@ -194,9 +194,9 @@ def test_sources_that_cancel_each_other_are_capped_too(tmp_path, voice):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", 0.01 * voice(1, 2, RATE), RATE)
     row = planned(tmp_path, {"noise_gain": 1.0}, 9.0, -9.0)
-    heard, facts = render(row, 2, RATE, 0.9)
-    assert abs(heard["mix_both"]).max() < 0.01
-    assert abs(heard["s1"]).max() == pytest.approx(0.9) and facts["scale"] < 1
+    mixed, facts = render(row, 2, RATE, 0.9)
+    assert abs(mixed["mix_both"]).max() < 0.01
+    assert abs(mixed["s1"]).max() == pytest.approx(0.9) and facts["scale"] < 1
 
 
 @pytest.mark.parametrize("offset", [0.001, 0.01, 0.05])
@@ -204,8 +204,8 @@ def test_the_snr_is_that_of_the_sound_without_offsets(tmp_path, voice, offset):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     hiss = 0.002 * np.random.default_rng(0).standard_normal(9000)
     audio.write(tmp_path / "noise.wav", (hiss + offset).astype(np.float32), RATE, "FLOAT")
-    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 1e9)
-    assert heard["noise"].std() == pytest.approx(heard["s1"].std(), rel=0.002)
+    mixed, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 1e9)
+    assert mixed["noise"].std() == pytest.approx(mixed["s1"].std(), rel=0.002)
     assert facts["noise_snr"] == pytest.approx(0, abs=1e-5)
 
 
@@ -220,13 +220,13 @@ def test_a_very_quiet_noise_reaches_its_snr(tmp_path, voice):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     hiss = 10 ** (-69 / 20) * np.random.default_rng(0).standard_normal(9000)
     audio.write(tmp_path / "noise.wav", hiss.astype(np.float32), RATE)
-    heard, facts = render(planned(tmp_path, {"noise_snr": -6.0}, 1.0), 1, RATE, 0.9)
-    reached = 10 * np.log10(power(heard["s1"]) / power(heard["noise"]))
+    mixed, facts = render(planned(tmp_path, {"noise_snr": -6.0}, 1.0), 1, RATE, 0.9)
+    reached = 10 * np.log10(power(mixed["s1"]) / power(mixed["noise"]))
     assert reached == pytest.approx(-6, abs=0.001) and facts["noise_gain"] > 100
 
 
-def test_a_noise_of_zeros_is_told(tmp_path, voice, settings, caplog):
-    """No plan holds one; of an older version one may."""
+def test_a_noise_of_zeros_is_reported(tmp_path, voice, settings, caplog):
+    """No plan has such a noise; a plan of an older version may have one."""
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.zeros(9000, np.float32), RATE)
     row = planned(tmp_path, {"noise_snr": 0.0}, 1.0)
@@ -239,8 +239,8 @@ def test_a_noise_of_zeros_is_told(tmp_path, voice, settings, caplog):
     ]
     [row] = read_manifest(tmp_path / "set/index.csv").to_dict("records")
     assert row["noise_snr_asked"] == 0 and np.isfinite(row["noise_snr"]) and row["noise_snr"] > 60
-    heard = signals(row)
-    assert not heard["noise"].any() and np.array_equal(heard["mix_both"], heard["mix_clean"])
+    mixed = signals(row)
+    assert not mixed["noise"].any() and np.array_equal(mixed["mix_both"], mixed["mix_clean"])
 
 
 @pytest.mark.parametrize(
@@ -263,17 +263,17 @@ def test_wrong_numbers_of_a_plan_are_named(make, settings, tmp_path, column, val
     cells.to_csv(tmp_path / "plan.csv", index=False)
     with pytest.raises(PipelineError) as error:
         render_shard(tmp_path / "plan.csv", tmp_path / "other", RATE, settings())
-    shown = str(error.value).replace(".0'", "'")  # of a column with a decimal
+    shown = str(error.value).replace(".0'", "'")  # in a column with a decimal
     assert shown == f"{tmp_path}/plan.csv: row 5, {column}: {fault}; delete it and run again"
     assert not (tmp_path / "other").exists()
 
 
 def test_silence_in_silence_is_rendered(tmp_path):
-    """A piece of a recording may hold zeros alone, of the voice and of the noise."""
+    """A piece of a recording may be all zeros, for voice and noise."""
     for name in ("voice", "noise"):
         audio.write(tmp_path / f"{name}.wav", np.zeros(9000, np.float32), RATE)
-    heard, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 0.9)
-    assert facts["scale"] == 1 and not any(samples.any() for samples in heard.values())
+    mixed, facts = render(planned(tmp_path, {"noise_snr": 0.0}, 1.0), 1, RATE, 0.9)
+    assert facts["scale"] == 1 and not any(samples.any() for samples in mixed.values())
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.0, 1.2])
@@ -281,28 +281,28 @@ def test_a_noise_of_three_samples_is_repeated(tmp_path, voice, speed):
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.array([0.5, -0.5, 0.1], np.float32), RATE)
     noise = {"noise_snr": 3.0, "noise_start": 0, "noise_speed": speed}
-    heard, facts = render(planned(tmp_path, noise, 1.0), 1, RATE, 0.9)
-    assert len(heard["noise"]) == 8000 and np.isfinite(heard["noise"]).all()
+    mixed, facts = render(planned(tmp_path, noise, 1.0), 1, RATE, 0.9)
+    assert len(mixed["noise"]) == 8000 and np.isfinite(mixed["noise"]).all()
     assert facts["noise_snr"] == pytest.approx(3)
 
 
-def test_a_noise_of_one_sample_is_no_sound(tmp_path, voice):
-    """No plan holds one; of an older version one may."""
+def test_a_noise_of_one_sample_is_not_sound(tmp_path, voice):
+    """No plan has such a noise; a plan of an older version may have one."""
     audio.write(tmp_path / "voice.wav", voice(0, 1, RATE), RATE)
     audio.write(tmp_path / "noise.wav", np.array([0.5], np.float32), RATE)
-    heard, facts = render(
+    mixed, facts = render(
         planned(tmp_path, {"noise_snr": 3.0, "noise_start": 0}, 1.0), 1, RATE, 0.9
     )
-    assert not heard["noise"].any() and facts["scale"] == 1
+    assert not mixed["noise"].any() and facts["scale"] == 1
 
 
 def test_joined_speech_is_padded_in_max_mode(make):
     table = make(mode="max", min_seconds=3, join_silence=0.25, num_speakers=2, mix_single=True)
     assert not table.drop(columns="source_1_sex").isna().any(axis=None)
     for row in table.to_dict("records"):
-        heard = signals(row, ("s1", "s2", "mix_single"))
-        assert all(len(samples) == row["length"] for samples in heard.values())
-        ends = [np.flatnonzero(heard[name])[-1] for name in ("s1", "s2")]
+        mixed = signals(row, ("s1", "s2", "mix_single"))
+        assert all(len(samples) == row["length"] for samples in mixed.values())
+        ends = [np.flatnonzero(mixed[name])[-1] for name in ("s1", "s2")]
         assert min(ends) < max(ends) and max(ends) > row["length"] - 10
 
 
@@ -318,7 +318,7 @@ def test_repeated_noise_keeps_its_power_through_the_seam(white):
     for part in np.split(again[period : period + fade], 4):  # 5000 samples: sigma is 2 %
         assert power(part) == pytest.approx(1, abs=0.08)
     jumps = np.abs(np.diff(repeat_noise(np.cumsum(white) / 100, 0, 3 * len(white), fade)))
-    assert jumps.max() < 0.06  # a walk in steps of 0.01 stays one
+    assert jumps.max() < 0.06  # a random walk in steps of 0.01 remains one
 
 
 @pytest.mark.parametrize("start", [400, 5000, 59599])
@@ -365,23 +365,23 @@ def test_a_lost_source_is_named(make, settings, tmp_path):
 
 def test_mix_single_is_the_first_speaker_in_the_noise(make):
     for row in make(mix_single=True, num_speakers=2).to_dict("records"):
-        heard = signals(row, ("mix_single", "s1", "noise"))
-        assert np.abs(heard["s1"] + heard["noise"] - heard["mix_single"]).max() <= 1.5 * STEP + 1e-7
+        mixed = signals(row, ("mix_single", "s1", "noise"))
+        assert np.abs(mixed["s1"] + mixed["noise"] - mixed["mix_single"]).max() <= 1.5 * STEP + 1e-7
 
 
-def test_joined_utterances_are_heard_with_their_silence(make, converted):
+def test_joined_utterances_are_mixed_with_their_silence(make, converted):
     for row in make(min_seconds=3, join_silence=0.25, num_speakers=1).to_dict("records"):
         paths = row["source_1_path"].split("|")
         assert len(paths) > 1
-        heard, gain = signals(row)["s1"], np.float32(row["source_1_gain"] * row["scale"])
+        mixed, gain = signals(row)["s1"], np.float32(row["source_1_gain"] * row["scale"])
         end = 0
         for path in paths:
             said = audio.read_at(path, RATE)
-            assert np.abs(heard[end : end + len(said)] - said * gain).max() < 1.5 * STEP
+            assert np.abs(mixed[end : end + len(said)] - said * gain).max() < 1.5 * STEP
             end += len(said)
-            assert not heard[end : end + 2000].any()
+            assert not mixed[end : end + 2000].any()
             end += 2000
-        assert len(heard) == end - 2000
+        assert len(mixed) == end - 2000
 
 
 @pytest.mark.parametrize("speed", [0.8, 0.95, 1.05, 1.2])
@@ -390,9 +390,9 @@ def test_a_faster_voice_is_higher_and_shorter(tmp_path, speed):
     audio.write(tmp_path / "voice.wav", tone, RATE)
     audio.write(tmp_path / "noise.wav", tone, RATE)
     row = planned(tmp_path, {"noise_gain": 1.0, "noise_speed": speed}, 1.0)
-    heard, _ = render(row | {"source_1_speed": speed}, 1, RATE, 0.9)
+    mixed, _ = render(row | {"source_1_speed": speed}, 1, RATE, 0.9)
     expected = 0.3 * np.sin(2 * np.pi * 500 * speed * np.arange(8000) / RATE)
-    assert np.abs(heard["s1"] - expected)[200:-200].max() < 1e-3
+    assert np.abs(mixed["s1"] - expected)[200:-200].max() < 1e-3
     lag = 2 * np.pi * 500 * 3 / RATE  # the noise begins at sample 3
     expected = 0.3 * np.sin(2 * np.pi * 500 * speed * np.arange(8000) / RATE + lag)
-    assert np.abs(heard["noise"] - expected)[200:-200].max() < 1e-3
+    assert np.abs(mixed["noise"] - expected)[200:-200].max() < 1e-3

@@ -1,4 +1,4 @@
-"""Noises that are silent for most of their time: every mixture has the SNR asked for."""
+"""Noises that are silent for most of their time: every mixture has the requested SNR."""
 
 import logging
 
@@ -36,10 +36,10 @@ def recording(*parts):
 
 @pytest.fixture
 def stretch(tmp_path_factory):
-    """`stretch(samples, start, …)`: what is read of a noise from there, and where it begins."""
+    """`stretch(samples, start, …)`: the samples read from a noise, and the start that is used."""
 
     def read(samples, start, length=1000, **row):
-        # Levels are kept by path, and the folder of a test that passed may be the next one's.
+        # Levels are cached by path, and the folder of a passed test may be used by the next one.
         path = str(tmp_path_factory.mktemp("noise") / "noise.wav")
         audio.write(path, samples, RATE, "FLOAT")
         row = {"noise_source_path": path, "noise_start": start, "noise_snr": 0.0} | row
@@ -54,7 +54,7 @@ def stretch(tmp_path_factory):
     "start, used",
     [(0, 0), (400, 400), (1500, 3000), (2000, 3000), (4000, 5000), (6000, 0), (6999, 0)],
 )
-def test_a_nearly_silent_stretch_gives_way_to_the_next_that_is_not(stretch, start, used):
+def test_a_nearly_silent_stretch_is_replaced_by_the_next_that_is_not(stretch, start, used):
     samples = recording(-20, None, None, -30, None, -20, None, None)
     assert stretch(samples, start) == used
 
@@ -65,7 +65,7 @@ def test_nearly_silent_is_30_db_below_the_recording(stretch, level, used):
     assert stretch(recording(-20, below, -20, below), 1000) == used
 
 
-def test_the_end_of_a_recording_is_looked_at_too(stretch):
+def test_the_end_of_a_recording_is_checked_too(stretch):
     samples = np.concatenate([recording(None, None, None), recording(-20)[:300]])
     assert stretch(samples, 0) == 2300
 
@@ -77,7 +77,7 @@ def test_one_stretch_is_always_loud_enough(stretch, length, monkeypatch):
     samples[5000:5100] = hiss(100)
     level = np.square(samples).mean()
     used = stretch(samples, 0, length)
-    if length > 1:  # one sample is no sound
+    if length > 1:  # one sample counts as silence
         assert np.square(samples[used : used + length]).mean() > level / 1000
 
 
@@ -94,7 +94,7 @@ def test_a_gain_that_is_given_keeps_the_stretch(stretch):
     assert stretch(recording(-20, None, -20), 1000, noise_gain=1.0) == 1000
 
 
-def test_an_offset_is_no_sound(stretch):
+def test_an_offset_is_not_sound(stretch):
     samples = recording(-20, None, -20) + np.float32(0.01)
     assert stretch(samples, 1000) == 2000
 
@@ -116,7 +116,7 @@ def test_a_recording_is_not_read_where_the_stretch_is_loud(stretch, monkeypatch)
 
 @pytest.fixture
 def bursts(corpus, converted, tmp_path):
-    """Manifest of a corpus of noise with half a second of sound, then zeros, in each split."""
+    """Manifest of a noise corpus with half a second of sound, then zeros, in each split."""
     for split in corpus.subsets:
         path = corpus.hiss(split, "burst", 8.0)
         samples, _ = sf.read(path)
@@ -127,7 +127,7 @@ def bursts(corpus, converted, tmp_path):
     return tmp_path / "converted/index.csv"
 
 
-def test_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, settings, tmp_path, caplog):
+def test_mixtures_of_bursts_have_the_requested_snr(bursts, converted, settings, tmp_path, caplog):
     mixtures = settings(counts={"train": 12, "dev": 1, "test": 1}, noise_speeds=[0.8, 1.0, 1.2])
     plan = tmp_path / "plan.csv"
     draw_plan(converted.speech, bursts, [plan], "train", mixtures, 0, RATE)
@@ -180,7 +180,7 @@ def test_plans_of_older_versions_give_the_same_set(bursts, converted, settings, 
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-def test_fresh_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, settings, seconds):
+def test_fresh_mixtures_of_bursts_have_the_requested_snr(bursts, converted, settings, seconds):
     fresh = fresh_mixtures(SEPARATE, converted.speech, bursts, settings(), "noisy", None, RATE)
     training = Training(data="dynamic", segment_seconds=seconds, speech_speed=(1, 1))
     items, moved = FreshMixtures(fresh, training, 0), 0
@@ -197,7 +197,7 @@ def test_fresh_mixtures_of_bursts_have_the_snr_asked_for(bursts, converted, sett
 
 
 def quieter(corpus, noises, level, split="train"):
-    """A manifest of noises with one at so many dBFS among those of a split."""
+    """A manifest of noises with one at a given level in dBFS among those of a split."""
     path = corpus.hiss(split, "faint", 2.0)
     samples, _ = sf.read(path)
     sf.write(path, samples * 10 ** (level / 20) / 0.1, 16000, subtype="PCM_24")
@@ -229,7 +229,7 @@ def test_a_very_quiet_noise_is_refused_by_the_users_name(
         f"mixtures: 1 noises are too quiet, below -70 dBFS: {path} (-78.0);"
         " remove them, or exclude them by mixtures.exclude_noises"
     )
-    draw(exclude_noises=["faint"])  # the cure that is printed
+    draw(exclude_noises=["faint"])  # the printed cure
 
 
 def test_a_quiet_noise_is_used(corpus, bursts, converted, settings, tmp_path):

@@ -1,4 +1,4 @@
-"""Checkpoints of asteroid: what is read gives what asteroid gives; what is not alike is named."""
+"""Checkpoints of asteroid: the loaded network equals asteroid's; unsupported ones are named."""
 
 import inspect
 import io
@@ -37,7 +37,7 @@ THEIRS = {
 
 
 def publish(path, network, given=None, **entries):
-    """A checkpoint as asteroid's recipes publish it, of the arguments `given`."""
+    """A checkpoint as published by asteroid's recipes, with the arguments `given`."""
     content = network.serialize() | {
         "model_args": network.get_model_args() if given is None else given,
         "dataset": "Libri2Mix",
@@ -68,7 +68,7 @@ def refused(source, **changes):
     return line.removeprefix(f"init_from: {source} ")
 
 
-SAME = [  # values of theirs, and what they are in ours
+SAME = [  # asteroid's values, and their names in our network
     ({}, {}),
     ({"encoder_activation": None}, {}),
     ({"encoder_activation": "linear"}, {}),
@@ -93,11 +93,11 @@ SAME = [  # values of theirs, and what they are in ours
 
 @pytest.mark.filterwarnings("ignore:In causal configuration")
 @pytest.mark.parametrize("theirs, ours", SAME, ids=str)
-def test_what_is_accepted_gives_what_asteroid_gives(tmp_path, theirs, ours):
+def test_an_accepted_checkpoint_gives_the_output_of_asteroid(tmp_path, theirs, ours):
     torch.manual_seed(1)
     given = THEIRS | theirs
     twin = ConvTasNet(**given).eval()
-    for parameter in twin.parameters():  # norms and slopes begin as ones else
+    for parameter in twin.parameters():  # otherwise norms and slopes are ones
         torch.nn.init.uniform_(parameter, -0.5, 0.5)
     network = build("conv_tasnet", SMALL | ours, 2, RATE).eval()
     assert start(network, publish(tmp_path / "m.pth", twin, given), **ours) == []
@@ -128,7 +128,7 @@ def test_what_is_accepted_gives_what_asteroid_gives(tmp_path, theirs, ours):
         ("something_new", True),
     ],
 )
-def test_what_ours_does_not_have_is_named(tmp_path, name, value):
+def test_unsupported_arguments_are_named(tmp_path, name, value):
     given = THEIRS | {name: value}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     assert refused(path) == (
@@ -144,7 +144,7 @@ def test_a_causal_network_with_a_norm_over_the_past_is_named(tmp_path):
 
 
 def test_arguments_left_out_are_asteroid_s_own(tmp_path):
-    """Its masks are sigmoids where nothing is said, ours are not."""
+    """Its masks are sigmoids by default, ours are not."""
     signature = inspect.signature(ConvTasNet).parameters
     assert {name: signature[name].default for name in DEFAULTS} == DEFAULTS
     twin = ConvTasNet(**(THEIRS | {"mask_act": "sigmoid"}))
@@ -196,7 +196,7 @@ def test_scalars_of_any_kind_come_as_plain_values(tmp_path, kind):
 
 
 def rename_in_pickle(path, old, new):
-    """Put another name of a module into a checkpoint, of whichever format."""
+    """Put another name of a module into a checkpoint of either format."""
     content = path.read_bytes()
     if not zipfile.is_zipfile(path):
         assert old in content
@@ -237,7 +237,7 @@ def test_anything_else_in_a_pickle_is_refused_in_a_short_line(tmp_path, value):
         ("sample_rate", "fast", "could not convert string to float"),
     ],
 )
-def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
+def test_invalid_arguments(tmp_path, name, value, said):
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), THEIRS | {name: value})
     assert said in refused(path)
 
@@ -256,7 +256,7 @@ def test_arguments_that_are_no_arguments(tmp_path, name, value, said):
         ),
     ],
 )
-def test_what_is_no_checkpoint_says_what_it_lacks(tmp_path, content, said):
+def test_a_file_that_is_not_a_checkpoint_is_refused_with_the_reason(tmp_path, content, said):
     torch.save(content, tmp_path / "m.pth")
     assert f"asteroid checkpoint ({said}" in refused(tmp_path / "m.pth")
 
@@ -280,7 +280,7 @@ def test_a_silent_server_is_given_up(tmp_path, monkeypatch, caplog):
     assert f"init_from: {address} is no file here; looking for it on the network" in caplog.text
 
 
-def test_a_checkpoint_without_its_rate_is_said_to_be_believed(tmp_path, caplog):
+def test_a_checkpoint_without_its_rate_is_used_with_a_message(tmp_path, caplog):
     given = {name: value for name, value in THEIRS.items() if name != "sample_rate"}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     start(build("conv_tasnet", SMALL, 2, RATE), path)
@@ -295,7 +295,7 @@ def test_a_checkpoint_without_its_rate_is_said_to_be_believed(tmp_path, caplog):
 
 
 def test_the_rate_of_asteroid_s_own_list_is_known(tmp_path, monkeypatch):
-    """As asteroid itself reads them: they were published without a rate."""
+    """Like asteroid's own loader: they were published without a rate."""
     given = {name: value for name, value in THEIRS.items() if name != "sample_rate"}
     path = publish(tmp_path / "m.pth", ConvTasNet(**THEIRS), given)
     monkeypatch.setattr("pipeline.models.asteroid.cached_download", lambda name: path)

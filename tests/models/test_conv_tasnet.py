@@ -26,7 +26,7 @@ TIME = 1603
 
 
 def make(sources=2, seed=1, **changes):
-    """A network whose every weight has moved from where it begins."""
+    """A network with all weights moved from their initial values."""
     torch.manual_seed(seed)
     network = build("conv_tasnet", TINY | changes, sources, 8000).double()
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_an_even_kernel_gives_as_many_frames(kernel, causal, mixtures):
         torch.testing.assert_close(network(mixtures), trained, rtol=1e-9, atol=1e-12)
 
 
-def test_compiled_kernels_are_there_and_do_what_torch_does(mixtures, monkeypatch):
+def test_compiled_kernels_exist_and_equal_torch(mixtures, monkeypatch):
     assert kernels._library() is not None
     network, mixtures = make(H=24, P=5).float(), mixtures.float()
     with torch.inference_mode():
@@ -124,7 +124,7 @@ def test_sums_of_a_long_recording_are_exact():
     assert second == pytest.approx(exact.square().sum().item(), rel=1e-6)
 
 
-def test_a_signal_that_does_not_vary_is_survived():
+def test_a_constant_signal_gives_finite_output():
     network = make(N=1, H=1, B=1, Sc=1).float()
     with torch.inference_mode():
         for level in (0.0, 0.1, 1.0, 30.0):
@@ -145,7 +145,7 @@ def test_a_frozen_network_arranges_its_weights_once_until_they_change(mixtures):
 
 
 def test_weights_in_training_may_change_unseen(mixtures):
-    """As where an average of them is swapped in."""
+    """For example when an average of them is swapped in."""
     network = make()
     with torch.no_grad():
         network(mixtures)

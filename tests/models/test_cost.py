@@ -12,7 +12,7 @@ SMALL = {"N": 128, "L": 40, "B": 64, "H": 128, "Sc": 64, "P": 3, "X": 6, "R": 2}
 
 
 def by_hand(sources, rate, N, L, B, H, Sc, P, X, R):
-    """Conv-TasNet's multiply-adds for a second, from the paper's figure 1: so many a frame."""
+    """Conv-TasNet's multiply-adds per second of audio, by frame, from figure 1 of the paper."""
     frames = (SECONDS * rate - L) // (L // 2) + 1
     block = B * H + H * P + H * (B + Sc)
     frame = N * L + N * B + X * R * block + Sc * sources * N + sources * N * L
@@ -22,8 +22,8 @@ def by_hand(sources, rate, N, L, B, H, Sc, P, X, R):
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("sources", [1, 3])
 @pytest.mark.parametrize("arguments", [PAPER, SMALL, SMALL | {"Sc": 0}])
-def test_conv_tasnet_costs_what_is_counted_by_hand(arguments, sources, rate):
-    skip = arguments | {"Sc": arguments["Sc"] or arguments["B"]}  # the masks are made of either
+def test_the_cost_of_conv_tasnet_equals_the_count_by_hand(arguments, sources, rate):
+    skip = arguments | {"Sc": arguments["Sc"] or arguments["B"]}  # the masks are made from either
     expected = by_hand(sources, rate, **skip)
     if not arguments["Sc"]:
         frames = (SECONDS * rate - arguments["L"]) // (arguments["L"] // 2) + 1

@@ -1,4 +1,4 @@
-"""Weights that are damaged or not what they say: one line, whatever is wrong with them."""
+"""Weights that are damaged or differ from their card: one line, for any damage."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_a_card_of_no_network_names_the_file(tmp_path, card):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_refused(tmp_path, bad):
+def test_weights_that_are_not_numbers_are_refused(tmp_path, bad):
     name, tensor = next(iter(network().state_dict().items()))
     path = write(tmp_path / "w.safetensors", **{name: torch.full_like(tensor, bad)})
     for function in (load, start):
@@ -88,6 +88,6 @@ def test_tensors_that_are_not_those_of_the_card_are_refused(tmp_path, tensor):
         {"state_dict": {"a": torch.tensor(float("nan"))}, "model_args": {}},
     ],
 )
-def test_a_checkpoint_that_is_none_of_asteroid_s_is_refused(tmp_path, content):
+def test_a_checkpoint_not_from_asteroid_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "model.pth")
     assert refused(start, tmp_path / "model.pth")

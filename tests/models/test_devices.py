@@ -72,7 +72,7 @@ def compiled(network):
 
 
 @pytest.mark.parametrize("asked, on_a_cpu", [("auto", False), (False, False), (True, True)])
-def test_networks_are_compiled_where_it_is_asked_for(network, asked, on_a_cpu):
+def test_networks_are_compiled_where_it_is_requested(network, asked, on_a_cpu):
     devices.compile_networks(Machine(compile=asked), torch.device("cpu"), network, None)
     assert compiled(network) == on_a_cpu
 
@@ -85,7 +85,7 @@ def test_without_a_compiler_they_run_as_they_are(network, monkeypatch, caplog):
 
 
 @pytest.mark.slow
-def test_a_compiled_conv_tasnet_learns_the_same():
+def test_a_compiled_conv_tasnet_is_trained_to_the_same_weights():
     arguments = {"N": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
     network, mixtures = build("conv_tasnet", arguments, 2, 8000), torch.randn(2, 800)
     gradients = []

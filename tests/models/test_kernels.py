@@ -14,13 +14,13 @@ from pipeline.base.errors import PipelineError
 from pipeline.models.conv_tasnet import kernels
 
 REGISTERS = {"avx512": "zmm", "avx2": "ymm", "default": "xmm"}
-WIDTHS = [512, 100, 24, 17, 1]  # full vectors, and rests of every size
+WIDTHS = [512, 100, 24, 17, 1]  # full vectors, and remainders of every size
 SLOPES = [0.25, 0.0, -0.3]
 
 
 @pytest.fixture(autouse=True)
 def afresh():
-    """The clone is chosen anew in each test, and after the last one."""
+    """The clone is chosen anew in each test, and again after the last one."""
     kernels._library.cache_clear()
     yield
     kernels._library.cache_clear()
@@ -37,7 +37,7 @@ def available(monkeypatch):
 
 @pytest.fixture(params=kernels.CLONES)
 def clone(request, available, monkeypatch):
-    """Each clone in turn, selected as a user would."""
+    """Each clone in turn, selected like a user would."""
     if request.param not in available:
         pytest.skip(f"this processor has no {request.param}")
     monkeypatch.setenv(kernels.VARIABLE, request.param)
@@ -52,7 +52,7 @@ def random():
 
 
 def assert_close(found, sums, expected):
-    """Values to rounding, sums to that of the sum of magnitudes."""
+    """Values up to rounding; sums up to the rounding of the sum of magnitudes."""
     torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-6)
     scale = 1e-6 * expected.abs().sum().item() + 1e-6
     assert sums.first == pytest.approx(expected.sum().item(), abs=scale)
@@ -81,7 +81,7 @@ def test_convolve_is_depthwise_convolution_and_prelu(clone, random, width, count
     assert_close(out, sums, F.leaky_relu(convolved.T, -0.3))
 
 
-def test_what_is_not_finite_stays_so(clone):
+def test_values_that_are_not_finite_stay_so(clone):
     rows = torch.tensor([[float("nan"), float("inf"), -float("inf"), -0.0] * 5])
     sums = kernels.activate(rows, torch.zeros(20), 0.25)
     expected = torch.tensor([float("nan"), float("inf"), -float("inf"), 0.0] * 5)
@@ -116,7 +116,7 @@ def test_a_clone_that_is_not_here_is_refused_with_cures_that_work(available, mon
 
 @pytest.fixture(scope="module")
 def packed():
-    """How often each packed operation is on each kind of register, of each compiled function."""
+    """The number of each packed operation on each kind of register, for each compiled function."""
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("the clones are of x86-64")
     if not shutil.which("objdump"):
@@ -137,5 +137,5 @@ def test_every_loop_of_a_clone_is_vectorised(clone, function, loops, packed):
     counts, register = packed[f"{function}_{clone}"], REGISTERS[clone]
     assert counts["cmp", register] >= loops
     multiplied = counts["mul", register] + counts["fma", register]
-    assert multiplied >= 2 * loops  # by the slope, by itself
+    assert multiplied >= 2 * loops  # the product with the slope is counted separately
     assert counts["add", register] + counts["fma", register] >= 2 * loops

@@ -1,4 +1,4 @@
-"""What comes chunk by chunk against one pass of the network as it is trained."""
+"""The output of chunks against one pass of the network in its training form."""
 
 import io
 
@@ -36,14 +36,14 @@ def one_pass(network, mixture):
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(arguments, st.integers(1, 3), st.lists(st.integers(0, 700), max_size=6))
-def test_chunks_of_any_lengths_give_what_one_pass_gives(arguments, sources, lengths):
+def test_chunks_of_any_lengths_give_the_output_of_one_pass(arguments, sources, lengths):
     network, mixture = make(sources, causal=True, **arguments), noise(sum(lengths))
     found = streamed(Stream(network), mixture.split(lengths))
     torch.testing.assert_close(found, one_pass(network, mixture), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 5000])
-def test_chunks_of_one_length_give_what_one_pass_gives(chunk):
+def test_chunks_of_one_length_give_the_output_of_one_pass(chunk):
     network, mixture = make(causal=True), noise(1603)
     found = streamed(Stream(network), mixture.split(chunk))
     torch.testing.assert_close(found, one_pass(network, mixture), rtol=1e-10, atol=1e-12)
@@ -56,7 +56,7 @@ def test_single_precision():
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_a_finished_stream_begins_afresh():
+def test_a_finished_stream_starts_anew():
     network, first, second = make(causal=True), noise(900), noise(500)
     stream = Stream(network)
     streamed(stream, first.split(64))
@@ -71,7 +71,7 @@ def test_latency_is_the_longest_that_a_sample_waits(length, chunk):
     stream, given, returned, waits = Stream(network), 0, 0, []
     for samples in noise(20 * chunk).split(chunk):
         given += chunk
-        waits.append(given - returned)  # of the first sample that was not there before
+        waits.append(given - returned)  # of the first sample that is new
         returned += stream.push(samples).shape[1]
     latency = stream.latency(chunk)
     assert latency * 8000 == pytest.approx(max(waits))
@@ -79,7 +79,7 @@ def test_latency_is_the_longest_that_a_sample_waits(length, chunk):
     assert latency <= chunk / 8000 + ahead + 1e-9
 
 
-def test_what_is_kept_does_not_grow():
+def test_the_kept_samples_do_not_grow():
     def kept():
         torch.save(stream, file := io.BytesIO())
         return file.tell()
@@ -89,7 +89,7 @@ def test_what_is_kept_does_not_grow():
     before = kept()
     for samples in noise(16_000).split(800):
         stream.push(samples)
-    assert kept() == pytest.approx(before, abs=64)  # a sample more would have 8 bytes
+    assert kept() == pytest.approx(before, abs=64)  # another sample would have 8 bytes
 
 
 def test_a_network_that_is_not_causal_is_refused():

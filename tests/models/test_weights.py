@@ -177,7 +177,7 @@ def test_start_from_another_rate_is_refused(tmp_path, kind):
 
 
 def test_unreachable_hub_name_is_one_line(tmp_path):
-    # A process of its own: the hub's client reads the environment once.
+    # This is a process of its own, since the hub's client reads the environment once.
     code = f"""
 from pipeline.models import build
 from pipeline.models.weights import start_from

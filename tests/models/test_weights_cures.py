@@ -1,4 +1,4 @@
-"""Every line about weights, followed: after what it says a network is loaded or started."""
+"""Every error line about weights, with its cure followed: a network is then loaded or started."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ THEIRS = {
 
 
 def save(path, sources=2, rate=RATE, model="conv_tasnet", spoil=0.0, **changes):
-    """Write weights as a training does; `spoil` is added to all."""
+    """Write weights like a training; `spoil` is added to all of them."""
     network = build("conv_tasnet", TINY | changes, sources, rate)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -77,7 +77,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("case", DAMAGES)
 def test_weights_of_ours_are_loaded_once_they_are_made_again(tmp_path, case):
-    """What a run does then is tried by `tests/training/test_training_cures.py`."""
+    """`tests/training/test_training_cures.py` tests the steps of a run in this case."""
     damage, fault, cure = DAMAGES[case]
     path = tmp_path / "model.safetensors"
     damage(path)
@@ -162,7 +162,7 @@ def test_a_start_of_other_arguments(tmp_path):
 
 
 def publish(path, given=None, **entries):
-    """A checkpoint as asteroid's recipes publish it."""
+    """A checkpoint as published by asteroid's recipes."""
     content = ConvTasNet(**THEIRS).serialize() | {"model_args": THEIRS | (given or {})}
     torch.save(content | entries, path)
     return path

@@ -1,4 +1,4 @@
-"""Properties that hold for any input: tried with the same few, or by `make fuzz` with new ones."""
+"""Properties that hold for any input, tested with a fixed few or with new ones (`make fuzz`)."""
 
 import faulthandler
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-ROOM = 1 << 30  # bytes of address space that a property may take: no header can ask for more
-PATIENCE = 60  # s after which a single example counts as a hang, and ends the process
+ROOM = 1 << 30  # bytes of address space of a property: no header can request more
+PATIENCE = 60  # s after which a single example counts as hanging, and ends the process
 
 SLOW_IS_FINE = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("few", max_examples=100, derandomize=True, database=None, **SLOW_IS_FINE)
@@ -19,7 +19,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 @pytest.fixture(autouse=True)
 def little_room():
-    """Let no property take more memory than its input can need."""
+    """Let no property take more memory than its input needs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, hard))
@@ -29,9 +29,9 @@ def little_room():
 
 @pytest.fixture
 def example(tmp_path_factory):
-    """`example(content, suffix)`: the file under test, kept where it crashes or hangs.
+    """`example(content, suffix)` writes the file under test, which is kept after a crash.
 
-    `make fuzz` names the folder, and looks into it when the process has died.
+    `make fuzz` sets the folder, and looks into it when the process has died.
     """
     folder = os.environ.get("FUZZ_FOLDER") or tmp_path_factory.mktemp("example")
 

@@ -1,4 +1,4 @@
-"""Archives: no name, no kind of member and no damage writes outside the folder they go to."""
+"""Archives: no name, no kind of member and no damage writes outside the target folder."""
 
 import io
 import shutil
@@ -36,12 +36,12 @@ good = [("L/part/1/2/a.txt", b"text" * 200), ("L/part/1/3/b", b"\0" * 3000), ("L
 
 @pytest.fixture
 def around(tmp_path_factory):
-    """A folder that holds a file of somebody else's, and where `into` is unpacked."""
+    """A folder with a file of another user, and the folder `into` for unpacking."""
     return tmp_path_factory.mktemp("around")
 
 
 def unpack(content, around, kind):
-    """Unpack, or be refused; either way nothing but plain files below `into` may come of it."""
+    """Unpack, or be refused; in both cases the result is only plain files below `into`."""
     shutil.rmtree(around / "into", ignore_errors=True)
     (around / "into").mkdir()
     (around / "outside").write_text("mine")
@@ -82,7 +82,7 @@ def test_no_member_of_a_tar_leaves_its_folder(around, members, format):
 def test_no_member_of_a_zip_leaves_its_folder(around, members):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that stand twice
+        warnings.simplefilter("ignore")  # of names that occur twice
         for name, kind, target, content in members:
             info = zipfile.ZipInfo()
             info.filename = name.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Audio files: what is written is read, and no bytes at all crash, hang or fill the memory."""
+"""Audio files: written samples are read back, and no bytes crash, hang or fill the memory."""
 
 import io
 import os
@@ -49,10 +49,10 @@ SEEDS = [
     ("CAF", "ALAC_16", 1),
     ("MP3", "MPEG_LAYER_III", 1),
 ]
-# `make fuzz` may be given recordings to begin with, too.
+# `make fuzz` may also start from given recordings.
 RECORDINGS = sorted(Path(os.environ.get("FUZZ_SEEDS") or "/nowhere").rglob("*.flac"))[:20]
 files = st.sampled_from([encoded(*s) for s in SEEDS] + [p.read_bytes() for p in RECORDINGS])
-# Extremes of the fields of headers: sizes, rates, channels, bits.
+# Extreme values of the fields of headers: sizes, rates, channels, bits.
 numbers = st.sampled_from([0, 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1])
 fields = st.builds(lambda n, order: struct.pack(f"{order}I", n), numbers, st.sampled_from("<>"))
 pieces = st.one_of(fields, st.binary(max_size=40), files.map(lambda f: f[:200]))
@@ -60,10 +60,10 @@ pieces = st.one_of(fields, st.binary(max_size=40), files.map(lambda f: f[:200]))
 
 @st.composite
 def damaged(draw):
-    """A valid file after a few changes: bytes replaced, cut out, put in or cut off."""
+    """A valid file after a few changes: bytes replaced, removed, inserted or cut off."""
     content = draw(files)
     for _ in range(draw(st.integers(1, 4))):
-        # Half of the changes hit the header, where they do most.
+        # Half of the changes are in the header, where they have the largest effect.
         most = draw(st.sampled_from([60, len(content)]))
         place = draw(st.integers(0, max(0, min(most, len(content)))))
         piece = draw(pieces)
@@ -86,19 +86,19 @@ def assert_sound_or_one_line(path):
 
 
 @given(signals, rates, st.sampled_from(["PCM_16", "FLOAT"]), st.sampled_from(["WAV", "FLAC"]))
-def test_what_is_written_is_read_whole_and_in_parts(example, signal, rate, subtype, format):
+def test_written_samples_are_read_back_whole_and_in_parts(example, signal, rate, subtype, format):
     subtype = "PCM_16" if format == "FLAC" else subtype
     path = example(b"", f".{format.lower()}")
     audio.write(path, signal, rate, subtype, format)
-    heard = audio.read_at(path, rate)
+    found = audio.read_at(path, rate)
     kept = signal if subtype == "FLOAT" else np.clip(signal, -1, 1)
     # libsndfile writes with 32767 and reads with 32768: a step at full scale beside half of one.
-    assert np.abs(heard - kept).max() <= (0 if subtype == "FLOAT" else 1.5 / 32768)
+    assert np.abs(found - kept).max() <= (0 if subtype == "FLOAT" else 1.5 / 32768)
     assert audio.info(path) == (rate, len(signal), 1)
     for start in (0, len(signal) // 3, len(signal) - 1):
         for samples in (-1, 1, len(signal) - start):
             part = audio.read_at(path, rate, start, samples)
-            assert np.array_equal(part, heard[start:][: None if samples < 0 else samples])
+            assert np.array_equal(part, found[start:][: None if samples < 0 else samples])
     if format == "FLAC":
         audio.check_flac(path)
 

@@ -1,4 +1,4 @@
-"""The configuration: any value at any key is typed, or refused in one line that names the key."""
+"""The configuration: any value of any key is typed, or refused in one line that names the key."""
 
 from copy import deepcopy
 
@@ -16,7 +16,7 @@ ALL = load_config(DEFAULT).model_dump(mode="json")  # with every key that has a 
 
 
 def keys_of(values, above=()):
-    """Every key, of sections too, as the keys that lead to it."""
+    """Every key, including sections, as the list of keys that lead to it."""
     for key, value in values.items():
         yield (*above, key)
         if isinstance(value, dict):

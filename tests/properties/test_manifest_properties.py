@@ -1,4 +1,4 @@
-"""Manifests: any table of any names comes back, and no bytes at all crash a reader."""
+"""Manifests: any table with any names is read back, and no bytes crash a reader."""
 
 import shutil
 from itertools import pairwise
@@ -23,7 +23,7 @@ ints = st.integers(-(2**63), 2**63 - 1)
 
 
 def typed(draw, rows):
-    """A table of `rows` rows, with a column or two of each type."""
+    """A table of `rows` rows, with one or two columns of each type."""
     fill = lambda values: draw(st.lists(values, min_size=rows, max_size=rows))  # noqa: E731
     table = {name: fill(texts) for name in draw(st.lists(st.sampled_from(TEXT), unique=True))}
     return pd.DataFrame(table | {"gain": fill(floats), "length": fill(ints), "path": fill(paths)})

@@ -36,7 +36,7 @@ def one_line(error):
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    """Manifests of two utterances and a noise that are there."""
+    """Manifests of two utterances and a noise that exist."""
     folder = tmp_path_factory.mktemp("scans")
     voices = [("1001-7-0000", "1001"), ("1002-7-0000", "1002")]
     for name in ["1001-7-0000", "1002-7-0000", "long"]:

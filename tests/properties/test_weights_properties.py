@@ -1,4 +1,4 @@
-"""Weights files: no damage crashes a reader, fills the memory or takes more than one line."""
+"""Weights files: no damage crashes a reader, fills the memory or gives more than one line."""
 
 import json
 import struct

@@ -8,7 +8,7 @@ from pipeline.report.page import write_report
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory) -> Tree:
-    """The whole tree, with no report yet."""
+    """The whole tree, still without a report."""
     return Builder(tmp_path_factory.mktemp("results")).build()
 
 

@@ -1,4 +1,4 @@
-"""A page of a few sections alone."""
+"""A page with a few sections only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Runs of which only the tables are there, made from scores that a test sets."""
+"""Runs that have only tables, made from scores that a test sets."""
 
 import itertools
 from pathlib import Path
@@ -19,7 +19,7 @@ MATRIX = [path_of(f"net/{a}/{b}") for a, b in itertools.product(CONDITIONS, COND
 
 
 def drawn(systems, mixtures=12, sources=2, seed=0):
-    """Scores at random, `[mixtures, sources]` by system."""
+    """Random scores, `[mixtures, sources]` by system."""
     random = np.random.default_rng(seed)
     return {name: random.normal(5, 2, (mixtures, sources)) for name in systems}
 

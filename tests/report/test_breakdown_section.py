@@ -37,7 +37,7 @@ def test_buckets_have_round_ends_and_hold_every_value(ends):
     assert (limits[1] - limits[0]).nunique() == 1
 
 
-def test_values_that_are_no_numbers_are_in_no_bucket():
+def test_values_that_are_not_numbers_are_in_no_bucket():
     assert list(buckets(pd.Series([1.0, np.nan, np.inf]))[0].index) == [0]
     assert buckets(pd.Series([np.nan]))[1] == []
 
@@ -61,7 +61,7 @@ def test_kind_of_a_noise(name, kind):
     assert noise_kind(name) == kind if kind else pd.isna(noise_kind(name))
 
 
-def test_input_snr_is_what_rendering_measured():
+def test_input_snr_is_as_measured_by_rendering():
     table = pd.DataFrame({"noise_snr": [5.0], "noise_both_snr": [-2.0]})
     assert input_snr(table).tolist() == [2.0]
     assert input_snr(table[["noise_snr"]]).tolist() == [5.0]
@@ -87,7 +87,7 @@ def test_groups_of_constructed_mixtures(tmp_path):
     assert summed_up(found["overlap"]) == {"40 to 50": (2, 9.0), "90 to 100": (2, 3.5)}
     assert summed_up(found["sexes"]) == {"same sex": (3, 20 / 3), "mixed": (1, 5.0)}
     assert summed_up(found["noise"]) == {"hum": (2, 5.0), "rain": (2, 7.5)}
-    # Speakers by their own scores, the worst first; c was not scored in the third mixture.
+    # Speakers are ranked by their own scores, the worst first; c has no score in the third mixture.
     assert summed_up(found["speaker"]) == {"b": (2, 5.5), "a": (3, 17 / 3), "c": (2, 7.0)}
     assert list(summed_up(found["speaker"])) == ["b", "a", "c"]
     assert [group.below for group in found["speaker"].groups] == ["F", "F", "M"]
@@ -111,7 +111,7 @@ def test_a_mixture_alone_has_no_interval(tmp_path):
         assert np.isfinite(group.estimates[0].mean) and np.isnan(group.estimates[0].low)
 
 
-def test_what_is_not_known_or_all_alike_is_left_out(tmp_path):
+def test_unknown_or_constant_facts_are_left_out(tmp_path):
     facts = {
         "source_1_sex": [np.nan] * 12,
         "source_2_sex": ["F"] * 12,
@@ -155,14 +155,14 @@ def test_no_mixture_is_among_the_best_and_the_worst(tmp_path, metric, mixtures):
     assert best == order[: len(best)] and worst == order[::-1][: len(worst)]
 
 
-def test_best_and_worst_tell_the_gain_and_link_to_what_can_be_heard(tmp_path, monkeypatch):
+def test_best_and_worst_give_the_gain_and_link_to_mixtures_with_sound(tmp_path, monkeypatch):
     scores = {HELPED: np.array([[7.0], [1.0]]), DIRECT: np.array([[4.5], [2.0]])}
     facts = {"noise_snr": [3.0, np.nan], "overlap_ratio": [0.5, 0.75], "noise": ["a<b>", "c"]}
     run = Run(write_run(tmp_path, {"si_sdri": scores}, facts))
     monkeypatch.setattr(breakdown, "listed", lambda run: ["test-001"])
     made = breakdown.content(run, Site(tmp_path / "report"))
     helped, direct = made["extremes"]
-    assert made["direct"] and "sexes" not in helped.tables[0].columns  # of which nothing is known
+    assert made["direct"] and "sexes" not in helped.tables[0].columns  # they are unknown
     best, worst = (table.rows[0] for table in helped.tables)
     assert [cell.text for cell in best.cells] == ["7.00", "+2.50", "3.0", "50", "a<b>"]
     assert [cell.text for cell in worst.cells] == ["1.00", "−1.00", "–", "75", "c"]

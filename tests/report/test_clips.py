@@ -9,7 +9,7 @@ RATE = 8000
 NAN = float("nan")
 
 
-def heard(sounds):
+def levelled(sounds):
     levels = [level(sound, RATE) for sound in sounds]
     return [amplified(s, gain) for s, gain in zip(sounds, gains(levels), strict=True)]
 
@@ -17,7 +17,7 @@ def heard(sounds):
 def test_clips_are_equally_loud_and_none_is_clipped(voice):
     sounds = [voice(k, 2.0, RATE) * gain for k, gain in enumerate((1.0, 0.03, 0.3))]
     sounds[2][4000] = 0.9  # one peak far above the rest
-    clips = heard(sounds)
+    clips = levelled(sounds)
     measured = [loudness(clip, RATE) for clip in clips]
     assert max(measured) - min(measured) < 0.3
     assert max(measured) < -23 + 0.3
@@ -26,7 +26,7 @@ def test_clips_are_equally_loud_and_none_is_clipped(voice):
 
 def test_there_is_a_loudness_to_aim_at_and_one_not_to_go_below():
     assert gains([Level(-40, -20), Level(-30, -12)]) == pytest.approx([17, 7])
-    # The second clips at any bearable loudness, and is turned down alone.
+    # The second sound clips at any acceptable loudness, and only its level is lowered.
     assert gains([Level(-40, -20), Level(-60, -1)]) == pytest.approx([5, 0.9])
 
 

@@ -21,7 +21,7 @@ ID = "evil\"'<img src=x onerror=evil()>&{{evil}} #?%20é"
 
 
 class Markup(HTMLParser):
-    """Names of attributes, what they refer to, scripts, and the text beside these."""
+    """Names of attributes, their targets, scripts, and the text outside these."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class Markup(HTMLParser):
 
 
 def spoil(path, **columns):
-    """Lay values over columns of a CSV, and put the odd id in place of the first one."""
+    """Write values over columns of a CSV, and the odd id in place of the first one."""
     table = pd.read_csv(path).assign(**columns)
     table.replace({"mixture_id": {"test-0000": ID}}).to_csv(path, index=False)
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A tree in which every text that comes from elsewhere is hostile."""
+    """A tree in which every text from outside is hostile."""
     root = tmp_path_factory.mktemp("evil")
     tree = Builder(root, mixtures=2, speakers=2).build(config=config(root))
     inputs, speakers = tree.inputs, {f"source_{k}_speaker": EVIL + str(k) for k in (1, 2)}
@@ -102,7 +102,7 @@ def test_hostile_text_makes_no_element_and_no_attribute(page):
     assert not [script for script in page.scripts if script.lstrip().startswith("evil()")]
 
 
-def test_hostile_text_stands_on_the_page_as_it_is(page):
+def test_hostile_text_is_shown_unchanged(page):
     shown = re.sub(r"\s+", " ", page.text)
     expected = re.sub(r"\s+", " ", EVIL)
     assert shown.count(expected) > 10
@@ -129,5 +129,5 @@ def test_nothing_of_it_runs_in_a_browser(page, tree, visit, tmp_path):
     for path in (tree.index, single):
         shown = visit(path)
         shown.wait_for_selector(".plot.scatter .point")
-        # That evil() is not defined would be an error of the page, on which `visit` fails.
+        # evil() is not defined, so a call would be an error of the page, on which `visit` fails.
         assert shown.title().startswith("</title></script>")

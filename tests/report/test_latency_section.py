@@ -70,7 +70,7 @@ def test_end_to_end_is_both_stages_of_the_same_mixture(run):
     assert helped[4].value == pytest.approx((both / 1000).median())  # of recordings of 1 s
 
 
-def test_oracles_and_what_was_not_timed_have_no_end_to_end(tree, run):
+def test_oracles_and_untimed_systems_have_no_end_to_end(tree, run):
     assert set(latency.end_to_end(run)) == set(run.realistic)
     table = read_manifest(tree.inputs.latency)
     lost = (table["task"] == "denoise") & (table["mixture_id"] == "test-0001")
@@ -101,20 +101,20 @@ def test_cost_of_denoising_stands_beside_its_gain(run):
     totals = latency.end_to_end(run)
     table = latency.cost_table(run, totals)
     rows = {(row.heading, row.cells[0].text): row.cells for row in table.rows}
-    assert len(rows) == 4  # three that are trained alike, and each on what it hears
+    assert len(rows) == 4  # three with the same training, each with its own input
     matched = rows[
         f"trained on {DENOISED}, tested on {DENOISED}", "trained on noisy, tested on noisy"
     ]
     a, b = path_of(f"{NET}/{DENOISED}/{DENOISED}"), path_of(f"{NET}/noisy/noisy")
     pairs = run.comparisons.set_index(["metric", "system_a", "system_b"])
-    row = pairs.loc["si_sdri", b, a]  # the other way round
+    row = pairs.loc["si_sdri", b, a]  # with the roles exchanged
     assert matched[1].value == pytest.approx(-row["difference"])
     assert (matched[1].low, matched[1].high) == pytest.approx((-row["high"], -row["low"]))
     added = totals[a]["milliseconds"] - totals[b]["milliseconds"]
     assert matched[2].value == pytest.approx(added.median())
 
 
-def test_what_was_not_compared_has_a_dash(tree):
+def test_systems_that_were_not_compared_have_a_dash(tree):
     tree.inputs.comparisons.write_text("\n")
     run = Run(tree.inputs)
     table = latency.cost_table(run, latency.end_to_end(run))
@@ -131,7 +131,7 @@ def test_page_states_the_numbers_the_device_and_the_figures(tree, run):
     assert text.count("<svg") == len(FIGURES)
 
 
-def test_throughput_stands_apart_from_latency(tree, run):
+def test_throughput_is_separate_from_latency(tree, run):
     table = latency.throughput_table(run)
     assert table.columns[:3] == ["audio hours an hour", "device busy (%)", "batch"]
     first, *others = table.rows
@@ -144,12 +144,12 @@ def test_throughput_stands_apart_from_latency(tree, run):
     assert written["device busy (%)"].tolist() == [97.5] + [80.0] * len(others)
 
 
-def test_times_of_what_was_not_scored_stand_alone(builder):
+def test_times_without_scores_are_shown_alone(builder):
     tree = builder(metrics=["stoi"]).build()
     summary = read_manifest(tree.inputs.summary).assign(mean=np.nan)
     summary.to_csv(tree.inputs.summary, index=False)
     text = rendered(tree.inputs, tree.index, "latency")
-    assert "By stage" in text and "What denoising costs" not in text
+    assert "By stage" in text and "Cost and benefit of denoising" not in text
 
 
 def test_without_latency_there_are_figures_and_no_section(builder, tmp_path):
@@ -187,7 +187,7 @@ def test_length_figure_names_factors_and_stays_small(tmp_path):
 
 def test_every_system_is_a_labelled_point(tmp_path):
     points = [
-        Point("n", trained, tested, 50.0, 3.0, 2.0, 4.0)  # all in one place
+        Point("n", trained, tested, 50.0, 3.0, 2.0, 4.0)  # all at the same place
         for trained in ("clean", "noisy", "denoised-x")
         for tested in ("noisy", "denoised-x")
     ]
@@ -196,4 +196,4 @@ def test_every_system_is_a_labelled_point(tmp_path):
     assert all(text.count(f">{label}<") == 2 for label in ("clean", "noisy", "x"))
     assert "input: mixtures denoised by x" in text and "SI-SDRi (dB)" in text
     heights = re.findall(r'<text[^>]*y="([\d.]+)"[^>]*>(?:clean|noisy|x)<', text)
-    assert len(heights) == len(set(heights))  # none on top of another
+    assert len(heights) == len(set(heights))  # no label overlaps another

@@ -45,7 +45,7 @@ def test_estimates_are_aligned_levelled_and_scored(shown):
         assert f"STOI {values['stoi']:.3f}" in estimate.scores
 
 
-def test_what_is_heard_and_what_was_removed(shown):
+def test_estimates_and_removed_parts_are_tracks(shown):
     *_, made = shown
     example = made["examples"][0]
     mixture, denoised, removed = (player.track for player in next(iter(example.players.values())))
@@ -79,7 +79,7 @@ def test_files_are_named_once_and_exist(builder):
 def test_the_page_states_rule_loudness_coding_and_purity(builder):
     text = " ".join(written(builder(mixtures=5, speakers=1).build()).split())
     assert "the median, the best, the worst of 5 mixtures." in text
-    assert "What you hear is not what you see" in text and "−23 LUFS" in text
+    assert "Sounds and pictures have different levels" in text and "−23 LUFS" in text
     assert "16-bit FLAC" in text and "quiet frames" in text
     assert text.count("<article") == 3 and 'id="mixture-test-0004"' in text
     assert "SI-SDRi" in text and "place 3 of 5" in text

@@ -53,7 +53,7 @@ def gap_run(builder, scores: pd.DataFrame) -> Run:
 
 @pytest.mark.parametrize(("metric", "sign"), [("si_sdr", 1), ("wer", -1)])
 def test_share_of_the_gap(builder, metric, sign):
-    """A quarter of the way in every mixture, whichever direction is good."""
+    """A quarter of the way in every mixture, for both directions of a metric."""
     rows = [
         (f"m{n}", name, "s1", metric, sign * value)
         for n in range(3)
@@ -98,7 +98,7 @@ def test_no_gap_no_share(builder):
     assert [row.cells[1].text for row in table.rows] == ["100", "–", "0"]
 
 
-def test_without_an_oracle_there_is_no_way_to_it(builder, tmp_path):
+def test_without_an_oracle_there_is_no_share_of_the_gap(builder, tmp_path):
     systems = [f"{NET}/noisy/clean", f"{NET}/noisy/noisy"]
     run = Run(builder(systems=systems, metrics=["pesq"]).build(timed=False, trained=False).inputs)
     assert gap_table(run, "pesq") is None
@@ -106,7 +106,7 @@ def test_without_an_oracle_there_is_no_way_to_it(builder, tmp_path):
     assert [len(view.tables) for view in made["views"]] == [1] and not made["ceiling"]
 
 
-def test_rows_are_what_a_separator_was_trained_on(builder):
+def test_rows_are_training_conditions(builder):
     systems = [f"one/{c}/noisy" for c in ("clean", "noisy")] + ["two/noisy/noisy"]
     run = Run(builder(systems=systems).build(timed=False, trained=False).inputs)
     rows = {name: [row.heading for row in t.rows] for name, t in matrix_tables(run, "si_sdri")}

@@ -14,7 +14,7 @@ FIGURES |= {"training_curves", "dag"}
 
 
 class Page(HTMLParser):
-    """Collects what a browser would load, and checks that every element is closed."""
+    """Collects the resources that a browser would load, and checks that every element is closed."""
 
     def __init__(self, text: str):
         super().__init__()

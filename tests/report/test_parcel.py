@@ -25,7 +25,7 @@ def index(tmp_path):
     return tmp_path / "report" / "index.html"
 
 
-def test_single_file_holds_what_the_page_names(index, tmp_path):
+def test_single_file_holds_all_files_of_the_page(index, tmp_path):
     write_single_file(index, tmp_path / "one.html")
     text = (tmp_path / "one.html").read_text()
     held = {

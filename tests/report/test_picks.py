@@ -30,7 +30,7 @@ def test_the_others_are_drawn_by_the_seed():
     assert all(p.reason == "drawn at random" for p in pick(NINE, 9, 0)[3:])
 
 
-def test_the_random_ones_do_not_hang_on_the_scores():
+def test_the_random_ones_do_not_depend_on_the_scores():
     # The others in another order, with the same median, best and worst.
     turned = pd.Series([0.0, 7, 6, 5, 4, 3, 2, 1, 8], NINE.index)
     for seed in range(10):
@@ -69,7 +69,7 @@ def test_listed_are_those_of_the_main_system(tree):
     assert names[1] == values.idxmax() and names[2] == values.idxmin()
 
 
-def test_nothing_to_hear_without_a_system(builder):
+def test_no_examples_without_a_system(builder):
     assert listed(Run(builder(systems=[], mixtures=1).build().inputs)) == []
 
 

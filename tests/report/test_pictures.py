@@ -80,7 +80,7 @@ def test_any_length(tmp_path, samples):
 
 def test_silence_has_a_scale():
     silence = np.zeros(8000, np.float32)
-    assert brightness(draw(silence, scale_of(silence, 8000))).max() > 0  # the waveform's line
+    assert brightness(draw(silence, scale_of(silence, 8000))).max() > 0  # the line of the waveform
 
 
 @pytest.mark.parametrize(

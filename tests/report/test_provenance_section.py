@@ -28,7 +28,7 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\n"
 
 @pytest.fixture
 def tree(builder):
-    """A tree with all that a run leaves beside its results."""
+    """A tree with everything that a run leaves beside its results."""
     tree = builder(mixtures=2).build(timed=False)
     write_json(tree.inputs.run, FACTS)
     jobs = {"mix/a": "1.5\t-\t100.2\t-", "mix/b": "2.5\t-\t300.4\t-", "score/a": "60.0\t-\tNA\t-"}
@@ -43,7 +43,7 @@ def shown(tree) -> str:
     return rendered(tree.inputs, tree.index, "provenance")
 
 
-def test_page_tells_what_the_run_was(tree):
+def test_the_page_describes_the_run(tree):
     text = shown(tree)
     assert "<pre>snakemake --cores 2 --config &#39;a={b: &lt;1&gt;}&#39;</pre>" in text
     assert "2026-01-02 03:04:05 UTC" in text
@@ -163,19 +163,19 @@ def test_licences_of_downloads_are_repeated(tree):
 @pytest.mark.parametrize(
     "lacking", [{"run"}, {"benchmarks"}, {"weights"}, {"run", "benchmarks", "weights"}]
 )
-def test_what_is_not_there_is_left_out(tree, tmp_path, lacking):
+def test_missing_parts_are_left_out(tree, tmp_path, lacking):
     nowhere = {name: {} if name == "weights" else tmp_path / "nowhere" for name in lacking}
     tree.inputs = replace(tree.inputs, **nowhere)
     text = shown(tree)
     assert (FACTS["started"][:10] in text) == ("run" not in lacking)
     assert ("Wall time" in text) == ("benchmarks" not in lacking)
-    assert ("Sums of the weights files" in text) == ("weights" not in lacking)
+    assert ("Checksums of the weights files" in text) == ("weights" not in lacking)
     assert "Package versions" in text
     assert (tree.index.parent / "figures/dag.svg").exists()
 
 
 @pytest.mark.parametrize("known", [{"command"}, set(FACTS) - {"git"}, set(FACTS) - {"machine"}])
-def test_a_run_of_which_less_is_known(tree, known):
+def test_a_run_with_fewer_recorded_facts(tree, known):
     write_json(tree.inputs.run, {"git": None} | {key: FACTS[key] for key in known})
     text = shown(tree)
     assert ("A CPU" in text) == ("machine" in known)

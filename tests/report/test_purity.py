@@ -13,7 +13,7 @@ def speech_with_pauses(seconds=4.0):
 
 
 @pytest.mark.parametrize("decibels", [20, 40])
-def test_is_what_the_pure_speech_scores(decibels):
+def test_purity_is_the_score_of_the_pure_speech(decibels):
     speech = speech_with_pauses()
     noise = np.random.default_rng(0).normal(size=len(speech))
     noise *= np.sqrt(np.mean(speech**2)) / np.std(noise) * 10 ** (-decibels / 20)
@@ -23,7 +23,7 @@ def test_is_what_the_pure_speech_scores(decibels):
     assert below == pytest.approx(cap, abs=1.5)  # a low percentile of noise lies below its mean
 
 
-def test_an_offset_is_no_noise():
+def test_an_offset_is_not_noise():
     speech = speech_with_pauses() + 0.001 * np.random.default_rng(0).normal(size=4 * RATE)
     without, with_offset = (noise_below(speech + offset, RATE) for offset in (0, 0.3))
     assert with_offset == pytest.approx(without, abs=0.1)

@@ -1,4 +1,4 @@
-"""The best system of a run, and what it is held against."""
+"""The best system of a run, and the system that it is compared with."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def run_of(folder, means, metric="si_sdri") -> Run:
 @pytest.mark.parametrize(
     ("metric", "best"), [("si_sdri", "n/noisy/noisy"), ("wer", "n/clean/noisy")]
 )
-def test_the_main_system_is_the_best_that_is_no_oracle(tmp_path, metric, best):
+def test_the_main_system_is_the_best_that_is_not_an_oracle(tmp_path, metric, best):
     means = {"n/noisy/noisy": 30.0, "n/clean/noisy": 20.0, "n/clean/clean": 99.0}
     means |= {"m/clean/clean": 1.0, "mixture": 0.0}
     run = run_of(tmp_path, means, metric)
@@ -36,6 +36,6 @@ def test_the_main_system_is_the_best_that_is_no_oracle(tmp_path, metric, best):
         ({"net/clean/clean": 8.0}, (None, None)),
     ],
 )
-def test_it_is_held_against_its_counterpart(tmp_path, means, pair):
+def test_it_is_compared_with_its_counterpart(tmp_path, means, pair):
     run = run_of(tmp_path, means)
     assert (run.main, run.counterpart) == pair

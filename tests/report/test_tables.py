@@ -27,7 +27,7 @@ def test_empty_table_is_an_empty_frame():
     assert frame(Table("caption", "system", ["value"], [])).empty
 
 
-def test_a_site_starts_without_what_an_earlier_one_left(tmp_path):
+def test_a_site_starts_without_files_of_an_earlier_one(tmp_path):
     Site(tmp_path).table("old", Table("caption", "system", [], []))
     Site(tmp_path)
     assert not (tmp_path / "tables" / "old.csv").exists()

@@ -19,7 +19,7 @@ SEPARATOR = "separator conv_tasnet, noisy"
 
 @pytest.fixture
 def tree(builder):
-    """A tree in which every training kept its excerpts."""
+    """A tree in which every training has kept its excerpts."""
     tree = builder(mixtures=2).build(timed=False)
     tones = np.sin(np.arange(800) / np.arange(1, 11)[:, None]).astype(np.float32)
     for name, folder in tree.inputs.samples.items():
@@ -61,7 +61,7 @@ def test_numbers_are_those_of_the_histories_and_cards(tree):
         assert (texts["resumed at step"], texts["device"]) == ("70", "CPU of the test")
 
 
-def test_steps_left_out_and_several_devices_are_said(tree):
+def test_steps_left_out_and_several_devices_are_reported(tree):
     run = Run(tree.inputs)
     assert len(table_of(run).notes) == 1
     run.cards[SEPARATOR].training.update(skipped_steps=3, devices=2)
@@ -76,7 +76,7 @@ def test_page_and_csv_have_the_same_numbers(tree, text):
     written = pd.read_csv(tree.index.parent / "tables/training.csv")
     for value in written["dev SI-SDRi (dB)"]:
         assert f">{value:.2f}<" in text
-    assert "Wedges: where a killed training was taken up." in text
+    assert "Wedges: a killed training was continued here." in text
 
 
 def test_without_cards_there_are_dashes(tree):

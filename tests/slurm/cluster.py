@@ -1,4 +1,4 @@
-"""A SLURM cluster on this machine for as long as a test needs it: 3 CPU nodes and a GPU node.
+"""A SLURM cluster on this machine for the duration of a test: 3 CPU nodes and a GPU node.
 
 All nodes are this machine; the two GPUs are names without a device. Needs root and Debian's
 packages slurm-wlm and munge, with accounting also slurmdbd and mariadb-server.
@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(tempfile.gettempdir(), "slurm-trial")
-CONFIG = Path("/etc/slurm/slurm.conf")  # jobs look for it here only
+CONFIG = Path("/etc/slurm/slurm.conf")  # jobs look for it only here
 NODES = ["c1", "c2", "c3", "g1"]
 ACCOUNT = "trial"
 DAEMONS = {"munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd"}
@@ -89,7 +89,7 @@ GRANT ALL ON slurm.* TO slurm@localhost;
 
 
 def missing(accounting: bool = False) -> str | None:
-    """Why no cluster can be started here, or None."""
+    """The reason why no cluster can be started here, or None."""
     if os.geteuid() != 0:
         return "a SLURM cluster is started by root only"
     programs = ["munged", "slurmctld", "slurmd", "srun"]
@@ -103,13 +103,13 @@ def missing(accounting: bool = False) -> str | None:
 
 
 class Cluster:
-    """The cluster: started, looked at, disturbed, stopped."""
+    """The cluster: start, observe, disturb and stop it."""
 
     def __init__(self, accounting: bool) -> None:
         self.accounting = accounting
 
     def start(self) -> None:
-        """Start all daemons afresh and wait for the nodes."""
+        """Start all daemons anew and wait for the nodes."""
         self.stop()
         for folder in ("state", "munge", *(f"spool/{node}" for node in NODES)):
             Path(ROOT, folder).mkdir(parents=True)
@@ -138,13 +138,13 @@ class Cluster:
         wait_until(lambda: succeeds("scontrol", "ping"), 30)
 
     def restart_controller(self, after: float) -> None:
-        """Leave the cluster without its controller for some seconds."""
+        """Stop the controller of the cluster for some seconds."""
         stop_daemon("slurmctld")
         time.sleep(after)
         self.start_controller()
 
     def start_node(self, node: str) -> None:
-        """Start a node, or one that broke."""
+        """Start a node, also one that broke."""
         run("slurmd", "-N", node)
         wait_until(lambda: self.states()[node] in ("idle", "down", "mix"), 30)
         if self.states()[node] == "down":
@@ -156,11 +156,11 @@ class Cluster:
         run("scancel", jobs)
 
     def end_limit(self, job: str) -> None:
-        """The job's time is over, which SLURM looks for twice a minute."""
+        """End the time limit of the job, which SLURM checks twice a minute."""
         run("scontrol", "update", f"jobid={job}", "endtime=now")
 
     def break_node(self, node: str) -> None:
-        """The node vanishes with all that runs on it, and the controller is told so."""
+        """Remove the node with all its processes, and tell the controller so."""
         jobs = [job["JobId"] for job in self.jobs() if job.get("NodeList") == node]
         stop_daemon(node, signal.SIGKILL)
         for process in [process for job in jobs for process in steps(job)]:
@@ -169,7 +169,7 @@ class Cluster:
         run("scontrol", "update", f"nodename={node}", "state=down", "reason=broken")
 
     def states(self) -> dict[str, str]:
-        """Node to its state."""
+        """The state of each node."""
         lines = run("sinfo", "--noheader", "--Node", "--format=%N %t").splitlines()
         return dict(line.split() for line in lines)
 
@@ -191,7 +191,7 @@ class Cluster:
 
     def _authenticate(self) -> None:
         if succeeds("munge", "--no-input"):
-            return  # the machine's own
+            return  # the machine has its own
         key = ROOT / "munge/key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
@@ -203,7 +203,7 @@ class Cluster:
         run("munged", "--force", *(f"--{name}-file={path}" for name, path in files.items()))
 
     def _account(self) -> None:
-        """Start the database and SLURM's door to it; jobs need the account."""
+        """Start the database and its daemon; jobs need the account."""
         data, socket = ROOT / "database", ROOT / "mariadb.sock"
         data.mkdir()
         shutil.chown(ROOT, "mysql")
@@ -230,7 +230,7 @@ class Cluster:
 
 
 def run(*command: str) -> str:
-    """Run a command and return what it printed."""
+    """Run a command and return its output."""
     environment = os.environ | {"SLURM_CONF": str(ROOT / "slurm.conf")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
@@ -266,7 +266,7 @@ def stop_daemon(name: str, number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def steps(job: str) -> list[psutil.Process]:
-    """What runs of a job, on whatever node, each process after its parent."""
+    """The processes of a job on any node, each after its parent."""
     title = re.compile(rf"slurmstepd: \[{job}\.")
     tops = [
         p

@@ -1,4 +1,4 @@
-"""The cluster, runs to disturb on it, and one that is left alone."""
+"""The cluster, runs to disturb on it, and an undisturbed run."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from disturbed import Disturbed, Undisturbed
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A running cluster, with accounting where the module says `ACCOUNTING = True`."""
+    """A running cluster, with accounting if the module sets `ACCOUNTING = True`."""
     accounting = getattr(request.module, "ACCOUNTING", False)
     if reason := missing(accounting):
         pytest.skip(reason)
@@ -25,7 +25,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """A finished run on this machine alone, its training long enough for faults to meet it."""
+    """A finished run on this machine alone; its training is long enough to be hit by faults."""
     return Undisturbed(tmp_path_factory.mktemp("undisturbed"), epochs=40)
 
 
@@ -33,7 +33,7 @@ def undisturbed(tmp_path_factory):
 def disturbed(cluster, undisturbed, tmp_path):
     """`disturbed(changes, whole)`: a run to be disturbed, with changes of the profile.
 
-    It has to end as `whole` did, by default as `undisturbed`.
+    It must end like `whole`, by default like `undisturbed`.
     """
     begun: list[Disturbed] = []
 

@@ -1,4 +1,4 @@
-"""A run whose training is disturbed on the cluster, and the same run left alone."""
+"""A run whose training is disturbed on the cluster, and the same run without a disturbance."""
 
 import shutil
 
@@ -28,7 +28,7 @@ class Undisturbed(Workspace):
 
 
 class Disturbed(ClusterRun):
-    """The same run on the cluster, begun with one training and what follows it to do."""
+    """The same run on the cluster, started with one training and the jobs after it still to do."""
 
     def __init__(self, whole, folder, changes):
         shutil.copytree(whole.folder, folder, dirs_exist_ok=True)
@@ -38,18 +38,18 @@ class Disturbed(ClusterRun):
             shutil.rmtree(self / done)
 
     def again(self):
-        """Start the command, and return."""
+        """Start the command, and return at once."""
         self.start(*DEVICE, config=self.whole.config)
 
     def begin(self):
-        """Start, wait until the training has saved a state, and return that."""
+        """Start, wait until the training has saved a state, and return this state."""
         self.again()
         state = self / TRAINING / "state/last.ckpt"
         self.wait(state.exists)
         return state
 
     def ends_well(self, *tables):
-        """The command succeeds; weights, curve and `tables` are those of the undisturbed run."""
+        """The command succeeds; weights, curve and `tables` equal those of the undisturbed run."""
         done = self.finish()
         assert done.returncode == 0, done.stdout
         assert self.jobs(*DEVICE, config=self.whole.config) == {}

@@ -1,4 +1,4 @@
-"""The profile as a lab sets it, and the command that runs the workflow with it."""
+"""The profile as a lab would set it, and the command that runs the workflow with it."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ PROFILE = ROOT / "workflow/profiles/slurm"
 LAB = {
     'partition = "main"': 'partition = "cpu"',
     'account = ""': f'account = "{ACCOUNT}"',
-    # Sooner than on a real cluster, where asking often is a burden.
+    # Shorter than on a real cluster, where frequent requests are a burden.
     "status-checks: 20": "status-checks: 3",
 }
 
@@ -23,9 +23,9 @@ FEWER = {"separators": {"conv_tasnet": {"conditions": ["noisy"]}, "small": None}
 
 
 def set_profile(folder: Path, changes: dict[str, str]) -> Path:
-    """A copy of the profile in which some lines read otherwise."""
+    """A copy of the profile with some lines changed."""
     text = (PROFILE / "profile.v9+.yaml").read_text(encoding="utf-8")
-    for line, changed in changes.items():  # in order: one may change what an earlier one wrote
+    for line, changed in changes.items():  # in order: one may change the result of an earlier one
         assert text.count(line) == 1, line
         text = text.replace(line, changed)
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ class ClusterRun(Workspace):
         self.printed = folder / "printed.txt"
 
     def start(self, *arguments: str, **config: tuple[Path, ...]) -> None:
-        """Start the command and return."""
+        """Start the command and return at once."""
         with self.printed.open("w") as file:
             self.process = subprocess.Popen(
                 self.command(*arguments, **config), stdout=file, stderr=file, start_new_session=True
@@ -55,13 +55,13 @@ class ClusterRun(Workspace):
         return Done(self.process.args, code, self.printed.read_text(encoding="utf-8"), "")
 
     def kill(self) -> None:
-        """Leave no process behind when a test has failed."""
+        """Stop all processes when a test has failed."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def wait(self, ready: Callable[[], object]) -> None:
-        """Wait for something to happen while the command runs."""
+        """Wait for an event while the command runs."""
         while not ready():
             assert self.process.poll() is None, self.printed.read_text(encoding="utf-8")
             time.sleep(0.2)

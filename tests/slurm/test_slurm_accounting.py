@@ -1,4 +1,4 @@
-"""A training on a cluster whose accounting is enforced: what the database says afterwards."""
+"""A training on a cluster with enforced accounting: its records in the database afterwards."""
 
 import pytest
 from cluster import ACCOUNT, run
@@ -15,13 +15,13 @@ FIELDS = "Comment,State,Account,Partition,ReqTRES,NodeList"
 
 @pytest.fixture(scope="module")
 def finished(cluster, tmp_path_factory):
-    """A run as far as one training."""
+    """A run up to one training."""
     finished = ClusterRun(tmp_path_factory.mktemp("run"))
     finished.succeed(TARGET, config=(SMOKE,))
     return finished
 
 
-def test_the_database_knows_what_ran_where(finished):
+def test_the_database_records_jobs_and_nodes(finished):
     rows = run("sacct", "-X", "-n", "--parsable2", f"--format={FIELDS}").splitlines()
     jobs = {row.split("|")[0].split("_wildcards_")[0]: row.split("|")[1:] for row in rows}
     assert {state for state, *_ in jobs.values()} == {"COMPLETED"}
@@ -40,7 +40,7 @@ def test_another_account_is_refused_with_its_name(cluster, tmp_path):
     assert "The given account nosuch appears to be invalid" in done.stdout + done.stderr
 
 
-def test_sacct_serves_as_well(cluster, tmp_path):
+def test_sacct_works_too(cluster, tmp_path):
     changes = {"status-command: squeue": "status-command: sacct"}
     run = ClusterRun(tmp_path / "run", changes)
     run.succeed("results/corpora/scan/speech.csv")

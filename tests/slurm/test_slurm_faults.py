@@ -1,4 +1,4 @@
-"""Faults of a cluster while a training runs: the end is that of a run nothing happened to."""
+"""Faults of a cluster while a training runs: the result equals that of an undisturbed run."""
 
 import signal
 
@@ -12,7 +12,7 @@ def states(jobs):
     return [job["JobState"] for job in jobs]
 
 
-def test_a_cancelled_training_is_tried_again_and_goes_on(cluster, disturbed, trainings):
+def test_a_cancelled_training_is_submitted_again_and_continues(cluster, disturbed, trainings):
     run = disturbed()
     run.begin()
     cluster.cancel(trainings()[0]["JobId"])
@@ -21,7 +21,7 @@ def test_a_cancelled_training_is_tried_again_and_goes_on(cluster, disturbed, tra
     assert "resuming from" in run.log
 
 
-def test_more_memory_is_asked_for_after_too_little(disturbed, trainings):
+def test_more_memory_is_requested_after_too_little(disturbed, trainings):
     run = disturbed({"mem_mb: 16000 * attempt": "mem_mb: 300 * attempt ** 2"})
     run.again()
     run.ends_well(SCORES)
@@ -30,7 +30,7 @@ def test_more_memory_is_asked_for_after_too_little(disturbed, trainings):
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("300M", "1200M")
 
 
-def test_a_training_on_a_node_that_breaks_goes_on_elsewhere(cluster, disturbed, trainings):
+def test_a_training_on_a_node_that_breaks_continues_elsewhere(cluster, disturbed, trainings):
     run = disturbed()
     run.begin()
     node = trainings()[0]["NodeList"]
@@ -45,7 +45,7 @@ def test_a_training_on_a_node_that_breaks_goes_on_elsewhere(cluster, disturbed, 
     assert "resuming from" in run.log
 
 
-def test_an_interrupted_run_cancels_its_jobs_and_goes_on(disturbed, trainings):
+def test_an_interrupted_run_cancels_its_jobs_and_continues(disturbed, trainings):
     run = disturbed()
     run.begin()
     run.process.send_signal(signal.SIGINT)
@@ -56,7 +56,7 @@ def test_an_interrupted_run_cancels_its_jobs_and_goes_on(disturbed, trainings):
     assert "resuming from" in run.log
 
 
-def test_a_run_that_lost_its_controller_goes_on_when_given_again(cluster, disturbed, trainings):
+def test_a_run_that_lost_its_controller_continues_when_repeated(cluster, disturbed, trainings):
     run = disturbed()
     run.begin()
     cluster.restart_controller(after=45)

@@ -1,4 +1,4 @@
-"""The profile itself; no cluster is needed."""
+"""The profile itself; these tests need no cluster."""
 
 import re
 
@@ -9,7 +9,7 @@ from workspace import ROOT
 
 @pytest.fixture
 def dry(workspace, tmp_path):
-    """`dry(changes, *arguments)`: rule to its line of resources in a dry run with the profile."""
+    """`dry(changes, *arguments)`: rule to its line of resources, in a dry run with the profile."""
 
     def run(changes=None, *arguments):
         profile = set_profile(tmp_path / "profile", changes or {})
@@ -57,7 +57,7 @@ def test_it_starts_as_it_is_without_cores(dry):
     assert "mem_mb=16000" in dry()["train_denoiser"]
 
 
-def test_without_gpus_none_is_asked_for(dry):
+def test_without_gpus_none_is_requested(dry):
     resources = dry({}, "--config", "machine={device: cpu}")
     assert not any("gpu=1" in line for line in resources.values())
 

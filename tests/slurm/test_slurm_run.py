@@ -1,4 +1,4 @@
-"""A whole run on a cluster without accounting, judged by SLURM's own records."""
+"""A whole run on a cluster without accounting, checked against SLURM's own records."""
 
 import json
 
@@ -33,7 +33,7 @@ def jobs(cluster, run):
 
 
 def of(jobs, key):
-    """Rule to what its jobs have in one field of their records."""
+    """Rule to the values of its jobs in one field of their records."""
     return {rule: {job.get(key) for job in records} for rule, records in jobs.items()}
 
 
@@ -44,13 +44,13 @@ def test_it_ends_in_a_report_and_does_nothing_again(run, jobs):
     assert run.jobs(config=run.config) == {}
 
 
-def test_tiny_rules_are_no_jobs_of_the_cluster(run, jobs):
+def test_tiny_rules_are_not_cluster_jobs(run, jobs):
     assert GPU_RULES | {"demo_corpus", "render", "score", "aggregate"} <= jobs.keys()
     assert not jobs.keys() & (LOCAL | {"all", "collect_latency"})
     assert (run / "benchmarks/gather_corpus/speech.tsv").exists()
 
 
-def test_gpus_are_asked_for_where_one_is_used(jobs):
+def test_gpus_are_requested_where_one_is_used(jobs):
     gpus = of(jobs, "TresPerJob")
     assert {rule for rule, asked in gpus.items() if asked == {"gres:gpu:1"}} == GPU_RULES
     assert {rule for rule, asked in gpus.items() if asked == {None}} == jobs.keys() - GPU_RULES
@@ -97,7 +97,7 @@ def test_lightning_does_not_take_slurm_into_its_own_hands(run):
     assert "best epoch" in log and "auto-requeueing" not in log
 
 
-def test_without_gpus_none_is_asked_for(cluster, run):
+def test_without_gpus_none_is_requested(cluster, run):
     earlier = len(cluster.jobs("apply_"))
     again = ("--forcerun", "apply", "--allowed-rules", "apply")
     target = "results/estimates/denoise/conv_tasnet/noisy/0/noisy/test/1-of-1"

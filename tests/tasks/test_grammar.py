@@ -1,4 +1,4 @@
-"""Names are spelled as they are parsed, and what is no name is refused."""
+"""Names are parsed and written in the same form, and invalid names are refused."""
 
 import re
 
@@ -46,7 +46,7 @@ def test_the_columns_of_a_system_are_the_parts_of_its_path(system):
     assert "/".join(map(str, system.columns.values())) == system.path
 
 
-def test_what_a_run_has_to_spell():
+def test_names_that_a_run_needs():
     parsed = System.parse("extract/spex_plus/denoised-dfn-dry20/2/noisy+clean--denoised-dfn")
     model = ModelKey("extract", "spex_plus", Condition("denoised", "dfn", 20), 2)
     assert parsed == System(model, NOISY, CLEAN, "denoised-dfn")
@@ -85,7 +85,7 @@ def test_a_model_is_referred_to_in_one_way(text, parts):
         (Reference.parse, "separators.direct/loud"),
     ],
 )
-def test_what_is_no_name_is_refused(parse, text):
+def test_an_invalid_name_is_refused(parse, text):
     with pytest.raises(PipelineError, match=r"is not a|does not refer"):
         parse(text)
 

@@ -70,7 +70,7 @@ class Attempt:
             self.examples[0] = fresh_mixtures(task, *corpora, FRESH, "noisy", front, RATE)
 
     def arguments(self, devices=1, **machine) -> tuple:
-        """What `train` is called with."""
+        """The arguments of `train`."""
         options = {"device": "cpu", "save_seconds": 1e6} | machine
         files = self.weights, self.curve, self.state
         return self.job, Machine(**options), *self.examples, *files, ["Corpus: CC BY 4.0"], devices
@@ -102,6 +102,6 @@ def sets(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def attempt(sets, converted):
-    """`attempt(folder, **settings)`: a small training, not yet run."""
+    """`attempt(folder, **settings)`: a small training that has not run yet."""
     corpora = converted.speech, converted.noise
     return lambda folder, **settings: Attempt(folder, sets, corpora, **settings)

@@ -38,7 +38,7 @@ def test_segments_cover_every_sample(length):
     assert starts == sorted(set(starts)) and starts[0] == 0
     assert set().union(*(range(s, min(s + 100, length)) for s in starts)) == set(range(length))
     assert len(starts) == -(-length // 100)
-    assert starts[-1] == max(0, length - 100)  # flush with the end
+    assert starts[-1] == max(0, length - 100)  # aligned with the end
 
 
 def test_segments_hold_the_samples_of_the_files(mixtures):
@@ -80,7 +80,7 @@ def denoised_set(folder, ids):
 def test_condition_chooses_the_input(mixtures, tmp_path):
     table = read_manifest(mixtures)
     ids = table["mixture_id"]
-    denoised = denoised_set(tmp_path, ids[::-1])  # matched by id, not by place
+    denoised = denoised_set(tmp_path, ids[::-1])  # matched by id, not by position
     chosen = {
         condition: examples(SEPARATE, mixtures, condition, path, RATE).table["input_path"].tolist()
         for condition, path in [("clean", None), ("noisy", None), ("denoised-x", denoised)]
@@ -111,7 +111,7 @@ def test_every_file_counts_in_the_fingerprint(mixtures, tmp_path):
     changes = [(mixtures, "mixtures.csv"), (denoised, "denoised.csv")]
     for manifest, name in changes:
         changed = read_manifest(manifest)
-        changed.loc[2, "digest"] = "0123456789abcdef"  # neither the first file nor its length
+        changed.loc[2, "digest"] = "0123456789abcdef"  # not the first file, no length
         write_manifest(tmp_path / "changed" / name, changed)
         given = [tmp_path / "changed" / name if path == manifest else path for path, _ in changes]
         other = examples(SEPARATE, given[0], "denoised-x", given[1], RATE)
@@ -146,7 +146,7 @@ def test_sampler_draws_a_permutation_for_each_epoch():
     assert orders[2] != list(EpochSampler(50, 2, epoch=2))
 
 
-def test_resumed_sampler_goes_on_and_then_is_whole():
+def test_resumed_sampler_continues_and_is_then_complete():
     sampler = EpochSampler(50, 1, epoch=3, first=20)
     assert list(sampler) == list(EpochSampler(50, 1, epoch=3))[20:]
     sampler.set_epoch(4)

@@ -1,4 +1,4 @@
-"""Mixtures drawn in training: the same whatever reads them, and those of the plan."""
+"""Mixtures drawn during training: the same for any reader, and drawn like those of the plan."""
 
 import math
 
@@ -37,7 +37,7 @@ LOSS = Loss(SEPARATE.loss, SEPARATE.permuted)
 
 @pytest.fixture
 def fresh(converted, settings):
-    """`fresh(condition, front, num_speakers=2, …)`: what a separator, or the denoiser, hears."""
+    """`fresh(condition, front, num_speakers=2, …)`: mixtures of a separator, or of the denoiser."""
 
     def make(condition=None, front=None, **values):
         corpora, mixtures = (converted.speech, converted.noise), settings(**values)
@@ -71,25 +71,25 @@ def same(one, other):
 @pytest.mark.parametrize("num_speakers", [1, 3])
 def test_an_item_is_a_mixture_of_the_condition(fresh, num_speakers):
     key, values = (2, 5), {"num_speakers": num_speakers}
-    hears = {
+    inputs_of = {
         None: ("mix_both", ["mix_clean"]),
         "clean": ("mix_clean", [f"s{k}" for k in range(1, num_speakers + 1)]),
         "noisy": ("mix_both", [f"s{k}" for k in range(1, num_speakers + 1)]),
         "denoised-x": ("mix_both", [f"s{k}" for k in range(1, num_speakers + 1)]),
     }
-    for condition, (heard, wanted) in hears.items():
+    for condition, (mixture, wanted) in inputs_of.items():
         data = fresh(condition, **values)
         items = FreshMixtures(data, SECTION, 7)
         signals, _ = render(items.draw(key), num_speakers, RATE, data.settings.peak)
         inputs, targets = items[key]
         assert inputs.shape == (4000,) and inputs.dtype == torch.float32
         assert targets.shape == (data.num_sources, 4000) == (len(wanted), 4000)
-        np.testing.assert_array_equal(inputs, signals[heard])
+        np.testing.assert_array_equal(inputs, signals[mixture])
         np.testing.assert_array_equal(targets, np.stack([signals[name] for name in wanted]))
 
 
-def heard_at(path, start, length, speed):
-    """A stretch of a file, `[length]`, played at some speed: by soundfile and soxr alone."""
+def played(path, start, length, speed):
+    """A stretch of a file, `[length]`, played at some speed, with only soundfile and soxr."""
     said, _ = sf.read(path, math.ceil(length * speed), start, dtype="float32", fill_value=0)
     return said if speed == 1 else soxr.resample(said, speed, 1, quality="HQ")[:length]
 
@@ -100,7 +100,7 @@ def mean_powers(signals):
 
 @pytest.mark.parametrize("speeds", [(0.9, 1.1), (1, 1)])
 @pytest.mark.parametrize("peak", [0.9, 0.05])
-def test_an_item_is_what_its_row_says_to_the_bit(fresh, speeds, peak):
+def test_an_item_follows_its_row_to_the_bit(fresh, speeds, peak):
     data = fresh("noisy", peak=peak)
     items = FreshMixtures(data, SECTION.model_copy(update={"speech_speed": speeds}), 7)
     held = dict(zip(data.pool.noises["path"], data.pool.noises["samples"], strict=True))
@@ -111,8 +111,8 @@ def test_an_item_is_what_its_row_says_to_the_bit(fresh, speeds, peak):
             continue  # repeated
         names = [f"source_{k}" for k in (1, 2, 3)]
         placed = [[row[f"{n}_{x}"] for x in ("path", "start", "speed", "gain")] for n in names]
-        sources = np.stack([heard_at(p, at, 4000, v) * np.float32(g) for p, at, v, g in placed])
-        noise = heard_at(row["noise_source_path"], row["noise_start"], 4000, row["noise_speed"])
+        sources = np.stack([played(p, at, 4000, v) * np.float32(g) for p, at, v, g in placed])
+        noise = played(row["noise_source_path"], row["noise_start"], 4000, row["noise_speed"])
         snr = 10 * np.log10(mean_powers(sources).max() / mean_powers(noise))
         noise = noise * np.float32(10 ** ((snr - row["noise_snr"]) / 20))
         clean = sources[0] + sources[1] + sources[2]
@@ -134,7 +134,7 @@ def test_draws_are_those_of_the_plan_with_a_place_and_a_speed(fresh):
 
 
 @pytest.mark.parametrize("rule", ["wham", "librimix"])
-def test_levels_and_speeds_are_within_what_is_configured(fresh, rule):
+def test_levels_and_speeds_are_within_the_configured_ranges(fresh, rule):
     data = fresh("noisy", noise_rule=rule, noise_speeds=[0.8, 1.0], peak=1.0)
     items = FreshMixtures(data, SECTION, 0)
     rows = [items.draw((epoch, item)) for epoch in range(20) for item in range(10)]
@@ -162,12 +162,12 @@ def test_levels_and_speeds_are_within_what_is_configured(fresh, rule):
 
 def test_no_epoch_repeats_another(fresh):
     items = FreshMixtures(fresh("noisy"), SECTION, 7)
-    heard = {items[epoch, item][0].numpy().tobytes() for epoch in range(3) for item in range(6)}
-    assert len(heard) == 18
+    drawn = {items[epoch, item][0].numpy().tobytes() for epoch in range(3) for item in range(6)}
+    assert len(drawn) == 18
     assert not torch.equal(items[0, 0][0], FreshMixtures(items.fresh, SECTION, 8)[0, 0][0])
 
 
-def test_the_sampler_goes_through_an_epoch_and_goes_on_in_one(fresh):
+def test_the_sampler_goes_through_an_epoch_and_continues_within_one(fresh):
     sampler = FreshSampler(5, 7, epoch=2, first=3)
     assert list(sampler) == [(2, 3), (2, 4)]
     sampler.set_epoch(3)
@@ -210,7 +210,7 @@ def test_weights_of_another_front_are_other_data(fresh, front):
     assert fingerprint(fresh("denoised-x", front)) != first
 
 
-def test_the_front_is_no_part_of_the_trainee():
+def test_the_front_is_not_part_of_the_trained_network():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
     trainee = Trainee(network, LOSS, SECTION, front)
     assert trainee.state_dict().keys() == Trainee(network, LOSS, SECTION).state_dict().keys()
@@ -220,7 +220,7 @@ def test_the_front_is_no_part_of_the_trainee():
     assert not any(p.requires_grad for p in front.parameters())
 
 
-def test_the_network_hears_what_the_front_returns():
+def test_the_input_of_the_network_is_the_output_of_the_front():
     network, front = (build("conv_tasnet", TINY, n, RATE) for n in (2, 1))
     trainee = Trainee(network, LOSS, SECTION, front)
     plain = Trainee(network, LOSS, SECTION)
@@ -236,7 +236,7 @@ def test_the_network_hears_what_the_front_returns():
     assert any(p.grad is not None for p in network.parameters())
     assert all(p.grad is None for p in front.parameters())
     whole = (torch.randn(1, 5000), torch.randn(1, 2, 5000), torch.randn(1, 5000))
-    with torch.no_grad():  # what dev holds is denoised already
+    with torch.no_grad():  # the mixtures of dev are denoised already
         assert torch.equal(trainee.validation_step(whole, 0), plain.validation_step(whole, 0))
 
 
@@ -247,7 +247,7 @@ def test_an_epoch_has_the_count_of_the_train_split(fresh, attempt, tmp_path):
     assert isinstance(data.dev, Recordings)
 
 
-def test_an_epoch_fills_the_hours_where_those_are_asked_for(fresh):
+def test_an_epoch_fills_the_hours_where_those_are_requested(fresh):
     hours = {"train": 0.01, "dev": 1, "test": 1}  # 36 s, in pieces of half a second
     assert len(FreshMixtures(fresh("noisy", hours=hours), SECTION, 7)) == 72
 
@@ -270,8 +270,8 @@ def test_joined_utterances_are_drawn_too(fresh):
     rows = [items.draw((0, item)) for item in range(20)]
     assert all("|" in row["source_1_path"] for row in rows)
     assert max(row["source_1_start"] for row in rows) > 2 * RATE
-    heard = [items[0, item][1] for item in range(20)]
-    assert all(piece.shape == (1, 4000) for piece in heard) and any(piece.any() for piece in heard)
+    drawn = [items[0, item][1] for item in range(20)]
+    assert all(piece.shape == (1, 4000) for piece in drawn) and any(piece.any() for piece in drawn)
 
 
 def test_a_trained_network_holds_nothing_of_its_front(attempt, front, tmp_path):

@@ -12,7 +12,7 @@ from pipeline.training.state import program
 
 
 def old_model(results, place, **facts):
-    """A finished training in an old place, as far as it is looked at."""
+    """A finished training in an old folder, with the files that are checked."""
     state = results / "models" / place / "state"
     state.mkdir(parents=True)
     for name in ("model.safetensors", "history.csv"):
@@ -61,7 +61,7 @@ def test_a_model_in_both_places_is_left_alone_until_one_is_removed(tmp_path):
     assert (new / "state/finished.json").exists()
 
 
-def test_only_what_is_made_again_is_removed(tmp_path, monkeypatch):
+def test_only_outputs_that_are_rebuilt_are_removed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results, elsewhere = Path("results"), tmp_path / "elsewhere"
     old_model(results, "denoisers/net", role="denoiser")

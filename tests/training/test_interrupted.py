@@ -1,4 +1,4 @@
-"""A training killed in the middle of an epoch ends as one that was not."""
+"""A training killed in the middle of an epoch gives the result of one that was not."""
 
 import multiprocessing
 import os
@@ -30,8 +30,8 @@ SETTINGS = {  # epochs have 6 steps
 
 
 def train_until_killed(step, arguments):
-    """In a process of its own: SIGKILL right after the state of `step` is saved."""
-    multiprocessing.set_start_method("fork", force=True)  # as it is where the workflow trains
+    """In a process of its own: SIGKILL directly after the state of `step` is saved."""
+    multiprocessing.set_start_method("fork", force=True)  # as in the workflow
     save = SaveState.on_train_batch_start
 
     def save_and_die(self, trainer, *others):
@@ -57,7 +57,7 @@ def kill():
         assert process.exitcode == -signal.SIGKILL
         assert not attempt.weights.exists()
         for path in (attempt.state / "tensorboard").glob("events*"):
-            # They are read in the order of their names, which have seconds in them.
+            # They are read in the order of their names, which contain seconds.
             path.rename(path.with_name(path.name.replace("tfevents.", "tfevents.0")))
 
     return run
@@ -65,7 +65,7 @@ def kill():
 
 @pytest.fixture(scope="module")
 def uninterrupted(attempt, tmp_path_factory):
-    """The same training run in one go, once for each of `SETTINGS`."""
+    """The same training run without interruption, once for each of `SETTINGS`."""
     done = {}
 
     def run(name):
@@ -94,7 +94,7 @@ def uninterrupted(attempt, tmp_path_factory):
         ("dynamic", 2, 0),
         ("dynamic", 9, 2),
         ("still", 15, 0),  # the scheduler acts as this epoch ends
-        ("still", 20, 0),  # both counters are past zero
+        ("still", 20, 0),  # both counters are above zero
     ],
 )
 def test_resumed_training_ends_as_if_never_killed(
@@ -129,7 +129,7 @@ def curve(attempt, tag):
 
 
 def facts(attempt):
-    """What the weights file says of the training, but how long it took."""
+    """The card of the weights file without the duration of the training."""
     training = read_card(attempt.weights).training
     best = {key: value for key, value in training["best"].items() if key != "seconds"}
     return {key: training[key] for key in training if key != "seconds"} | {"best": best}
@@ -169,12 +169,12 @@ def test_a_signal_stops_at_the_next_step(
         f"stopped by {number.name}; its state is saved: run the same command again to go on"
     )
     assert [signal.getsignal(n) for n in STOPS] == handlers
-    # A step that ends an epoch is done again, with all that follows it.
+    # A step that ends an epoch is repeated, with everything that follows it.
     assert torch.load(stopped.state / "last.ckpt", weights_only=True)["global_step"] == saved
     assert equal(stopped.run(), uninterrupted("plain"))
 
 
-def test_random_numbers_go_on_too(attempt, tmp_path, monkeypatch):
+def test_random_numbers_continue_too(attempt, tmp_path, monkeypatch):
     step_of = Trainee.training_step
 
     def dropped_out(module, batch, index):
@@ -194,7 +194,7 @@ def test_random_numbers_go_on_too(attempt, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [0, 0.5, "flip"])
-def test_a_damaged_state_gives_way_to_the_one_before(
+def test_a_damaged_state_is_replaced_by_the_one_before(
     attempt, kill, uninterrupted, tmp_path, caplog, damage
 ):
     resumed = attempt(tmp_path)
@@ -255,7 +255,7 @@ def test_state_of_another_configuration_is_refused(attempt, kill, tmp_path):
     other.examples.reverse()
     with pytest.raises(PipelineError, match=r"differs in data, training.learning_rate\)"):
         other.run()
-    assert first.run().weights.exists()  # what was refused has not spoilt the state
+    assert first.run().weights.exists()  # the refused training has not changed the state
 
 
 @pytest.mark.parametrize("cure", ["restore that configuration", "delete the folder"])

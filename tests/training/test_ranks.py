@@ -1,4 +1,4 @@
-"""Two processes that train together do what one does."""
+"""Two processes that train together give the result of one process."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ EVEN = {"batch_size": 2, "epochs": 2}  # 22 pieces: 11 whole batches
 @pytest.mark.parametrize(
     "size, batch, ranks", [(24, 4, 2), (22, 4, 2), (21, 6, 3), (7, 4, 4), (1, 4, 4)]
 )
-def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
+def test_devices_together_use_the_batches_of_one(sampler, size, batch, ranks):
     one = list(sampler(size, 3, 5))
     shares = [list(sampler(size, 3, 5, 0, Share(k, ranks))) for k in range(ranks)]
     assert all(len(share) == len(sampler(size, 3, 5, 0, Share(0, ranks))) for share in shares)
@@ -40,7 +40,7 @@ def test_devices_together_hear_the_batches_of_one(sampler, size, batch, ranks):
         assert together == sorted(whole + made_up)
 
 
-def test_devices_go_on_where_one_would():
+def test_devices_continue_where_one_would():
     whole = [list(EpochSampler(24, 3, 5, 0, Share(k, 2))) for k in range(2)]
     resumed = [list(EpochSampler(24, 3, 5, 8, Share(k, 2))) for k in range(2)]
     assert resumed == [items[4:] for items in whole]
@@ -58,7 +58,7 @@ def test_two_devices_give_the_loss_curve_of_one(attempt, tmp_path, data):
     assert read_card(two.weights).training["devices"] == 2
 
 
-def test_a_training_of_two_devices_stops_at_a_signal_and_goes_on(attempt, tmp_path):
+def test_a_training_of_two_devices_stops_at_a_signal_and_continues(attempt, tmp_path):
     whole = attempt(tmp_path / "whole", **EVEN).run(devices=2)
     stopped = attempt(tmp_path / "stopped", **EVEN)
     watch = stopped.state / "last.ckpt"
@@ -88,7 +88,7 @@ def die_of(rank, cause):
     "cause, line",
     [("the disk is full", "the disk is full"), ("signal", "process 1 of 2 .* killed by SIGKILL")],
 )
-def test_one_process_that_fails_ends_all(cause, line):
+def test_one_failing_process_ends_all(cause, line):
     begin = time.monotonic()
     with pytest.raises(PipelineError, match=line):
         in_ranks(2, die_of, 1, cause)
@@ -107,7 +107,7 @@ def test_as_many_devices_as_its_line_says_share_the_dev_recordings(
     train, dev = attempt(tmp_path).examples
 
     def shares(devices, dev):
-        """What each device is given, as its trainer asks for it."""
+        """The items of each device, as its trainer requests them."""
         settings = Training(batch_size=devices, devices=devices)
         for rank in range(devices):
             data = TrainingData(train, dev, settings, 0, 0)

@@ -86,7 +86,7 @@ def test_a_few_such_steps_in_a_row_end_the_training(attempt, tmp_path, monkeypat
     kept = torch.load(ill.state / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 13
     assert all(t.isfinite().all() for t in kept["state_dict"].values())
-    done = ill.run()  # whose loss is finite again
+    done = ill.run()  # its loss is finite again
     assert done.history["skipped_steps"].tolist() == [0, 4, 5]
     assert done.history["step"].tolist() == [6, 12, 18]
 
@@ -136,7 +136,7 @@ def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):
     done = attempt(tmp_path, epochs=1).run()
     kept = [path.read_bytes() for path in (done.weights, done.curve)]
     for path in (done.weights, done.curve):
-        path.unlink()  # as Snakemake does before it makes an output again
+        path.unlink()  # as Snakemake does before it rebuilds an output
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.training.train._fit", None)
         done.run()
@@ -144,7 +144,7 @@ def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["settings", "data", "damage", "torn", "code", "init"])
-def test_it_is_where_anything_else_was_asked_for(attempt, tmp_path, monkeypatch, change):
+def test_it_is_trained_again_after_any_other_request(attempt, tmp_path, monkeypatch, change):
     done = attempt(tmp_path, epochs=1).run()
     other = attempt(tmp_path, epochs=1, learning_rate=0.02 if change == "settings" else 0.01)
     if change == "data":
@@ -205,7 +205,7 @@ def refuse(error):
     ],
 )
 def test_short_memory_is_one_line_with_cures_that_work(attempt, tmp_path, monkeypatch, ask):
-    """Also after a state was saved, which is of the configuration that needs too much."""
+    """Also after a state was saved, with a configuration that needs too much memory."""
 
     def step(module, batch, index):
         enough = batch[0].shape[0] <= 2 or batch[0].shape[1] <= 2000 or index < 2
@@ -226,7 +226,7 @@ def test_short_memory_is_one_line_with_cures_that_work(attempt, tmp_path, monkey
         shutil.rmtree(state)
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_not_changed():
     with pytest.raises(RuntimeError, match="shapes"), memory_in_words(None, Path()):
         raise RuntimeError("shapes differ")
 

@@ -1,4 +1,4 @@
-"""What decides that a finished training is the one asked for, and what it brings back."""
+"""The inputs that identify a finished training, and the files that it restores."""
 
 import shutil
 from dataclasses import replace
@@ -42,7 +42,7 @@ def left_by(attempt):
 
 
 def stop_after(attempt, monkeypatch, steps):
-    """Run a training that is told to stop."""
+    """Run a training that is stopped by a signal."""
 
     def step(module, *batch):
         if module.trainer.global_step == steps:
@@ -70,7 +70,7 @@ def test_samples_and_curves_come_back_with_the_weights(attempt, tmp_path, monkey
     assert done.weights.read_bytes() == weights and left_by(done) == left
 
 
-def test_a_training_that_goes_on_by_another_program_says_so(attempt, tmp_path, monkeypatch, caplog):
+def test_a_training_continued_by_another_program_says_so(attempt, tmp_path, monkeypatch, caplog):
     stop_after(attempt(tmp_path), monkeypatch, 4)
     before = program()
     changed = {**before, "code": "other"}
@@ -83,7 +83,7 @@ def test_a_training_that_goes_on_by_another_program_says_so(attempt, tmp_path, m
     assert read_card(done.weights).training["programs"] == [before, changed]
     mixed = load_file(done.weights)
     done.weights.unlink()
-    done.run()  # the present program alone has not trained this
+    done.run()  # the present program did not train all of it
     assert read_card(done.weights).training["programs"] == [changed]
     assert mixed.keys() == load_file(done.weights).keys()
 
@@ -114,20 +114,20 @@ def test_a_change_of_the_last_file_trains_again(attempt, tmp_path):
     assert len(steps) == 6
 
 
-def test_a_state_whose_job_is_torn_is_nobody_s(attempt, tmp_path, monkeypatch):
+def test_a_state_with_a_damaged_job_file_is_not_used(attempt, tmp_path, monkeypatch):
     stop_after(attempt(tmp_path), monkeypatch, 4)
     for torn in ("", "[1]", "{}"):
         (tmp_path / "state/job.json").write_text(torn)
         with pytest.raises(PipelineError, match="holds an unfinished training of another"):
             attempt(tmp_path).run()
-    shutil.rmtree(tmp_path / "state")  # as it says
+    shutil.rmtree(tmp_path / "state")  # as the line says
     assert attempt(tmp_path).run().weights.exists()
 
 
 def test_states_that_an_ended_training_left_are_forgotten(attempt, tmp_path):
     done = attempt(tmp_path, epochs=1).run()
     done.weights.unlink()
-    for name in ("last", "best"):  # as a kill just after its end leaves them
+    for name in ("last", "best"):  # as after a kill just after its end
         (done.state / f"{name}.ckpt").write_bytes(b"left")
     attempt(tmp_path, epochs=1).run()
     assert done.weights.exists() and not list(done.state.glob("*.ckpt"))

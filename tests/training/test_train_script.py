@@ -1,4 +1,4 @@
-"""The script that trains: the input of each model, in training and on dev, is that of its job."""
+"""The training script: the input of each model, in training and on dev, is the one of its job."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +33,7 @@ def job_of(name) -> Job:
 
 
 def denoised(folder: Path, name: str, mixtures: Path) -> Path:
-    """A denoised set of other audio than any mixture: the noise."""
+    """A denoised set with other audio than any mixture: the noise."""
     table = read_manifest(mixtures)
     path = folder / f"denoised_{name}.csv"
     rows = table[["mixture_id"]].assign(mix_clean_path=table["noise_path"], digest=table["digest"])
@@ -61,7 +61,7 @@ def scripted(sets_and_denoised, tmp_path_factory) -> Path:
         output = {"weights": results / "model.safetensors", "history": results / "history.csv"}
         params = {"job": asdict(job_of(name)), "sample_rate": RATE}
         machine = {"device": "cpu", "save_seconds": 1e6}
-        # The model is named as one of the default configuration.
+        # The model has the name of one in the default configuration.
         names = {"name": "conv_tasnet"}
         jobs.append(("train", given(files, output, params, names, machine=machine)))
     run_scripts(folder, *jobs)
@@ -69,7 +69,7 @@ def scripted(sets_and_denoised, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_model_is_trained_and_scored_on_what_its_job_says(
+def test_a_model_is_trained_and_scored_on_the_input_of_its_job(
     name, sets_and_denoised, scripted, tmp_path
 ):
     sets, denoised_sets = sets_and_denoised

@@ -1,4 +1,4 @@
-"""Lines about weights and states that a training has left, followed: the training gives others."""
+"""Error lines about weights and states of a training, with their cures followed."""
 
 import shutil
 
@@ -22,7 +22,7 @@ def refused(function, *arguments):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The steps that are trained from now on."""
+    """The steps that are trained from this point on."""
     made = []
     monkeypatch.setattr(Trainee, "training_step", lambda *given: made.append(1) or STEP(*given))
     return made

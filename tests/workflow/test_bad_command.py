@@ -1,4 +1,4 @@
-"""What is wrong with a command or a file of the configuration is said before anything runs."""
+"""Errors in a command or a file of the configuration are reported before anything runs."""
 
 import os
 import re
@@ -16,7 +16,7 @@ TWICE = "seed: 1\ntraining: {epochs: 3}\nmixtures: {mode: max}\ntraining: {batch
 
 @pytest.fixture
 def asked(workspace, tmp_path):
-    """A dry run with a file of the user, and arguments; its exit code and what is printed."""
+    """A dry run with a file of the user and arguments; returns its exit code and output."""
     mine = tmp_path / "mine.yaml"
 
     def run(content, *arguments):
@@ -34,7 +34,7 @@ def error_lines(printed):
     return [line for line in printed.splitlines() if line.startswith("error: ")]
 
 
-def test_a_key_that_stands_twice(asked):
+def test_a_key_that_occurs_twice(asked):
     code, printed = asked(TWICE.encode())
     (line,) = error_lines(printed)
     assert code != 0 and "Traceback" not in printed
@@ -42,7 +42,7 @@ def test_a_key_that_stands_twice(asked):
     assert asked(TWICE.replace("}\ntraining: {", ", ").replace("mixtures", "# ").encode())[0] == 0
 
 
-def test_a_key_that_stands_twice_on_the_command_line(asked):
+def test_a_key_that_occurs_twice_on_the_command_line(asked):
     code, printed = asked(b"seed: 1", "--config", "training={epochs: 3, epochs: 4}")
     (line,) = error_lines(printed)
     assert code != 0 and f"`{line.removeprefix('error: ')}`" in TABLE
@@ -62,7 +62,7 @@ def test_values_out_of_place(asked, content):
     assert code != 0 and f"`{line.removeprefix('error: ')}`" in TABLE
 
 
-def test_two_denoisers_of_the_docs_are_two(workspace, tmp_path):
+def test_the_docs_example_has_two_denoisers(workspace, tmp_path):
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     mine = tmp_path / "mine.yaml"
@@ -88,7 +88,7 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("case", BEFORE)
-def test_what_ends_in_snakemake_is_in_the_docs(asked, case):
+def test_commands_that_end_in_snakemake_are_in_the_docs(asked, case):
     content, arguments = BEFORE[case]
     code, printed = asked(content, *arguments)
     assert code != 0
@@ -102,7 +102,7 @@ def test_its_cures_work(asked):
 
 
 NAMELESS = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
-# Only so that an interpreter in the home folder of root can be read.
+# This is only needed so that an interpreter in the home folder of root can be read.
 NAMELESS += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
@@ -112,7 +112,7 @@ def test_a_user_without_a_name():
     if os.geteuid() != 0 or tried.returncode:
         pytest.skip("no right to be another user")
     given = {"capture_output": True, "text": True, "timeout": 300}
-    with tempfile.TemporaryDirectory() as folder:  # not below one of root's own
+    with tempfile.TemporaryDirectory() as folder:  # not below one of root's own folders
         Path(folder).chmod(0o777)
         command = [*NAMELESS, *Workspace(Path(folder)).command("-n", "-q", "all")]
         without = subprocess.run(command, env=path, **given)

@@ -28,7 +28,7 @@ CONFIG = {
 
 @pytest.fixture
 def attempt(workspace, corpus, tmp_path):
-    """Fill a corpus, damage it, run a target on it; return the exit code and what was printed."""
+    """Fill a corpus, damage it, run a target on it; return the exit code and the output."""
 
     def run(damage=lambda corpus: None, target="mixtures", **changes) -> tuple[int, str]:
         corpus.fill(speakers=3, utterances=2)
@@ -174,7 +174,7 @@ SETTINGS = {
 @pytest.mark.parametrize("case", SETTINGS)
 def test_wrong_settings(attempt, case, corpus):
     changes, line = SETTINGS[case]
-    # One split: which of several is planned first is the scheduler's choice.
+    # There is one split, since the scheduler chooses which of several is planned first.
     code, printed = attempt(target="results/mixtures/train/mixtures.csv", **changes)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
@@ -224,7 +224,7 @@ def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path)
     target, plan = "results/mixtures/dev/mixtures.csv", workspace / "mixtures/plan/dev/1-of-1.csv"
     code, printed = attempt(target=target)
     assert code == 0, printed
-    spoil(plan, "noise_speed", "-1.00000")  # no shorter than it was
+    spoil(plan, "noise_speed", "-1.00000")  # it is not shorter than before
     done = workspace.run(target, config=config)
     line = "results/mixtures/plan/dev/1-of-1.csv: row 3, noise_speed: '-1.0' is not above 0; delete"
     assert assert_one_line(done.stdout + done.stderr, line).endswith("delete it and run again")
@@ -238,7 +238,7 @@ def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path)
     workspace.succeed(target, "--forcerun", "convert", config=config)
 
 
-def test_a_gpu_that_is_not_there_is_said_before_anything_runs(attempt, workspace):
+def test_a_gpu_that_is_not_there_is_reported_before_anything_runs(attempt, workspace):
     code, printed = attempt(target="denoisers", machine={"device": "cuda"})
     assert code != 0
     assert_one_line(printed, "machine.device: cuda is asked for and no GPU is seen")
@@ -254,7 +254,7 @@ def test_short_utterances_are_left_out_and_counted(attempt, workspace):
     assert "train: 1 of 7 utterances are shorter than mixtures.min_seconds = 0.5 s" in log
 
 
-def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
+def test_harmless_files_are_used_or_left_out_and_reported(attempt, workspace):
     def damage(corpus) -> None:
         rewrite(lambda samples: np.stack([samples, samples], axis=1))(corpus)
         path = sorted((corpus.speech / "train-clean").rglob("*.flac"))[1]
@@ -273,7 +273,7 @@ def test_what_is_no_error_is_taken_or_left_out_and_said(attempt, workspace):
     assert log.count("1001-7.trans.txt: is UTF-16 text; save it as UTF-8") == 1
 
 
-def test_a_bad_transcript_stops_what_asks_for_it(attempt):
+def test_a_bad_transcript_stops_runs_that_need_it(attempt):
     def damage(corpus) -> None:
         path = first(corpus).with_name("1001-7.trans.txt")
         path.write_bytes("1001-7-0000 CAFÉ".encode("latin-1"))
@@ -297,7 +297,7 @@ def test_weights_for_another_number_of_speakers(attempt, finished, tmp_path):
 
 @pytest.fixture
 def small_disk(workspace):
-    """Mount a file system of its own as the working folder, with the options given."""
+    """Mount a new file system as the working folder, with the given options."""
 
     def mount(options: str) -> None:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(workspace.folder)]
@@ -329,7 +329,7 @@ def test_a_folder_that_cannot_be_written(workspace, small_disk, tmp_path_factory
 
 
 def assert_one_line(printed: str, line: str) -> str:
-    """The cause is printed on one line, and no trace with it. Returns the line."""
+    """The cause is printed on one line, without a trace. Returns the line."""
     assert "Traceback" not in printed, printed
     found = [text for text in printed.splitlines() if line in text]
     assert found, printed
@@ -337,7 +337,7 @@ def assert_one_line(printed: str, line: str) -> str:
 
 
 def assert_one_documented_line(printed: str, line: str, corpus) -> None:
-    """…and the table in the docs has that very line, `/data` standing for the corpus."""
+    """The table in the docs also has this line, with `/data` for the corpus."""
     shown = assert_one_line(printed, line).replace(str(corpus.root), "/data")
     table = (ROOT / "docs/bad-input.md").read_text(encoding="utf-8")
     assert shown in table, f"docs/bad-input.md lacks: {shown}"

@@ -36,7 +36,7 @@ def test_a_recording_removed_as_its_error_says_is_missed_by_nobody(workspace, co
     assert workspace.jobs("mixtures", config=config) == {}
 
     corpus.hiss("test", "new")
-    assert workspace.jobs("mixtures", config=config) == SPEECH | MIXED  # of the noise alone
+    assert workspace.jobs("mixtures", config=config) == SPEECH | MIXED  # of the noise only
     printed = workspace.succeed("mixtures", config=config)
     assert "corpora.local.noise: 1 added since it was scanned; it is scanned again" in printed
     assert "new" in set(read_manifest(workspace / "corpora/noise.csv")["noise"])

@@ -7,7 +7,7 @@ from workspace import ROOT
 
 
 def test_a_run_ends_the_same_after_a_fault():
-    kind = "after the receipt"  # most others have tests of their own
+    kind = "after the receipt"  # most other faults have tests of their own
     command = [sys.executable, str(ROOT / "tests/chaos.py"), "--faults", "1", "--shards", "1"]
     command += ["--kinds", kind]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)

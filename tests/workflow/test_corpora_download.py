@@ -31,7 +31,7 @@ def web(corpus):
 
 @pytest.fixture
 def settings(web, tmp_path):
-    """A configuration that asks for a little of each part, and the catalogue it needs."""
+    """A configuration that needs a little of each part, and the catalogue for it."""
     noise = {"kind": "noise", "format": "zip", "unpacks_to": "wham_noise"}
     parts = [make.part_of(web, name, ARCHIVES[split]) for split, name in make.SUBSETS.items()]
     parts.append(make.part_of(web, "wham_noise", "/wham_noise.zip", **noise))
@@ -52,7 +52,7 @@ def settings(web, tmp_path):
     return (SMOKE, tmp_path / "download.yaml")
 
 
-def test_a_dry_run_says_what_would_be_moved(workspace, web, settings):
+def test_a_dry_run_says_how_much_would_be_fetched(workspace, web, settings):
     said = workspace.succeed("corpora", "-n", config=settings)
     assert "corpora.kind is download: into data" in said
     assert "train-clean-100" in said and "wham_noise" in said and "mixtures: ~" in said

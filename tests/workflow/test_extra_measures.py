@@ -1,4 +1,4 @@
-"""Measures that are switched on: what runs then, and what does not; bad settings and texts."""
+"""Measures that are switched on: which jobs run and which do not; bad settings and texts."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ RULES = ("--allowed-rules", "score", "reference_texts")
 
 def test_a_measure_that_is_switched_on_scores_nothing_else_again(finished):
     assert finished.jobs("--config", EXTRAS) == REPORTED | {
-        "score": 2 * (1 + 9) + 2,  # denoisers by DNSMOS alone: all speakers at once have no text
+        "score": 2 * (1 + 9) + 2,  # denoisers by DNSMOS only: mixed speakers have no transcript
         "reference_texts": 1,
     }
 
@@ -29,7 +29,7 @@ def test_other_metrics_score_the_signals_again(finished):
 
 
 def make_mixtures(workspace, voice):
-    """One rendered test mixture of two speakers, with the utterances that they say."""
+    """One rendered test mixture of two speakers, with the transcripts of the utterances."""
     folder = workspace / "mixtures/test"
     voices = {f"s{k}": voice(k, 0.6, 8000) for k in (1, 2)}
     signals = voices | {"mix_clean": sum(voices.values()), "mix_both": sum(voices.values())}
@@ -60,7 +60,7 @@ def test_both_measures_of_a_mixture(workspace, voice, transcribed):
     assert sorted(set(dnsmos["source"])) == ["s1", "s2"]
     assert dnsmos["value"].between(1, 5).all() and dnsmos["undefined"].isna().all()
     assert list(asr["metric"]) == ["wer", "cer", "wer", "cer"]
-    assert (asr["value"] > 0).all()  # a buzz says nothing
+    assert (asr["value"] > 0).all()  # a buzz has no words
 
 
 def test_a_missing_transcript_is_named(workspace, voice, transcribed):
@@ -77,7 +77,7 @@ def test_transcripts_of_cut_utterances_are_refused(workspace):
     assert_documented(done, "config: evaluation.asr.reference: transcript is of whole utterances")
 
 
-def test_a_recogniser_that_is_not_installed_is_said_before_anything_runs(workspace):
+def test_a_recogniser_that_is_not_installed_is_reported_before_anything_runs(workspace):
     asr = "{engine: faster_whisper, model: /models/whisper}"
     done = workspace.run("--config", f"evaluation={{asr: {asr}}}")
     if "no such folder" in done.stdout + done.stderr:
@@ -87,7 +87,7 @@ def test_a_recogniser_that_is_not_installed_is_said_before_anything_runs(workspa
 
 
 def assert_documented(done, line):
-    """It failed with one line, which stands in the docs."""
+    """It failed with one line, which is in the docs."""
     printed = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in printed, printed
     shown = [text[text.index(line) :] for text in printed.splitlines() if line in text]

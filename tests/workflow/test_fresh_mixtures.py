@@ -1,4 +1,4 @@
-"""Training on mixtures drawn as it goes: what is made for it, and what is not."""
+"""Training on mixtures drawn during training: the outputs made for it, and those that are not."""
 
 import shutil
 
@@ -23,7 +23,7 @@ def dynamic(tmp_path_factory):
 
 
 def outputs(workspace, config):
-    """The outputs of all jobs of a dry run, in one line."""
+    """The outputs of all jobs of a dry run, in one string."""
     lines = [line.strip() for line in workspace.succeed("-n", config=config).splitlines()]
     return " ".join(line for line in lines if line.startswith("output: "))
 
@@ -41,7 +41,7 @@ def test_one_model_may_draw_and_another_not(workspace, tmp_path):
     config = tmp_path / "mixed.yaml"
     config.write_text("separators: {conv_tasnet: {training: {data: dynamic}}}\n", encoding="utf-8")
     made = outputs(workspace, (SMOKE, config))
-    assert "results/mixtures/train" in made  # the denoiser's
+    assert "results/mixtures/train" in made  # the split of the denoiser
     assert f"results/{ESTIMATES}/train" not in made
 
 

@@ -1,4 +1,4 @@
-"""What each job is made of, as a dry run in an empty folder says it."""
+"""The inputs of each job, as printed by a dry run in an empty folder."""
 
 import re
 from pathlib import Path
@@ -23,13 +23,13 @@ def inputs_of(folder: Path, *config: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
-    """Of the smoke configuration."""
+    """The inputs with the smoke configuration."""
     return inputs_of(tmp_path_factory.mktemp("rendered"))
 
 
 @pytest.fixture(scope="module")
 def dynamic(tmp_path_factory):
-    """The same, but every model draws its own mixtures."""
+    """The same with mixtures that every model draws itself."""
     folder = tmp_path_factory.mktemp("dynamic")
     (folder / "dynamic.yaml").write_text("training: {data: dynamic}\n", encoding="utf-8")
     return inputs_of(folder, folder / "dynamic.yaml")
@@ -59,7 +59,7 @@ def test_every_separator_is_tested_on_every_condition(rendered):
         assert rendered[f"{folder}/{system}/test/1-of-1"] == sorted(expected)
 
 
-def test_the_denoiser_denoises_the_split_that_is_asked_for(rendered):
+def test_the_denoiser_denoises_the_split_that_is_requested(rendered):
     for split in ("train", "dev", "test"):
         out = f"results/estimates/denoise/conv_tasnet/noisy/0/noisy/{split}/1-of-1"
         assert rendered[out] == sorted([MIXTURES.format(split), DENOISER])

@@ -31,7 +31,7 @@ def local(corpus, tmp_path):
 
 
 def write_metadata(folder, subsets):
-    """Four mixtures of two speakers for each split, as LibriMix lists them."""
+    """Four mixtures of two speakers for each split, in LibriMix's format."""
     folder.mkdir()
     for number, (split, place) in enumerate(SPLITS.items(), 1):
         subset = subsets[split][0]
@@ -53,7 +53,7 @@ def test_librimix_is_rendered_from_its_metadata(workspace, local, corpus, tmp_pa
     mixtures = {"kind": "librimix", "num_speakers": 2, "mix_single": True, "librimix": librimix}
     config = local(mixtures=mixtures, shards=2)
     workspace.succeed("mixtures", config=config)
-    assert not (workspace / "corpora/speech").exists()  # the raw files are what is mixed
+    assert not (workspace / "corpora/speech").exists()  # the mixtures are made from the raw files
     for split in SPLITS:
         table = read_manifest(workspace / f"mixtures/{split}/mixtures.csv")
         assert list(table["mixture_id"]) == [f"{split}_{i}" for i in range(4)]

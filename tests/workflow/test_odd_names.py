@@ -1,4 +1,4 @@
-"""Names that are hard to quote, through every rule: folders, speakers, noises, weights."""
+"""Names that are hard to quote, in every rule: folders, speakers, noises, weights."""
 
 import shutil
 
@@ -13,16 +13,16 @@ from pipeline.models import build, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.weights import save_weights
 
-# Composed and decomposed accents, and what shells, Snakemake, CSV, HTML and URLs read otherwise.
+# Composed and decomposed accents, and special characters of shells, Snakemake, CSV, HTML, URLs.
 ODD = 'it\'s "a" `b` $HOME;&#? 100%20 *[z]\\ <B>&amp; \u00e9 e\u0301 音'
-ODDER = f"{ODD} {{x}} {{{{y}}}} <b>"  # what Snakemake replaces in the names of inputs
+ODDER = f"{ODD} {{x}} {{{{y}}}} <b>"  # characters that Snakemake replaces in the names of inputs
 SPEAKERS = ["-rf", "O'Brien {x}", "\u00e9 <i>", "%s $(id)\n2"]
 SUBSETS = {split: [f"{split} {ODDER}"] for split in SPLITS}
 
 
 @pytest.fixture
 def tmp_path(tmp_path):
-    """Where the run and its corpora lie, with an odd name of its own."""
+    """The folder of the run and its corpora, with an odd name."""
     (tmp_path / ODDER).mkdir()
     return tmp_path / ODDER
 
@@ -58,7 +58,7 @@ def fill(corpus):
 
 
 def weights(folder):
-    """Weights to start from, of the smoke configuration's denoiser."""
+    """Weights to start from, for the denoiser of the smoke configuration."""
     path = folder / f"{ODD}.safetensors"
     smoke = yaml.safe_load(SMOKE.read_text(encoding="utf-8"))
     arguments = smoke["denoisers"]["conv_tasnet"]["arguments"]

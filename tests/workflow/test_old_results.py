@@ -1,4 +1,4 @@
-"""Results of one configuration are not taken for those of another."""
+"""Results of one configuration are not used for another one."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ def test_a_job_that_fails_at_its_very_end_leaves_nothing_old_to_be_used(finished
     run = finished.copy(tmp_path / "run")
     benchmark = run / "benchmarks/draw_plan/test.tsv"
     benchmark.unlink()
-    benchmark.mkdir()  # what Snakemake writes once the job has ended
+    benchmark.mkdir()  # Snakemake writes this after the job has ended
     done = run.run(*TARGET)
     assert done.returncode != 0 and not (run / "mixtures/plan/test/1-of-1.csv").exists()
     benchmark.rmdir()
@@ -22,11 +22,11 @@ def test_a_job_that_fails_at_its_very_end_leaves_nothing_old_to_be_used(finished
     assert asked.between(5 - 0.01, 6 + 0.01).all()
 
 
-def test_results_that_were_moved_alone_are_of_the_configuration_that_made_them(finished, tmp_path):
+def test_results_moved_alone_keep_their_configuration(finished, tmp_path):
     run = Workspace(tmp_path / "elsewhere" / "run")
     run.folder.mkdir(parents=True)
     shutil.copytree(finished / "", run / "", symlinks=True)
-    # LibriMix's own tables hold absolute paths; nothing else depends on where a run lies.
+    # LibriMix's own tables have absolute paths; nothing else depends on the folder of a run.
     assert run.jobs() == {"librimix_metadata": 3}
     assert {"draw_plan", "train_denoiser"} <= run.jobs("--config", "seed=1").keys()
     run.succeed()
@@ -48,7 +48,7 @@ def test_results_without_their_records_are_refused(finished, tmp_path):
 
 
 def in_the_old_layout(run: Workspace) -> None:
-    """Put models and estimates where version 0.1 had them, with its facts and by its program."""
+    """Put models and estimates into the folders of version 0.1, with its facts and its program."""
     roles = {"denoise": "denoiser", "separate": "separator"}
     for path in sorted((run / "models").glob("*/*/*/0")):
         task, name, trained, _ = path.parts[-4:]
@@ -74,7 +74,7 @@ def test_models_of_an_earlier_version_are_moved_and_not_trained_again(finished, 
     (run / "models/denoisers/notes.txt").write_text("mine")
     said = run.succeed("-n", "denoisers")
     assert "results: was made by an earlier version; 4 models would be moved" in said
-    assert (run / "models/denoisers/conv_tasnet").exists()  # a dry run only asks
+    assert (run / "models/denoisers/conv_tasnet").exists()  # a dry run moves nothing
     said = run.succeed("separators")
     assert said.count("this training has ended before; its weights are taken") == 4
     assert {path: (run / str(path)).read_bytes() for path in weights} == weights

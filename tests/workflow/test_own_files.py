@@ -1,4 +1,4 @@
-"""Lines that name a file of a run's own, followed: the same command then makes it as it was."""
+"""Lines that name a file of the run, with the cure followed: the same command rebuilds the file."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ ESTIMATES = "results/estimates/separate/small/clean/0/clean/test"
 
 
 def line_of(workspace: Workspace, target: str, config: tuple[Path, ...] = (SMOKE,)) -> str:
-    """What a run that fails says last."""
+    """The last error line of a failing run."""
     done = workspace.run(target, config=config)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     return next(line for line in done.stderr.splitlines() if " ERROR " in line)
@@ -39,7 +39,7 @@ def test_scores_that_stand_twice_are_made_again(finished, tmp_path):
 
 
 def test_weights_and_manifests_that_cannot_be_read_are_made_again(finished, tmp_path):
-    """They are no shorter than they were, which the start of a run would notice."""
+    """They are not shorter than before; the start of a run would notice that."""
     workspace = finished.copy(tmp_path / "run")
     target = f"{ESTIMATES}/estimates.csv"
     weights, manifest, estimates = (

@@ -7,7 +7,7 @@ from chromium import lengths_of_players
 from systems import with_short
 
 
-def test_a_run_s_report_can_be_read_and_heard(finished, visit):
+def test_the_report_of_a_run_can_be_read_and_played(finished, visit):
     page = visit(finished / "report/index.html")
     page.wait_for_selector(".plot.scatter .point")
     lengths = lengths_of_players(page)

@@ -1,4 +1,4 @@
-"""Jobs killed with everything around them, and run again, end where they would have."""
+"""Jobs that are killed with all their processes, and run again, give the same results."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ TARGET = f"results/{WEIGHTS}"
 
 
 def kill_once(workspace, ready, *arguments) -> None:
-    """Start a run, wait until `ready()`, kill it and all that it started at once."""
+    """Start a run, wait until `ready()`, and kill it with all its processes at once."""
     process = subprocess.Popen(
         workspace.command(*arguments),
         start_new_session=True,
@@ -101,13 +101,13 @@ def test_a_model_is_trained_by_two_processes(finished, tmp_path):
     assert workspace.jobs(TARGET) == {}  # one process would have trained the same
 
 
-def test_what_was_damaged_is_made_again(finished, tmp_path):
+def test_damaged_outputs_are_made_again(finished, tmp_path):
     workspace = finished.copy(tmp_path / "run")
     whole = {name: (finished / name).read_bytes() for name in ("mixtures/dev/mixtures.csv", SCORES)}
     (workspace / "mixtures/dev/1-of-1/index.csv").write_text("mixture_id")
     (workspace / SCORES).write_bytes(b"")
     said = workspace.succeed("results/mixtures/dev/mixtures.csv")
-    assert workspace.jobs(f"results/{SCORES}") == {"aggregate": 1}  # dev is as it was
+    assert workspace.jobs(f"results/{SCORES}") == {"aggregate": 1}  # dev is unchanged
     workspace.succeed(f"results/{SCORES}")
     assert "results/mixtures/dev/1-of-1: 10 of " in said
     assert f"results/{SCORES}: 0 of {len(whole[SCORES])} bytes are there; is removed" in said
@@ -119,7 +119,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     [*_, wav] = sorted((workspace / "mixtures/test/1-of-1/s1").iterdir())
     whole = wav.read_bytes()
     wav.write_bytes(whole[:1000])
-    shutil.rmtree(workspace / "scores/signal/separate/mixture")  # nothing else would read it again
+    shutil.rmtree(workspace / "scores/signal/separate/mixture")  # no other job would read it again
     (workspace / SCORES).unlink()
     done = workspace.run(f"results/{SCORES}")
     assert done.returncode != 0
@@ -130,7 +130,7 @@ def test_a_wav_cut_short_is_made_again(finished, tmp_path):
     assert wav.read_bytes() == whole
 
 
-def test_what_older_jobs_made_of_an_unfinished_output_is_not_taken_for_new(finished, tmp_path):
+def test_results_of_older_jobs_from_an_unfinished_output_are_not_reused(finished, tmp_path):
     target = ("results/mixtures/test/mixtures.csv", "--config", "mixtures={noise_snr: [5, 6]}")
     whole, killed = finished.copy(tmp_path / "whole"), finished.copy(tmp_path / "killed")
     whole.succeed(*target)

@@ -1,4 +1,4 @@
-"""The DAG itself: a whole small run, and what does and does not run again after it."""
+"""The DAG itself: a whole small run, and which jobs run again after it."""
 
 import json
 import shutil
@@ -97,7 +97,7 @@ def test_a_changed_separator_reruns_its_own_branch_only(finished, tmp_path):
     }
 
 
-def test_a_new_denoiser_leaves_the_others_alone(finished, tmp_path):
+def test_a_new_denoiser_does_not_affect_the_others(finished, tmp_path):
     change = tmp_path / "change.yaml"
     change.write_text(yaml.safe_dump({"denoisers": {"second": {"model": "conv_tasnet"}}}))
     jobs = finished.jobs(config=(SMOKE, change))
@@ -118,12 +118,12 @@ def test_more_repeats_train_the_new_runs_alone(finished):
     assert not {"render", "convert", "draw_plan"} & jobs.keys()
 
 
-def test_how_it_runs_is_no_reason_to_train_again(finished):
+def test_machine_settings_train_nothing_again(finished):
     jobs = finished.jobs("--config", "machine={threads: 2, save_seconds: 5}")
     assert set(jobs) <= {"report"}
 
 
-def test_what_is_timed_does_not_depend_on_the_batch_size(finished):
+def test_timed_jobs_do_not_depend_on_the_batch_size(finished):
     jobs = finished.jobs("--config", "inference={batch_size: 2}")
     assert jobs["train"] == 1
     assert jobs["apply"] == 2 + SYSTEMS // 3  # train and dev are denoised; one separator's systems
@@ -146,10 +146,10 @@ def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):
     ],
 )
 def test_a_key_that_nothing_looks_at_makes_nothing_again(finished, change):
-    assert set(finished.jobs("--config", change)) == {"report"}  # which shows all keys
+    assert set(finished.jobs("--config", change)) == {"report"}  # this value shows all keys
 
 
-def test_speeds_of_noise_are_the_train_split_s_alone(finished):
+def test_speeds_of_noise_affect_only_the_train_split(finished):
     jobs = finished.jobs("mixtures", "--config", "mixtures={noise_speeds: [0.8, 1]}")
     assert jobs["draw_plan"] == jobs["render"] == jobs["gather_mixtures"] == 1
 
@@ -184,7 +184,7 @@ def test_profiles_dry_run(workspace, profile):
     assert "train_denoiser" in workspace.succeed("-n", "--workflow-profile", str(folder))
 
 
-def test_weights_say_what_they_are(finished):
+def test_weights_describe_themselves(finished):
     path = finished / "models/separate/conv_tasnet/noisy/0/model.safetensors"
     with safe_open(str(path), "pt") as file:
         card = json.loads(file.metadata()["card"])

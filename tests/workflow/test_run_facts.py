@@ -1,9 +1,9 @@
-"""What a run leaves beside its results, for the report."""
+"""Files that a run leaves beside its results, for the report."""
 
 import json
 
 
-def test_a_run_says_what_it_was(finished):
+def test_a_run_records_its_provenance(finished):
     facts = json.loads((finished / "logs/run.json").read_text(encoding="utf-8"))
     assert facts["command"].startswith("snakemake ") and "--cores 2" in facts["command"]
     assert facts["jobs"]["apply"] == 9 + 3 and facts["pending"] == sum(facts["jobs"].values())

@@ -10,7 +10,7 @@ TARGET = "results/corpora/demo"
 
 
 def start(workspace):
-    """Start a run and wait until its first job is at work; return it and its processes."""
+    """Start a run and wait until its first job runs; return it and its processes."""
     process = psutil.Popen(
         workspace.command(TARGET),
         stdout=subprocess.DEVNULL,
@@ -25,7 +25,7 @@ def start(workspace):
 
 def test_a_second_run_is_refused_and_disturbs_nothing(workspace):
     first, _ = start(workspace)
-    first.send_signal(signal.SIGSTOP)  # or it is done before the second has started
+    first.send_signal(signal.SIGSTOP)  # or it has finished before the second has started
     second = workspace.run(TARGET)
     first.send_signal(signal.SIGCONT)
     assert second.returncode != 0
@@ -36,7 +36,7 @@ def test_a_second_run_is_refused_and_disturbs_nothing(workspace):
     assert workspace.jobs(TARGET) == {}
 
 
-def test_the_same_command_goes_on_after_a_run_that_was_killed(workspace):
+def test_the_same_command_continues_after_a_run_that_was_killed(workspace):
     first, jobs = start(workspace)
     first.kill()
     first.wait()

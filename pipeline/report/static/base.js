@@ -1,14 +1,14 @@
 "use strict";
-// What every section shares: views to pick from, and tables that sort by a click on a heading.
+// Shared by all sections: a choice between views, and tables that are sorted by a click on a heading.
 
-// An element with its properties and what it holds.
+// Makes an element with its properties and children.
 const make = (name, properties, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
   return element;
 };
 
-// Buttons that stay pressed, or a list where so many words would fill the screen.
+// Views are chosen by buttons, or by a list if their names have more letters than this in all.
 const LETTERS = 400;
 
 const buttons = (label, names, show) => {
@@ -39,7 +39,7 @@ for (const choice of document.querySelectorAll(".choice")) {
   show(0);
 }
 
-// Numbers sort by the value behind them, from high to low first; all else by its text.
+// Numbers are sorted by their full value, from high to low first; other cells by their text.
 const sortKey = (row, column) => {
   const cell = row.cells[column];
   return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
@@ -68,7 +68,7 @@ for (const table of document.querySelectorAll("table")) {
   });
 }
 
-// A link into a folded part opens it.
+// A link into a closed part of the page opens that part.
 const unfold = () => {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   for (let node = target; node; node = node.parentElement) {

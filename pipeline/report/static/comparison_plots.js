@@ -1,8 +1,8 @@
-// The two plots of the paired comparisons, by Plotly, from what comparisons.js has picked:
+// Draws the two plots of the paired comparisons with Plotly, from the selection of comparisons.js:
 // { metric, points: [{ mixture, a, b, difference, group, hover }], mean, low, high, chosen }.
 
 const comparisonPlots = (() => {
-  // Colours of the light theme, which a downloaded file keeps; comparisons.css turns them.
+  // Colours of the light theme, which a downloaded file keeps; comparisons.css adapts them.
   const INK = "rgb(27, 36, 49)";
   const MUTED = "rgb(91, 103, 118)";
   const LINE = "rgb(221, 226, 232)";
@@ -14,8 +14,8 @@ const comparisonPlots = (() => {
     { uid: "equal", name: "equal", marker: { color: MUTED } },
   ];
   const BARS = 25;
-  const CROWD = 500; // points from which on they are drawn small
-  const FEW = 10; // points below which the axis would count in parts of a mixture
+  const CROWD = 500; // from this number on, points are drawn small
+  const FEW = 10; // below this number of points the axis would have fractions of a mixture
 
   const title = ({ label, unit }) => (unit ? `${label} (${unit})` : label);
   const axis = (text, more) => ({
@@ -86,7 +86,7 @@ const comparisonPlots = (() => {
     return Plotly.react(element, traces, layout(more), settings("systems"));
   };
 
-  // Of a round width, from a multiple of it: zero is an edge, and no bar stands on both sides.
+  // Bars have a round width and start at a multiple of it, so zero is an edge between two bars.
   const bins = (values) => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const wanted = (high - low) / BARS || 1;

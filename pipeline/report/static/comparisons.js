@@ -1,4 +1,4 @@
-// Two systems against each other, mixture by mixture: what is picked, in words, and one mixture.
+// Compares two systems mixture by mixture: the selection, the result in words, and one mixture.
 
 const startComparisons = (root) => {
   const data = JSON.parse(root.querySelector("script").textContent);
@@ -17,16 +17,16 @@ const startComparisons = (root) => {
     seconds: "length",
   };
 
-  const UNKNOWN = "–"; // as the tables have it
+  const UNKNOWN = "–"; // as in the tables
 
-  // As on the rest of the page: a true minus, and no sign before a zero.
+  // Numbers are written as on the rest of the page: with a true minus, and no sign before a zero.
   const typeset = (value, digits, sign = false) => {
     const text = Math.abs(value).toFixed(digits);
     if (Number(text) === 0) return text;
     return (value < 0 ? "−" : sign ? "+" : "") + text;
   };
   const withUnit = (text, { unit }) => (unit ? `${text} ${unit}` : text);
-  // Plotly reads marks of HTML in its texts.
+  // Plotly interprets HTML in its texts.
   const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
   const hover = (metric, mixture, a, b) => {
@@ -41,7 +41,7 @@ const startComparisons = (root) => {
     ].join("<br>");
   };
 
-  // That of the tables where they have the pair; elsewhere of the points, without an interval.
+  // The estimate of the tables if they have the pair; otherwise the mean of the points, without an interval.
   const estimate = (metric, a, b, points) => {
     for (const [first, second, mean, low, high] of metric.pairs) {
       if (first === a && second === b) return { mean, low, high };
@@ -50,7 +50,7 @@ const startComparisons = (root) => {
     return { mean: points.reduce((sum, point) => sum + point.difference, 0) / points.length };
   };
 
-  // What the selects ask for; points are the mixtures that both systems have a score of.
+  // The selection of the menus; its points are the mixtures with a score of both systems.
   const picked = () => {
     const [a, b] = [Number(pickA.value), Number(pickB.value)];
     const metric = data.metrics[pickMetric.value];
@@ -69,7 +69,7 @@ const startComparisons = (root) => {
   };
 
   const inWords = ({ metric, points, mean, low, high }) => {
-    if (!points.length) return "No mixture has a score by both.";
+    if (!points.length) return "No mixture has a score of both systems.";
     const count = (group) => points.filter((point) => point.group === group).length;
     const share = Math.round((100 * count("better")) / points.length);
     const signed = (value) => typeset(value, metric.digits, true);
@@ -83,7 +83,7 @@ const startComparisons = (root) => {
     ].join("");
   };
 
-  // The list runs from the lowest to the highest difference, and keeps what is chosen.
+  // The list is in order of increasing difference, and keeps the chosen mixture.
   const list = ({ metric, points, chosen }) => {
     const order = [...points].sort((one, other) => one.difference - other.difference);
     const options = order.map(({ mixture, difference }) => {
@@ -113,7 +113,7 @@ const startComparisons = (root) => {
     const link = make("a", { href: `#mixture-${id}` }, "Listen to this mixture");
     part("h4").textContent = id;
     part("dl").replaceChildren(...facts);
-    part("caption").textContent = `Its ${now.metric.label} by every system`;
+    part("caption").textContent = `${now.metric.label} of every system`;
     part("thead th:last-child").textContent = now.metric.unit || now.metric.label;
     part("tbody").replaceChildren(...data.systems.map((...system) => scoreRow(now, ...system)));
     part(".listen").replaceChildren(...(data.listed.includes(now.chosen) ? [link] : []));
@@ -126,7 +126,7 @@ const startComparisons = (root) => {
   };
   const showPair = () => {
     list(picked());
-    const now = picked(); // the list may have let go of a mixture that is not in it
+    const now = picked(); // a chosen mixture that is not in the new list is no longer chosen
     root.querySelector(".words").textContent = inWords(now);
     return Promise.all([comparisonPlots.histogram(histogram, now), showMixture()]);
   };
@@ -146,7 +146,7 @@ const startComparisons = (root) => {
   }));
 };
 
-// Plotly's script is deferred: it has run by then, unless it did not come along.
+// Plotly's script is deferred: it has run by then, unless it is missing.
 addEventListener("DOMContentLoaded", () => {
   const root = document.querySelector(".explorer");
   if (root && window.Plotly) startComparisons(root);

@@ -1,4 +1,4 @@
-// Players of the listening section: all tracks of an example share one position, one is heard.
+// Players of the listening section: all tracks of an example share one position, and one is audible.
 {
   let lead = 0.1; // s from play() to sound, as last measured
   const examples = [];
@@ -12,8 +12,8 @@
       this.used = false;
       this.buildTransport();
       this.tracks = [...article.querySelectorAll(".track")].map((row) => this.buildTrack(row));
-      this.heard = this.tracks[0];
-      this.clock = this.heard; // the track whose sound gives the position
+      this.current = this.tracks[0];
+      this.clock = this.current; // the track whose sound gives the position
       article.classList.add("ready");
       article.addEventListener("pointerenter", () => this.load(), { once: true });
       this.mark();
@@ -36,9 +36,9 @@
       const name = row.querySelector(".name");
       const button = make("button", { type: "button", className: "name" }, ...name.childNodes);
       name.replaceWith(button);
-      // A click on the track that is heard plays or pauses it, as the space bar then does too.
+      // A click on the current track plays or pauses it; the space bar then does the same.
       button.addEventListener("click", () => {
-        if (this.playing && this.heard === track) this.pause();
+        if (this.playing && this.current === track) this.pause();
         else this.play(track);
       });
 
@@ -47,7 +47,7 @@
       tile.addEventListener("click", (event) => {
         const box = tile.getBoundingClientRect();
         this.seek(((event.clientX - box.left) / box.width) * this.seconds);
-        if (this.playing) this.hear(track);
+        if (this.playing) this.switchTo(track);
         else this.play(track);
       });
 
@@ -55,12 +55,12 @@
       audio.controls = false;
       audio.hidden = true;
       audio.addEventListener("error", () => row.classList.add("missing"));
-      // At the end, and by the keys of a keyboard or a headset.
+      // These events come at the end of a track, and from media keys of a keyboard or a headset.
       audio.addEventListener("pause", () => {
-        if (this.heard === track && this.playing && audio.paused) this.pause();
+        if (this.current === track && this.playing && audio.paused) this.pause();
       });
       audio.addEventListener("play", () => {
-        if (this.heard === track && !this.playing && !audio.paused) this.play();
+        if (this.current === track && !this.playing && !audio.paused) this.play();
       });
       const track = { row, button, audio };
       return track;
@@ -70,17 +70,17 @@
       return this.clock.audio.currentTime;
     }
 
-    // Nothing is fetched before an example is used; then all of it, so that switching is prompt.
+    // No track is fetched before its example is used; then all are, so that switching is fast.
     load() {
       for (const { audio } of this.tracks) audio.preload = "auto";
     }
 
-    play(track = this.heard) {
+    play(track = this.current) {
       this.use();
       silence(this);
       if (this.clock.audio.ended) this.seek(0);
       this.playing = true;
-      this.hear(track);
+      this.switchTo(track);
       this.follow();
     }
 
@@ -95,32 +95,32 @@
       else this.play();
     }
 
-    // Switches to a track at the present position. The one before goes on until the next one
-    // sounds, which is started a little ahead, since a browser takes a moment: no gap and no jump.
-    async hear(track) {
+    // Switches to a track at the present position, without a gap or a jump. The previous track
+    // plays until the next one sounds, which starts a little ahead, since a browser has a delay.
+    async switchTo(track) {
       const running = !this.clock.audio.paused;
-      this.heard = track;
+      this.current = track;
       this.use();
       this.mark();
       if (track !== this.clock && running) await this.join(track);
       else if (track !== this.clock) track.audio.currentTime = this.position;
-      if (this.heard !== track) return; // another one was picked meanwhile
+      if (this.current !== track) return; // another one was picked meanwhile
       this.clock = track;
       for (const { audio } of this.tracks) if (audio !== track.audio) audio.pause();
       if (this.playing) await track.audio.play().catch((error) => this.refused(error));
       this.show();
     }
 
-    // A play() that was overtaken by a pause() is no failure; a missing file is.
+    // A play() that is interrupted by a pause() is not an error; a missing file is.
     refused(error) {
       if (error.name !== "AbortError") this.pause();
     }
 
-    // Starts a track in step with the one that sounds.
+    // Starts a track in synchrony with the audible one.
     async join(track) {
       const { audio } = track;
       while (audio.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !audio.error) await moment();
-      if (this.heard !== track || !this.playing) return;
+      if (this.current !== track || !this.playing) return;
       const at = Math.min(this.position + lead, this.seconds - 0.01);
       audio.currentTime = at;
       audio.play().catch(() => {});
@@ -135,7 +135,7 @@
       this.show();
     }
 
-    // Some browsers load nothing but by such a call, and that only while a click is handled.
+    // Some browsers load audio only by such a call, and only while they handle a click.
     use() {
       lastUsed = this;
       this.load();
@@ -146,9 +146,9 @@
 
     mark() {
       for (const { row, button } of this.tracks) {
-        const heard = row === this.heard.row;
-        row.classList.toggle("heard", heard);
-        button.setAttribute("aria-pressed", String(heard));
+        const current = row === this.current.row;
+        row.classList.toggle("current", current);
+        button.setAttribute("aria-pressed", String(current));
       }
     }
 
@@ -175,7 +175,7 @@
 
   const moment = () => new Promise((resolve) => setTimeout(resolve, 4));
 
-  // Stops all that sounds on the page but one of our players, or one of the browser's.
+  // Stops all sounds on the page except those of one of our players, or of one of the browser's.
   const silence = (except) => {
     for (const other of examples) if (other !== except && other.playing) other.pause();
     for (const audio of document.querySelectorAll("audio[controls]")) if (audio !== except) audio.pause();
@@ -186,7 +186,7 @@
     const { target, key } = event;
     const around = target.closest(".example");
     const example = examples.find(({ article }) => article === around) ?? lastUsed;
-    // Keys belong to whatever has the focus, unless that is a player of ours or nothing.
+    // Keys are left to the element with the focus, unless it is one of our players or no element.
     if (!example || (target !== document.body && !around)) return;
     if (!around && !example.playing && !example.inView()) return;
     if (key === " ") {
@@ -198,7 +198,7 @@
       const track = example.tracks[key === "0" ? 9 : Number(key) - 1];
       if (!track) return;
       if (target.matches(".name")) track.button.focus(); // so that the space bar presses this one
-      example.hear(track);
+      example.switchTo(track);
     } else {
       return;
     }

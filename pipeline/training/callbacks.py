@@ -19,6 +19,10 @@ from pipeline.training.losses import aligned
 from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor
 from pipeline.training.saving import SkipNonFinite
 
+HISTORY = ["epoch", "step", "seconds", "train_loss", DEV_LOSS, DEV_SCORE]
+HISTORY += ["learning_rate", "skipped_steps"]
+"""Columns of a history."""
+
 
 class StepLimit(pl.Callback):
     """End the training after `steps`, also in the middle of an epoch, with a last dev score.
@@ -95,16 +99,17 @@ class History(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Complete the row of the epoch, and log its score."""
         metrics = trainer.callback_metrics
-        row = {
-            "epoch": trainer.current_epoch + 1,
-            "step": trainer.global_step,
-            "seconds": round(time.monotonic() - self.started, 2),
-            "train_loss": self.loss_sum / self.steps if self.steps else math.nan,
-            DEV_LOSS: float(metrics[DEV_LOSS]),
-            DEV_SCORE: float(metrics[DEV_SCORE]),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "skipped_steps": self.skips.skipped,
-        }
+        values = (
+            trainer.current_epoch + 1,
+            trainer.global_step,
+            round(time.monotonic() - self.started, 2),
+            self.loss_sum / self.steps if self.steps else math.nan,
+            float(metrics[DEV_LOSS]),
+            float(metrics[DEV_SCORE]),
+            trainer.optimizers[0].param_groups[0]["lr"],
+            self.skips.skipped,
+        )
+        row = dict(zip(HISTORY, values, strict=True))
         self.rows.append(row)
         name = self.monitor.name
         logging.info("epoch %d, step %d: %s %.2f", row["epoch"], row["step"], name, row[name])
@@ -132,7 +137,7 @@ class History(pl.Callback):
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        write_manifest(path, pd.DataFrame(self.rows))
+        write_manifest(path, pd.DataFrame(self.rows, columns=HISTORY))
 
 
 class Samples(pl.Callback):

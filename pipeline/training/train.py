@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,16 +20,15 @@ from torch import nn
 from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
 from pipeline.config import Machine, Training
-from pipeline.models import build, parse_arguments
-from pipeline.models.card import Card
-from pipeline.models.cost import multiply_adds
+from pipeline.models import build, entry_of
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
 from pipeline.tasks import TASKS
-from pipeline.tasks.grammar import Condition
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
+from pipeline.training.cards import card_of, parameters_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
+from pipeline.training.job import Job, recipe
 from pipeline.training.losses import Loss
 from pipeline.training.module import Monitor, Trainee, TrainingData
 from pipeline.training.ranks import in_ranks
@@ -37,23 +36,6 @@ from pipeline.training.saving import Best, SaveState, SkipNonFinite
 from pipeline.training.state import Saved, State
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that decides the weights a training ends with, the data and the machine aside.
-
-    `mixtures` is what decides fresh mixtures, None where rendered ones are heard.
-    """
-
-    task: str
-    condition: str
-    model: str
-    arguments: dict[str, Any]
-    init_from: str | None
-    training: dict[str, Any]
-    seed: int
-    mixtures: dict[str, Any] | None = None
 
 
 def train(
@@ -80,6 +62,9 @@ def train(
             does not fit, the devices are not there or short of memory, the loss or the dev score
             stays NaN or infinite, or a signal (`STOPS`) asked to stop.
     """
+    if not entry_of(job.model).trained:
+        take_published(job, train, weights, history, licences)
+        return
     open_device(machine, devices)
     kept = State(state, extensions)
     with kept.alone():
@@ -150,19 +135,10 @@ def _fit(
     if trainer.is_global_zero:
         _refuse_without_best(curve, state, monitor)
         _load_best(network, state.best)
-        card = _card(job, train, curve, _parameters(network), describe(device), devices)
+        card = card_of(job, train, curve, parameters_of(network), describe(device), devices)
         card.training.update(licences=list(licences), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
-
-
-def recipe(job: Job) -> Training:
-    """The settings of a training, those that the configuration leaves open as its task has them."""
-    settings, task = Training(**job.training), TASKS[job.task]
-    of_task = {"loss": dict(task.loss), "optimizer": task.optimizer}
-    of_task |= {"schedule": task.schedule, "monitor": task.monitor}
-    given = {name: value for name in of_task if (value := getattr(settings, name)) is not None}
-    return settings.model_copy(update=of_task | given)
 
 
 @contextmanager
@@ -203,14 +179,10 @@ def _front(data: Examples | Fresh) -> nn.Module | None:
 
 def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
     network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
-    logging.info("%s: %.2f M parameters", job.model, _parameters(network) / 1e6)
+    logging.info("%s: %.2f M parameters", job.model, parameters_of(network) / 1e6)
     if job.init_from:
         start_from(network, job.init_from, job.model, job.arguments, examples.sample_rate)
     return network
-
-
-def _parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 def _hardware(settings: Training, device: torch.device, devices: int) -> dict[str, Any]:
@@ -269,54 +241,3 @@ def _load_best(network: nn.Module, best: Path) -> None:
         ) from error
     trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     network.load_state_dict(trained)
-
-
-def _card(
-    job: Job,
-    examples: Examples | Fresh,
-    curve: History,
-    parameters: int,
-    device: str,
-    devices: int,
-) -> Card:
-    best, last = curve.best, curve.rows[-1]
-    assert best is not None  # else the training has been refused
-    monitor = recipe(job).monitor
-    logging.info("best epoch %d: %s %.2f", best["epoch"], monitor, best[str(monitor)])
-    facts = {
-        "task": job.task,
-        "condition": job.condition,
-        "settings": job.training,
-        "loss": recipe(job).loss,
-        "init_from": job.init_from,
-        "mixtures": job.mixtures,
-        "seed": job.seed,
-        "parameters": parameters,
-        "multiply_adds": multiply_adds(
-            job.model, job.arguments, examples.num_sources, examples.sample_rate
-        ),
-        "best": best,
-        "steps": last["step"],
-        **_audio_seconds(job, examples, last["step"]),
-        "seconds": last["seconds"],
-        "resumed_at": curve.resumed_at,
-        "skipped_steps": last["skipped_steps"],
-        "device": device,
-        "devices": devices,
-        "threads": torch.get_num_threads(),
-    }
-    arguments = parse_arguments(job.model, job.arguments).model_dump()
-    return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
-
-
-def _audio_seconds(job: Job, examples: Examples | Fresh, steps: float) -> dict[str, float]:
-    """Seconds of audio that the steps went through, and that a denoiser made for them.
-
-    Rendered mixtures are denoised once, fresh ones in every step. Dev is in neither.
-    """
-    training = Training(**job.training)
-    seconds = steps * training.batch_size * training.segment_seconds
-    denoised = 0.0
-    if Condition.parse(job.condition).kind == "denoised":
-        denoised = seconds if isinstance(examples, Fresh) else examples.seconds
-    return {"audio_seconds": seconds, "denoised_seconds": denoised}

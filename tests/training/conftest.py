@@ -13,7 +13,8 @@ from pipeline.config import Machine, Mixtures, Training
 from pipeline.tasks import SEPARATE
 from pipeline.training.data import examples
 from pipeline.training.dynamic import fresh_mixtures
-from pipeline.training.train import Job, train
+from pipeline.training.job import Job
+from pipeline.training.train import train
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}

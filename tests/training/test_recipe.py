@@ -5,9 +5,9 @@ import pytest
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.models.card import read_card
+from pipeline.training.job import recipe
 from pipeline.training.losses import check_losses
 from pipeline.training.module import Trainee
-from pipeline.training.train import recipe
 
 SMALLEST = {
     "denoisers": {"d": {"model": "conv_tasnet"}},

@@ -14,7 +14,8 @@ from pipeline.config import Machine, Training
 from pipeline.models.card import read_card
 from pipeline.tasks import TASKS
 from pipeline.training.data import examples
-from pipeline.training.train import Job, train
+from pipeline.training.job import Job
+from pipeline.training.train import train
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 1, "R": 1}

@@ -12,6 +12,7 @@ with job(snakemake):
     from pipeline.report.page import write_report
     from pipeline.report.parcel import write_single_file, write_zip
 
+    config = load_config(snakemake.config)
     given, params, output = snakemake.input, snakemake.params, snakemake.output
 
     def named(names, paths):
@@ -38,7 +39,7 @@ with job(snakemake):
             config=params.config,
             benchmarks=Path(params.benchmarks),
             run=Path(params.run),
-            licences=licences(load_config(snakemake.config)),
+            licences=licences(config),
         ),
         index,
     )

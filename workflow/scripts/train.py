@@ -10,7 +10,8 @@ with job(snakemake):
     from pipeline.tasks import TASKS
     from pipeline.training.data import examples
     from pipeline.training.dynamic import fresh_mixtures
-    from pipeline.training.train import Job, train
+    from pipeline.training.job import Job
+    from pipeline.training.train import train
 
     config = load_config(snakemake.config)
     wanted, given = Job(**snakemake.params.job), snakemake.input

@@ -17,6 +17,8 @@ from pipeline.report.listen.clips import match_level
 from pipeline.report.names import metric_of, number, system_label
 from pipeline.report.run import Run
 from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, separator_of
+from pipeline.tasks import TASKS
+from pipeline.tasks.grammar import System
 
 BESIDE = ("si_sdri", "si_sdr", "sdr", "pesq", "stoi", "wer")
 """Metrics that are shown with every estimate, below the headline metric."""
@@ -97,13 +99,13 @@ class Recording:
     def groups(self) -> list[Group]:
         """Return the inputs of the separators, then a group for each speaker."""
         aligned = {
-            name: self._aligned(table.loc[self.mixture_id])
+            name: self._by_source(name, table.loc[self.mixture_id])
             for name, table in self.estimates.separated.items()
             if self.mixture_id in table.index
         }
         speakers = [
-            self._speaker(index, {name: outputs[index] for name, outputs in aligned.items()})
-            for index in range(len(self.sources))
+            self._speaker(index, {name: of[source] for name, of in aligned.items() if source in of})
+            for index, source in enumerate(self.sources)
         ]
         title = "Mixture and denoised" if self.estimates.denoised else "Mixture"
         return [Group(title, list(self._inputs())), *speakers]
@@ -132,9 +134,15 @@ class Recording:
         named = f", {speaker}" if pd.notna(speaker) else ""
         return Group(f"Speaker {index + 1}{named}", tracks)
 
-    def _aligned(self, paths: pd.Series) -> list[Samples]:
-        outputs = [self._read(paths[f"{source}_path"]) for source in self.sources]
-        return [outputs[k] for k in permutation(np.stack(self.references), np.stack(outputs))]
+    def _by_source(self, name: str, paths: pd.Series) -> dict[str, Samples]:
+        """Return the estimates of a system by their sources; a task may have some of these."""
+        task = TASKS[System.parse(name).model.task]
+        sources = [source for source in self.sources if f"{source}_path" in paths]
+        outputs = [self._read(paths[f"{source}_path"]) for source in sources]
+        if task.permuted:
+            order = permutation(np.stack(self.references), np.stack(outputs))
+            outputs = [outputs[k] for k in order]
+        return dict(zip(sources, outputs, strict=True))
 
     def _read(self, path: Path | str) -> Samples:
         samples, length = audio.read_at(path, self.sample_rate), len(self.mixture)

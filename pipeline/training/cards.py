@@ -1,0 +1,103 @@
+"""What weights files say of their trainings."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+
+from pipeline.base.files import write_manifest
+from pipeline.config import Training
+from pipeline.models import build, parse_arguments
+from pipeline.models.card import Card
+from pipeline.models.cost import multiply_adds
+from pipeline.models.weights import save_weights
+from pipeline.tasks.grammar import Condition
+from pipeline.training.callbacks import HISTORY, History
+from pipeline.training.data import Examples
+from pipeline.training.dynamic import Fresh
+from pipeline.training.job import Job, recipe
+
+
+def card_of(
+    job: Job,
+    examples: Examples | Fresh,
+    curve: History,
+    parameters: int,
+    device: str,
+    devices: int,
+) -> Card:
+    """What the weights file of a finished training says of it."""
+    best, last = curve.best, curve.rows[-1]
+    assert best is not None  # else the training has been refused
+    monitor = recipe(job).monitor
+    logging.info("best epoch %d: %s %.2f", best["epoch"], monitor, best[str(monitor)])
+    facts = {
+        "task": job.task,
+        "condition": job.condition,
+        "settings": job.training,
+        "loss": recipe(job).loss,
+        "init_from": job.init_from,
+        "mixtures": job.mixtures,
+        "seed": job.seed,
+        **_size(job, examples, parameters),
+        "best": best,
+        "steps": last["step"],
+        **_audio_seconds(job, examples, last["step"]),
+        "seconds": last["seconds"],
+        "resumed_at": curve.resumed_at,
+        "skipped_steps": last["skipped_steps"],
+        "device": device,
+        "devices": devices,
+        "threads": torch.get_num_threads(),
+    }
+    arguments = parse_arguments(job.model, job.arguments).model_dump()
+    return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
+
+
+def _audio_seconds(job: Job, examples: Examples | Fresh, steps: float) -> dict[str, float]:
+    """Seconds of audio that the steps went through, and that a denoiser made for them.
+
+    Rendered mixtures are denoised once, fresh ones in every step. Dev is in neither.
+    """
+    training = Training(**job.training)
+    seconds = steps * training.batch_size * training.segment_seconds
+    denoised = 0.0
+    if Condition.parse(job.condition).kind == "denoised":
+        denoised = seconds if isinstance(examples, Fresh) else examples.seconds
+    return {"audio_seconds": seconds, "denoised_seconds": denoised}
+
+
+def parameters_of(network: nn.Module) -> int:
+    """The number of all trainable and fixed parameters."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def take_published(
+    job: Job,
+    examples: Examples | Fresh,
+    weights: Path,
+    history: Path,
+    licences: Sequence[str],
+) -> None:
+    """Write the weights with which a published network is built, and a history without epochs."""
+    network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
+    logging.info("%s: is published, and so its weights are taken as they are", job.model)
+    facts = {
+        "task": job.task,
+        "published": True,
+        "licences": list(licences),
+        **_size(job, examples, parameters_of(network)),
+        **dict.fromkeys(("steps", "seconds", "audio_seconds", "denoised_seconds"), 0),
+    }
+    arguments = parse_arguments(job.model, job.arguments).model_dump()
+    card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
+    save_weights(weights, network, card)
+    write_manifest(history, pd.DataFrame(columns=HISTORY))
+
+
+def _size(job: Job, examples: Examples | Fresh, parameters: int) -> dict[str, float]:
+    counted = multiply_adds(job.model, job.arguments, examples.num_sources, examples.sample_rate)
+    return {"parameters": parameters, "multiply_adds": counted}

@@ -1,0 +1,33 @@
+"""What decides the weights of a training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config import Training
+from pipeline.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that decides the weights a training ends with, the data and the machine aside.
+
+    `mixtures` is what decides fresh mixtures, None where rendered ones are heard.
+    """
+
+    task: str
+    condition: str
+    model: str
+    arguments: dict[str, Any]
+    init_from: str | None
+    training: dict[str, Any]
+    seed: int
+    mixtures: dict[str, Any] | None = None
+
+
+def recipe(job: Job) -> Training:
+    """The settings of a training, those that the configuration leaves open as its task has them."""
+    settings, task = Training(**job.training), TASKS[job.task]
+    of_task = {"loss": dict(task.loss), "optimizer": task.optimizer}
+    of_task |= {"schedule": task.schedule, "monitor": task.monitor}
+    given = {name: value for name in of_task if (value := getattr(settings, name)) is not None}
+    return settings.model_copy(update=of_task | given)

@@ -1,5 +1,7 @@
 """A network of one sample rate for audio of another."""
 
+import math
+
 from julius.resample import ResampleFrac
 from torch import Tensor, nn
 
@@ -33,4 +35,5 @@ class Resampled(nn.Module):
 
 def resampling_look_ahead(outer: int, inner: int) -> float:
     """Seconds of audio after a sample on which both filters together depend."""
-    return 2 * ZEROS / (ROLLOFF * min(outer, inner))
+    width = ZEROS / (ROLLOFF * min(outer, inner))
+    return sum(math.ceil(width * rate) / rate for rate in (outer, inner))

@@ -1,0 +1,71 @@
+"""Networks of asteroid in the registry: the same tensors, for recordings of any length."""
+
+import pytest
+import torch
+
+from pipeline.models import MODELS, build, look_ahead
+from pipeline.models.asteroid import DPRNNTasNet, SuDORMRFImprovedNet
+
+SMALL = {
+    "sudormrf": {"n_filters": 32, "bn_chan": 16, "num_blocks": 2},
+    "dprnn": {"n_filters": 16, "bn_chan": 16, "hid_size": 16, "chunk_size": 20, "n_repeats": 1},
+}
+OWN = {"sudormrf": SuDORMRFImprovedNet, "dprnn": DPRNNTasNet}
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3])
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("name", list(OWN))
+def test_parameters_are_those_of_asteroids_own_network(name, small, sources):
+    arguments = SMALL[name] if small else {}
+    own = OWN[name](sources, sample_rate=8000, **arguments)
+    assert count(build(name, arguments, sources, 8000)) == count(own)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "millions"),
+    [
+        # Table 1 of arXiv:1910.06379, with its 64 channels and a window of 2 samples.
+        ("dprnn", {"bn_chan": 64, "kernel_size": 2, "chunk_size": 250}, 2.6),
+        # SuDoRM-RF 1.0x in Table 1 of arXiv:2007.06833, of which this is the improved form.
+        ("sudormrf", {}, 2.66),
+    ],
+)
+def test_parameters_are_those_of_the_paper(name, arguments, millions):
+    assert count(build(name, arguments, 2, 8000)) == pytest.approx(millions * 1e6, rel=0.02)
+
+
+@pytest.mark.parametrize("name", list(OWN))
+def test_estimates_are_those_of_asteroids_own_network(name):
+    ours = build(name, SMALL[name], 2, 8000).eval()
+    own = OWN[name](2, sample_rate=8000, **SMALL[name]).eval()
+    own.load_state_dict(ours.network.state_dict())
+    mixture = torch.randn(2, 1003)
+    with torch.no_grad():
+        assert torch.equal(ours(mixture), own(mixture))
+
+
+@pytest.mark.parametrize("time", [1, 2, 15, 16, 20, 21, 100, 801])
+@pytest.mark.parametrize("name", list(OWN))
+def test_a_recording_of_any_length_keeps_it(name, time):
+    network = build(name, SMALL[name], 3, 8000)
+    estimates = network(torch.randn(2, time))
+    assert estimates.shape == (2, 3, time) and estimates.isfinite().all()
+
+
+@pytest.mark.parametrize("name", list(OWN))
+def test_the_whole_recording_decides_each_sample(name):
+    assert look_ahead(name, SMALL[name], 8000) is None
+    network = build(name, SMALL[name], 1, 8000)
+    mixture = torch.randn(1, 4000, requires_grad=True)
+    network(mixture)[0, 0, 10].backward()
+    assert mixture.grad[0, -100:].any()
+
+
+@pytest.mark.parametrize("name", list(OWN))
+def test_padding_would_change_its_estimates(name):
+    assert not MODELS[name].exact_padding

@@ -1,23 +1,21 @@
 """Convert FLAC to WAV at the workflow's rate, with the facts that mixing needs of each file."""
 
 import logging
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyloudnorm
 from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.audio.levels import OFFSET, power, without_offset
+from pipeline.audio.loudness import loudness
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 
 SILENCE = 1e-4  # of full scale: below -80 dBFS a file counts as silent
-METER_BLOCK = 0.4  # seconds, the block of ITU-R BS.1770
 
 
 def convert_shard(scan: Path, out: Path, scatteritem: str, sample_rate: int) -> None:
@@ -90,16 +88,6 @@ def _is_silent(samples: audio.Samples) -> bool:
     """Whether `[time]` stays within `SILENCE` of its mean."""
     mean = samples.mean(dtype=np.float64)
     return bool(max(samples.max() - mean, mean - samples.min()) < SILENCE)
-
-
-def loudness(samples: audio.Samples, sample_rate: int) -> float:
-    """Return the integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4); NaN if undefined."""
-    if len(samples) < METER_BLOCK * sample_rate:
-        return float("nan")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # log of zero if all blocks are gated
-        value = pyloudnorm.Meter(sample_rate).integrated_loudness(samples.astype("float64"))
-    return float(value) if value > -float("inf") else float("nan")
 
 
 def _silence(source: Path, channels: int) -> str:

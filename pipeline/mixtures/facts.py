@@ -1,21 +1,14 @@
 """Facts of a mixture's signals: each source against the rest, overlap of speech, loudness."""
 
-from functools import lru_cache
-
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
+from pipeline.audio.loudness import loudness
 from pipeline.mixtures.names import Signal
 
 EPS = 1e-10  # added by LibriMix before divisions and logarithms
 FRAME_SECONDS = 0.02
 PAUSE_DB = 40.0  # a frame this far below the loudest frame of its source is a pause
-HOP_SECONDS = 0.1  # hop of the blocks of ITU-R BS.1770, which are four hops long
-ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0  # LUFS; dB below the mean of what passes the first
-K_OFFSET = -0.691  # LUFS of a power of 1
-DITHER = 1e-20  # avoids denormals, ten times slower, while the filter decays in digital silence
 
 
 def mixture_facts(signals: dict[str, Signal], sample_rate: int) -> dict[str, float]:
@@ -75,43 +68,9 @@ def overlap_ratio(sources: list[Signal], sample_rate: int) -> float:
     return float((speaking > 1).sum() / max(1, (speaking > 0).sum()))
 
 
-def loudness(samples: Signal, sample_rate: int) -> float:
-    """Return the integrated loudness of `[time]` in LUFS (ITU-R BS.1770-4, Annex 1).
-
-    It is -0.691 + 10 lg of the mean power of the K-weighted signal, over the blocks of 400 ms that
-    pass both gates. The code is twice as fast as pyloudnorm. The result is NaN below 0.4 s and
-    where the gates exclude all blocks.
-    """
-    hop = round(HOP_SECONDS * sample_rate)
-    if len(samples) < 4 * hop:
-        return float("nan")
-    weighted = sosfilt(_k_weighting(sample_rate), samples + np.float32(DITHER))
-    hops = _frame_power(weighted, hop)[: round(len(samples) / hop)]
-    return _gated(np.convolve(hops, np.full(4, 0.25), "valid"))
-
-
-def _gated(power: NDArray[np.float64]) -> float:
-    """Loudness of the mean power of the blocks that pass both gates."""
-    loud = power[_lufs(power) >= ABSOLUTE_GATE]
-    if not len(loud):
-        return float("nan")
-    return float(_lufs(loud[_lufs(loud) > _lufs(loud.mean()) + RELATIVE_GATE].mean()))
-
-
-def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
-    return K_OFFSET + 10 * np.log10(np.maximum(power, 1e-30))
-
-
 def _frame_power(samples: Signal, frame: int) -> Signal:
     """Mean power of `[time]` in frames of `frame` samples, the last zero-padded: `[frames]`."""
     whole = len(samples) // frame * frame
     frames = samples[:whole].reshape(-1, frame)
     last = np.square(samples[whole:]).sum()
     return np.append(np.einsum("ft,ft->f", frames, frames), last) / frame
-
-
-@lru_cache
-def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
-    """pyloudnorm's two filters of the K weighting as second-order sections."""
-    stages = pyloudnorm.Meter(sample_rate)._filters.values()
-    return np.stack([np.concatenate([stage.passband_gain * stage.b, stage.a]) for stage in stages])

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from pipeline import audio
+from pipeline.audio.loudness import loudness
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
-from pipeline.corpora.convert import loudness
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.plan import _combinations, draw_plan
 from pipeline.mixtures.pool import Pool, load_pool

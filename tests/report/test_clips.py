@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline import audio
-from pipeline.mixtures.facts import loudness
+from pipeline.audio.loudness import loudness
 from pipeline.report.listen.clips import Level, amplified, gains, level, match_level, settle
 
 RATE = 8000

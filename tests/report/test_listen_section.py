@@ -55,7 +55,7 @@ def test_estimates_and_removed_parts_are_tracks(shown):
 
 
 def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
-    from pipeline.mixtures.facts import loudness
+    from pipeline.audio.loudness import loudness
 
     _, folder, made = shown
     for example in made["examples"]:

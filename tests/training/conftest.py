@@ -57,13 +57,14 @@ class Attempt:
         task=SEPARATE,
         front=None,
         condition="noisy",
+        model=("conv_tasnet", TINY),
         **settings,
     ):
         chosen = {"segment_seconds": 0.5, "batch_size": 4, "epochs": 3, "learning_rate": 0.01}
         training = Training(**(chosen | settings))
         mixtures = FRESH.model_dump(mode="json") if training.data == "dynamic" else None
         chosen = training.model_dump(mode="json")
-        self.job = Job(task.name, condition, "conv_tasnet", TINY, None, chosen, 7, mixtures)
+        self.job = Job(task.name, condition, *model, None, chosen, 7, mixtures)
         self.folder, self.state = folder, folder / "state"
         self.weights, self.curve = folder / "weights.safetensors", folder / "history.csv"
         self.examples = [examples(task, path, condition, None, RATE) for path in sets]

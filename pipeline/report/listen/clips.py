@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import Samples
-from pipeline.mixtures.facts import loudness
+from pipeline.audio.loudness import loudness
 
 LOUDNESS = -23.0  # LUFS, the level of broadcasts (EBU R 128)
 QUIETEST = -35.0  # LUFS; a clip that would still clip at this level is attenuated alone

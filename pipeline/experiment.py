@@ -12,13 +12,15 @@ from typing import Any, cast
 
 import numpy as np
 
+from pipeline import models, tasks
 from pipeline.config import SPLITS, Config, Split
-from pipeline.config.extensions import files_of
+from pipeline.config.extensions import LOADED
 from pipeline.config.models import LEFT_TO_TASK
 from pipeline.corpora.catalogue import librimix_parts
 from pipeline.models import MODELS
 from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
+from pipeline.training import losses
 from pipeline.training.losses import TERMS
 
 Inputs = dict[str, list[str]]
@@ -165,10 +167,12 @@ class Experiment:
         }
 
     def _extensions(self, model: ModelKey) -> list[str]:
-        """Files of the user in which its network, a term of its loss, or its task is written."""
-        entry, task = MODELS[self.network(model).model], TASKS[model.task]
-        loss = self.training(model).loss or task.loss
-        return files_of(entry.build, task.targets, *(TERMS[name].single for name in loss))
+        """The extensions, if its network, its task or a term of its loss is not one of ours."""
+        network, task = self.network(model).model, model.task
+        terms = self.training(model).loss or TASKS[task].loss
+        own = MODELS[network] is models.OURS.get(network) and TASKS[task] is tasks.OURS.get(task)
+        own = own and all(TERMS[term] is losses.OURS.get(term) for term in terms)
+        return [] if own else list(LOADED.values())
 
     def training_job(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the weights of one model; only a change here trains it again."""

@@ -97,8 +97,8 @@ TRAINING = [
         "pipeline/training/module.py",
         "training/test_train.py",
         (
-            "before = best_neg_si_sdr(noisy[:, None]",
-            "before = best_neg_si_sdr(inputs[:, None]",
+            "before = self.loss.neg_si_sdr(noisy[:, None]",
+            "before = self.loss.neg_si_sdr(inputs[:, None]",
             "the dev gain is over the input",
         ),
         ("(before - after).mean()", "(after - before).mean()"),
@@ -112,7 +112,7 @@ TRAINING = [
     *of(
         "pipeline/training/module.py",
         "training/test_dynamic.py",
-        ("inputs = front(inputs)[:, 0]", "front(inputs)[:, 0]"),
+        ("inputs = passed(front, Inputs(inputs)).estimates[:, 0]", "front(inputs)[:, 0]"),
     ),
     *of(
         "pipeline/training/train.py",
@@ -303,7 +303,7 @@ EVALUATION = [
         "pipeline/evaluation/rivals.py",
         "evaluation/test_rivals.py",
         ("(direct[COMPUTE] <= cascade[COMPUTE])", "(direct[COMPUTE] < cascade[COMPUTE])"),
-        ("fitting[DEV_SCORE].idxmax()", "fitting[DEV_SCORE].idxmin()"),
+        ("sort_values(ascending=False)", "sort_values(ascending=True)"),
     ),
     *of(
         "pipeline/evaluation/answer.py",
@@ -386,10 +386,6 @@ MIXTURES = [
         "pipeline/mixtures/facts.py",
         "mixtures/test_facts.py",
         ("(speaking > 1).sum()", "(speaking > 0).sum()"),
-        (
-            "ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -10.0",
-            "ABSOLUTE_GATE, RELATIVE_GATE = -70.0, -20.0",
-        ),
         ("snrs(products[:-1, :-1])", "snrs(products)"),
     ),
     *of(

@@ -10,9 +10,12 @@ import yaml
 from workspace import ROOT, SMOKE, merge
 
 from pipeline.config import SPLITS, load_config
+from pipeline.config.extensions import LOADED
 from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
+from pipeline.models import MODELS
 from pipeline.tasks.grammar import NOISY, ModelKey, System
+from pipeline.training.losses import TERMS
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
@@ -156,6 +159,23 @@ def test_every_model_is_trained_as_often_as_is_asked_in_whole_chains():
     for system in thrice.systems:
         for path in thrice.inference_inputs(wildcards(system, split="test"))["denoised"]:
             assert f"/conv_tasnet/noisy/{system.model.run}/noisy/" in path
+
+
+def test_a_model_depends_on_the_extensions_that_it_uses(monkeypatch):
+    of = experiment(SMOKE)
+    monkeypatch.setitem(LOADED, "extension_mine", "mine.py")
+    files = {model.path: of.training_inputs(wildcards(model))["extensions"] for model in of.models}
+    assert set(map(tuple, files.values())) == {()}
+    own = replace(TERMS["si_sdr"], floor=-20.0)
+    monkeypatch.setitem(TERMS, "si_sdr", own)  # of the separators' loss
+    for model in of.models:
+        expected = [] if model.task == "denoise" else ["mine.py"]
+        assert of.training_inputs(wildcards(model))["extensions"] == expected
+    monkeypatch.undo()
+    monkeypatch.setitem(LOADED, "extension_mine", "mine.py")
+    monkeypatch.setitem(MODELS, "conv_tasnet", replace(MODELS["conv_tasnet"]))
+    for model in of.models:
+        assert of.training_inputs(wildcards(model))["extensions"] == ["mine.py"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, create_model, model_validator
@@ -125,7 +124,7 @@ def load_config(values: dict[str, Any]) -> Config:
     Raises:
         PipelineError: one line that names the key, what is wrong and what is allowed.
     """
-    load_extensions(_extensions(values))
+    load_extensions(extensions_in(values))
     model = _model()
     try:
         config = model.model_validate(values)
@@ -141,11 +140,11 @@ def load_config(values: dict[str, Any]) -> Config:
     return config
 
 
-def _extensions(values: Any) -> list[str]:
-    """The paths of extensions; none where they are ill-typed, which the model then refuses."""
+def extensions_in(values: Any) -> list[str]:
+    """The paths of extensions; none where they are ill-typed, which `load_config` then refuses."""
     given = values.get("extensions") if isinstance(values, dict) else None
     fine = isinstance(given, list) and all(isinstance(path, str) for path in given)
-    return [str(Path(path).expanduser()) for path in given or ()] if fine else []
+    return list(given or ()) if fine else []
 
 
 def _model() -> type[Config]:
@@ -155,6 +154,8 @@ def _model() -> type[Config]:
         for task in TASKS.values()
         if task.section not in Config.model_fields
     }
+    if taken := [section for section in added if hasattr(Config, section)]:
+        raise PipelineError(f"extensions: the section '{taken[0]}' of a task is taken; rename it")
     return create_model("Config", __base__=Config, **added) if added else Config
 
 

@@ -17,7 +17,7 @@ def placed(path: str | Path) -> str:
     return f"{path}{where}"
 
 
-def _at_home(path: str) -> str:
+def at_home(path: str) -> str:
     """Replace a leading `~` or `~user` by the home folder."""
     if "\0" in path:
         raise ValueError("holds a NUL character, which no path can; take it out")
@@ -43,8 +43,8 @@ def _listed(value: Any) -> list[Any]:
     return list(value)
 
 
-def _all_at_home(paths: list[str]) -> list[str]:
-    return [_at_home(path) for path in paths]
+def _allat_home(paths: list[str]) -> list[str]:
+    return [at_home(path) for path in paths]
 
 
 def _apart(paths: list[str]) -> list[str]:
@@ -63,13 +63,13 @@ def _as_given(paths: list[str]) -> str | list[str]:
     return paths[0] if len(paths) == 1 else paths
 
 
-UserPath = Annotated[str, AfterValidator(_at_home)]
+UserPath = Annotated[str, AfterValidator(at_home)]
 InputPath = Annotated[UserPath, AfterValidator(_as_it_stands)]
 Folders = Annotated[
     list[str],
     Field(min_length=1),
     BeforeValidator(_listed),
-    AfterValidator(_all_at_home),
+    AfterValidator(_allat_home),
     AfterValidator(_apart),
     PlainSerializer(_as_given),
 ]

@@ -205,10 +205,15 @@ def _check_copies(table: pd.DataFrame, what: str, workers: int, refuse: bool) ->
     A user cannot mend what was fetched as it is published: there it is said, not refused.
     """
     splits = dict(zip(table["path"], table["split"], strict=True))
+    speakers = dict(zip(table["path"], table.get("speaker", table["split"]), strict=True))
     problems, within = [], Counter[str]()
     for first, *others in find_copies(list(table["path"]), workers):
         for other in others:
             if splits[other] == splits[first]:
+                if speakers[other] != speakers[first]:  # one person would be two
+                    problems.append(
+                        f"{other}: is the same recording as {first}, of another speaker"
+                    )
                 within[splits[first]] += 1
                 continue
             problems.append(

@@ -124,13 +124,16 @@ def _comparisons(
     pairs: list[Fact], means: list[Fact], rivals: Rivals, times: pd.DataFrame
 ) -> Iterator[Fact]:
     """Yield a fact for each form, separator and denoiser where both systems were scored."""
-    found = {_sides(pair): pair for pair in pairs if pair["mixtures"]}
+    own = (pair for pair in pairs if pair["task"] == SEPARATE.name and pair["mixtures"])
+    found = {_sides(pair): pair for pair in own}
     scored = sorted({tuple(row[key] for key in ARM) for row in _separations(means)})
     cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
     for separator, trained, tested in cascades:
         named = {"separator": separator, "denoiser": Condition.parse(tested).denoiser}
         if trained == tested:
             rival = rivals.of(separator, trained, tested)
+            if rival is None:
+                continue
             other = (rival.name, str(NOISY), str(NOISY))
             named |= {"kind": "matched", "rival": rival.name, "chosen": rival.reason}
         elif trained == str(CLEAN):

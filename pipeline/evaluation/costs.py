@@ -13,7 +13,8 @@ from pipeline.models.card import read_card
 from pipeline.tasks import denoising
 from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System
 
-COSTS = ["parameters", "multiply_adds", "steps", "training_compute", "minutes"]
+SIZES = ["parameters", "multiply_adds"]
+COSTS = [*SIZES, "steps", "training_compute", "minutes"]
 DEV_SCORE = "dev_si_sdri"
 
 SIZE, COMPUTE = 0.05, 0.03
@@ -52,7 +53,7 @@ def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]
     passed = [model, *_denoisers(system.tested, model.run)]
     trained = list(dict.fromkeys([*passed, *_denoisers(model.trained, model.run)]))
     costs = {
-        **{name: sum(_fact(facts, key, name) for key in passed) for name in COSTS[:2]},
+        **{name: sum(_fact(facts, key, name) for key in passed) for name in SIZES},
         "steps": sum(_fact(facts, key, "steps") for key in trained),
         "training_compute": sum(_training_compute(facts, key) for key in trained),
         "minutes": sum(_fact(facts, key, "seconds") for key in trained) / 60,
@@ -84,8 +85,6 @@ def _denoisers(condition: Condition, run: int) -> list[ModelKey]:
 
 
 def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float:
-    if facts.get(model, {}).get("init_from"):
-        return np.nan
     own = 3 * _fact(facts, model, "multiply_adds") * _fact(facts, model, "audio_seconds")
     frozen = (
         _fact(facts, key, "multiply_adds") * _fact(facts, model, "denoised_seconds")
@@ -95,4 +94,7 @@ def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float
 
 
 def _fact(facts: Mapping[ModelKey, Facts], model: ModelKey, name: str) -> float:
-    return float(facts.get(model, {}).get(name, np.nan))
+    """A fact of a model; those of its training are unknown where it began with other weights."""
+    told = facts.get(model, {})
+    elsewhere = bool(told.get("init_from") or told.get("published"))
+    return np.nan if elsewhere and name not in SIZES else float(told.get(name, np.nan))

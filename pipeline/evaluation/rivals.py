@@ -30,37 +30,50 @@ class Rivals:
         own = costs[(costs["task"] == SEPARATE.name) & (costs["name"] != UNPROCESSED)]
         self.means = own.groupby(ARM)[[*COSTS, DEV_SCORE]].mean()
 
-    def of(self, name: str, trained: str, tested: str) -> Rival:
+    def of(self, name: str, trained: str, tested: str) -> Rival | None:
         """The best direct system on dev that takes at most the compute of a cascade.
 
-        At most the multiply-adds of a pass, and at most those of all its trainings. Where no direct
-        system is as small, or costs are not known, it is the cascade's own network without a
-        denoiser.
+        At most the multiply-adds of a pass, and at most those of all its trainings. Where there is
+        none, it is the cascade's own network without a denoiser, or else the smallest direct
+        system; None where no system is direct.
         """
         direct = self.means[
             (self.means.index.get_level_values("trained") == str(NOISY))
             & (self.means.index.get_level_values("tested") == str(NOISY))
-        ]
-        direct = direct.reset_index(["trained", "tested"], drop=True)
+        ].reset_index(["trained", "tested"], drop=True)
+        if direct.empty:
+            return None
         cascade = self.means.loc[(name, trained, tested)]
         fitting = direct[(direct[COMPUTE] <= cascade[COMPUTE]).all(axis=1)]
+        fitting = fitting[fitting[DEV_SCORE].notna()]
+        unknown = list(direct.index[direct[COMPUTE].isna().any(axis=1)])
         if fitting.empty:
-            return Rival(name, _without(direct, cascade))
-        best = str(fitting[DEV_SCORE].idxmax())
-        if len(fitting) == 1:
-            return Rival(best, "No other direct system takes at most the compute of the cascade.")
+            nearest = name if name in direct.index else str(direct["parameters"].idxmin())
+            return Rival(nearest, _without(cascade, unknown))
         scores = fitting[DEV_SCORE].sort_values(ascending=False)
-        others = ", ".join(f"{other} {score:.2f} dB" for other, score in scores[1:].items())
-        return Rival(
-            best,
-            f"Of the direct systems that take at most the compute of the cascade, {best} is the"
-            f" best on dev ({scores.iloc[0]:.2f} dB; {others}).",
+        return Rival(str(scores.index[0]), _chosen(scores, unknown))
+
+
+def _chosen(scores: "pd.Series[float]", unknown: list[str]) -> str:
+    """Why the first of the direct systems that are small enough is the rival."""
+    left_out = f" The compute of {', '.join(unknown)} is not known." if unknown else ""
+    if len(scores) == 1:
+        return f"No other direct system takes at most the compute of the cascade.{left_out}"
+    others = ", ".join(f"{name} {score:.2f} dB" for name, score in scores.iloc[1:].items())
+    return (
+        f"Of the direct systems that take at most the compute of the cascade, {scores.index[0]} is"
+        f" the best on dev ({scores.iloc[0]:.2f} dB; {others}).{left_out}"
+    )
+
+
+def _without(cascade: "pd.Series[float]", unknown: list[str]) -> str:
+    if cascade[COMPUTE].isna().any():
+        return "The compute of the cascade is not known, so that it has no rival of its compute."
+    if unknown:
+        return (
+            "No direct system is known to take at most the compute of the cascade (not known:"
+            f" {', '.join(unknown)})."
         )
-
-
-def _without(direct: pd.DataFrame, cascade: pd.Series) -> str:
-    if cascade[COMPUTE].isna().any() or direct[COMPUTE].isna().any(axis=None):
-        return "The compute of both is not known, so that the rival is the same network."
     return "There is no direct system that takes at most the compute of the cascade."
 
 
@@ -69,14 +82,14 @@ def sizes(fact: dict[str, Any]) -> str:
     if fact["equal_size"] is None or fact["equal_compute"] is None:
         return ""
     size = " and ".join(_size(fact[f"parameters_{side}"]) for side in "ab")
-    ratio = f"{fact['training_compute_a'] / fact['training_compute_b']:.2f}"
     if fact["equal_size"] and fact["equal_compute"]:
         return f"The two are of equal size ({size} parameters) and training compute."
     marks = {"equal_size": "size", "equal_compute": "training compute"}
     unequal = [words for mark, words in marks.items() if not fact[mark]]
+    ratio = fact["training_compute_a"] / fact["training_compute_b"]
     return (
-        f"The two are not of equal {' and '.join(unequal)} ({size} parameters, {ratio} times the"
-        " training compute)."
+        f"The two are not of equal {' and '.join(unequal)} ({size} parameters, {ratio:.2f} times"
+        " the training compute)."
     )
 
 

@@ -105,7 +105,9 @@ def load_estimator(
 ) -> Estimator:
     """The network of a weights file on a device; errors are those of `load_network`."""
     network = load_network(weights, num_sources, sample_rate)
-    exact = entry_of(read_card(weights).model).exact_padding
+    entry = entry_of(read_card(weights).model)
+    # Resampling knows no lengths: behind the end of a shorter recording it finds zeros.
+    exact = entry.exact_padding and entry.rate_for(sample_rate) == sample_rate
     estimator = Estimator(network, device, precision, weights, exact)
     logging.info("running %s on %s in %s", weights, describe(device), estimator.precision)
     return estimator

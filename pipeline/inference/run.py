@@ -95,7 +95,7 @@ def apply(
     """
     groups = batches(recordings, setting, model)
     loop = Loop(model, setting.sample_rate, setting.timed)
-    if setting.timed:
+    if setting.timed and groups:
         loop.warm_up(groups[0], setting.inference.warmup)
     began = time.perf_counter()
     passed = loop.run(groups, title)

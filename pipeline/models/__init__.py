@@ -24,6 +24,10 @@ MODELS: dict[str, Entry] = {
 }
 
 
+OURS = dict(MODELS)
+"""The entries that no extension has added or replaced."""
+
+
 def entry_of(model: str, prefix: str = "") -> Entry:
     """The entry of a registered network; `prefix` begins errors.
 

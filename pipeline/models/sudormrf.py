@@ -29,6 +29,7 @@ def build(arguments: Arguments, num_sources: int, sample_rate: int) -> "nn.Modul
 
     given = arguments.model_dump()
     network = SuDORMRFImprovedNet(num_sources, sample_rate=sample_rate, **given)
+    del network.encoder.filterbank  # that of the encoder inside once more, which no file can hold
     return Library(network, arguments.kernel_size)
 
 

@@ -22,6 +22,7 @@ from pipeline.report.systems import (
     with_pairs,
     with_systems,
 )
+from pipeline.tasks import SEPARATE
 from pipeline.tasks.grammar import SYSTEM
 
 # Columns that are used before an empty table is noticed.
@@ -102,8 +103,13 @@ class Run:
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
-        """One row per epoch, by the model's name."""
-        return {name: _rows(path) for name, path in self.inputs.histories.items()}
+        """One row per epoch, by the model's name; `best` is true for the epoch of the weights."""
+        return {name: self._history(name) for name in self.inputs.histories}
+
+    def _history(self, name: str) -> pd.DataFrame:
+        history = _rows(self.inputs.histories[name])
+        best = self.cards[name].training.get("best") if name in self.cards else None
+        return history.assign(best=history["epoch"] == best["epoch"]) if best else history
 
     @cached_property
     def cards(self) -> dict[str, Card]:
@@ -137,9 +143,10 @@ class Run:
 
     @cached_property
     def ranked(self) -> list[str]:
-        """The realistic systems with a mean of `metric`, the best first."""
-        metric = str(self.metric)
-        means = self.means(metric)["mean"].reindex(self.realistic).dropna()
+        """The realistic systems that separate, with a mean of `metric`, the best first."""
+        metric, own = str(self.metric), f"{SEPARATE.name}/"
+        names = [name for name in self.realistic if name.startswith(own)]
+        means = self.means(metric)["mean"].reindex(names).dropna()
         ascending = metric_of(metric).low_is_good
         return [str(n) for n in means.sort_values(ascending=ascending, kind="stable").index]
 

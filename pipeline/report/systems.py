@@ -41,11 +41,16 @@ class Parts(NamedTuple):
 
 
 def system(path: str) -> Parts | None:
-    """Return the parts of a system that separates; None for denoisers and the mixture itself."""
+    """Return the parts of a system that separates; None for denoisers and the mixture itself.
+
+    A system of another task that an extension added is shown among them, its task in its name.
+    """
     found = System.parse(path)
-    if found.model.task == DENOISE.name or found.model.name == UNPROCESSED:
+    model = found.model
+    if model.task == DENOISE.name or model.name == UNPROCESSED:
         return None
-    return Parts(found.model.name, str(found.model.trained), found.heading)
+    name = model.name if model.task == SEPARATE.name else f"{model.task}-{model.name}"
+    return Parts(name, str(model.trained), found.heading)
 
 
 def denoiser_of(path: str) -> str | None:

@@ -52,6 +52,9 @@ TASKS = {task.name: task for task in (DENOISE, SEPARATE)}
 An extension adds its own (`docs/extending.md`).
 """
 
+OURS = dict(TASKS)
+"""The tasks that no extension has added or replaced."""
+
 
 def denoising(condition: Condition, run: int) -> System:
     """The system that makes the mixtures of a denoised condition, for a model of some run."""

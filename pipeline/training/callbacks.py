@@ -15,8 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline import audio
 from pipeline.base.files import write_manifest
-from pipeline.training.losses import aligned
-from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor
+from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor, Trainee
 from pipeline.training.saving import SkipNonFinite
 
 HISTORY = ["epoch", "step", "seconds", "train_loss", DEV_LOSS, DEV_SCORE]
@@ -177,7 +176,7 @@ class Samples(pl.Callback):
         for name, signal in shown.items():
             self._write(trainer, f"dev_{index}/{name}", signal)
         if index == 0:
-            self.estimates = aligned(outputs, targets)[0]
+            self.estimates = cast(Trainee, module).loss.ordered(outputs, targets)[0]
             if trainer.current_epoch == 0:
                 shutil.rmtree(self.folder, ignore_errors=True)  # of an earlier training
                 self._keep(given)

@@ -25,7 +25,8 @@ def card_of(
     job: Job,
     examples: Examples | Fresh,
     curve: History,
-    parameters: int,
+    size: dict[str, float],
+    items: int,
     device: str,
     devices: int,
 ) -> Card:
@@ -42,10 +43,10 @@ def card_of(
         "init_from": job.init_from,
         "mixtures": job.mixtures,
         "seed": job.seed,
-        **_size(job, examples, parameters),
+        **size,
         "best": best,
         "steps": last["step"],
-        **_audio_seconds(job, examples, last["step"]),
+        **_audio_seconds(job, examples, items, int(last["step"])),
         "seconds": last["seconds"],
         "resumed_at": curve.resumed_at,
         "skipped_steps": last["skipped_steps"],
@@ -57,13 +58,18 @@ def card_of(
     return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
 
 
-def _audio_seconds(job: Job, examples: Examples | Fresh, steps: float) -> dict[str, float]:
+def _audio_seconds(
+    job: Job, examples: Examples | Fresh, items: int, steps: int
+) -> dict[str, float]:
     """Seconds of audio that the steps went through, and that a denoiser made for them.
 
-    Rendered mixtures are denoised once, fresh ones in every step. Dev is in neither.
+    The last batch of an epoch of `items` may be smaller. Rendered mixtures are denoised once,
+    fresh ones in every step. Dev is in neither.
     """
     training = Training(**job.training)
-    seconds = steps * training.batch_size * training.segment_seconds
+    epochs, rest = divmod(steps, -(-items // training.batch_size))
+    passes = epochs * items + min(rest * training.batch_size, items)
+    seconds = passes * training.segment_seconds
     denoised = 0.0
     if Condition.parse(job.condition).kind == "denoised":
         denoised = seconds if isinstance(examples, Fresh) else examples.seconds
@@ -89,8 +95,7 @@ def take_published(
         "task": job.task,
         "published": True,
         "licences": list(licences),
-        **_size(job, examples, parameters_of(network)),
-        **dict.fromkeys(("steps", "seconds", "audio_seconds", "denoised_seconds"), 0),
+        **size_of(job, network, examples),
     }
     arguments = parse_arguments(job.model, job.arguments).model_dump()
     card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
@@ -98,6 +103,7 @@ def take_published(
     write_manifest(history, pd.DataFrame(columns=HISTORY))
 
 
-def _size(job: Job, examples: Examples | Fresh, parameters: int) -> dict[str, float]:
+def size_of(job: Job, network: nn.Module, examples: Examples | Fresh) -> dict[str, float]:
+    """Parameters of a network, and its multiply-adds for a second of audio."""
     counted = multiply_adds(job.model, job.arguments, examples.num_sources, examples.sample_rate)
-    return {"parameters": parameters, "multiply_adds": counted}
+    return {"parameters": parameters_of(network), "multiply_adds": counted}

@@ -96,6 +96,10 @@ TERMS = {
 """Terms by their names in the configuration. An extension adds its own (`docs/extending.md`)."""
 
 
+OURS = dict(TERMS)
+"""The terms that no extension has added or replaced."""
+
+
 class Loss:
     """A weighted sum of terms, mean over the sources and the batch.
 
@@ -115,6 +119,15 @@ class Loss:
         """The loss of `[batch, sources, time]`."""
         items = self._permuted if self.permuted else self._in_order
         return items(estimates, targets).mean()
+
+    def neg_si_sdr(self, estimates: Tensor, targets: Tensor) -> Tensor:
+        """Negative SI-SDR of each item, `[batch]`, in the best order where it is open."""
+        pairs = pairwise_neg_si_sdr(estimates, targets)
+        return _best_order(pairs)[0] if self.permuted else pairs.diagonal(0, 1, 2).mean(1)
+
+    def ordered(self, estimates: Tensor, targets: Tensor) -> Tensor:
+        """The estimates in the order of the targets, `[batch, sources, time]`."""
+        return aligned(estimates, targets) if self.permuted else estimates
 
     def _in_order(self, estimates: Tensor, targets: Tensor) -> Tensor:
         shape = estimates.shape[:2]

@@ -14,7 +14,7 @@ from pipeline.config import Training
 from pipeline.models.signals import Inputs, passed
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
-from pipeline.training.losses import Loss, best_neg_si_sdr
+from pipeline.training.losses import Loss
 
 DEV_SCORE, DEV_LOSS = "dev_si_sdri", "dev_loss"
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -67,8 +67,8 @@ class Trainee(pl.LightningModule):
         """Loss and SI-SDR improvement over the noisy mixture of one whole recording."""
         inputs, targets, noisy = batch
         estimates = self._estimates(inputs)
-        before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
-        after = best_neg_si_sdr(estimates, targets)
+        before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
+        after = self.loss.neg_si_sdr(estimates, targets)
         scores = {DEV_LOSS: self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
         self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
         return estimates
@@ -86,7 +86,7 @@ class Trainee(pl.LightningModule):
         """What the front makes of `[batch, time]`, in fp32 as the stage denoise runs it."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             for front in self.front:
-                inputs = front(inputs)[:, 0]
+                inputs = passed(front, Inputs(inputs)).estimates[:, 0]
         return inputs
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.base.errors import PipelineError
 from pipeline.base.jobs import cause_of, pass_over_untrue_warnings
 from pipeline.base.processes import end_with_parent, end_workers
+from pipeline.config.extensions import LOADED, load_extensions
 from pipeline.training.module import STOPS
 
 
@@ -34,10 +35,19 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     place |= {"NODE_RANK": "0", "WORLD_SIZE": str(ranks)}
     method = multiprocessing.get_start_method()
+    extensions = list(LOADED.values())
     processes = [
         context.Process(
             target=_run,
-            args=(place | {"LOCAL_RANK": str(k)}, method, log, errors, function, arguments),
+            args=(
+                place | {"LOCAL_RANK": str(k)},
+                method,
+                log,
+                errors,
+                extensions,
+                function,
+                arguments,
+            ),
         )
         for k in range(ranks)
     ]
@@ -76,6 +86,7 @@ def _run(
     method: str,
     log: Any,
     errors: Any,
+    extensions: list[str],
     function: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> None:
@@ -88,6 +99,7 @@ def _run(
     root.addHandler(QueueHandler(log))
     root.setLevel(logging.INFO if place["LOCAL_RANK"] == "0" else logging.ERROR)
     try:
+        load_extensions(extensions)
         function(*arguments)
     except Exception as error:
         if line := str(error) if isinstance(error, PipelineError) else cause_of(error):

@@ -25,7 +25,7 @@ from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
 from pipeline.tasks import TASKS
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
-from pipeline.training.cards import card_of, parameters_of, take_published
+from pipeline.training.cards import card_of, parameters_of, size_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.job import Job, recipe
@@ -129,13 +129,14 @@ def _fit(
     )
     loss = Loss(settings.loss or {}, TASKS[job.task].permuted)
     trainee = Trainee(network, loss, settings, front)
+    size = size_of(job, network, train)  # at once, since an error of it would come after the night
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
         _refuse_without_best(curve, state, monitor)
         _load_best(network, state.best)
-        card = card_of(job, train, curve, parameters_of(network), describe(device), devices)
+        card = card_of(job, train, curve, size, len(data.segments), describe(device), devices)
         card.training.update(licences=list(licences), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)

@@ -8,6 +8,7 @@ from workspace import ROOT, merge
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import SPLITS, Training, load_config
+from pipeline.config.layers import choose_models
 from pipeline.config.models import RepeatedTraining
 from pipeline.corpora.roots import Subset, corpus_subsets, noise_subsets
 from pipeline.models import build, check_networks, parse_arguments
@@ -60,8 +61,10 @@ def test_defaults_fill_missing_keys():
 
 @pytest.mark.parametrize("laid_over", [None, "tests/smoke.yaml"])
 def test_the_default_configuration_is_valid(laid_over):
-    above = read_yaml(laid_over) if laid_over else {}
-    check_networks(load_config(merge(read_yaml("config.yaml"), above)))
+    above, below = read_yaml(laid_over) if laid_over else {}, read_yaml("config.yaml")
+    values = merge(below, above)
+    choose_models(values, below, above)
+    check_networks(load_config(values))
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "workflow/presets").glob("*.yaml")))

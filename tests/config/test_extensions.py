@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
-from pipeline.config.extensions import PREFIX, files_of, load_extensions
+from pipeline.config.extensions import LOADED, load_extensions
 from pipeline.models import MODELS, check_networks
 from pipeline.tasks import TASKS
 
@@ -36,8 +36,9 @@ def forget(monkeypatch):
             if registry[name] is None:
                 del registry[name]
     yield
-    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+    for name in LOADED:
         del sys.modules[name]
+    LOADED.clear()
 
 
 def refused(*paths):
@@ -52,8 +53,7 @@ def test_a_task_of_a_file_has_its_section(tmp_path):
     config = load_config(SMALLEST | {"extensions": [str(path)]} | own)
     check_networks(config)
     assert config.extractors["e"].conditions == ["noisy", "denoised-d"]
-    assert files_of(TASKS["extract"].targets, None, len) == [str(path)]
-    assert "extractors" not in type(load_config(SMALLEST)).model_fields or TASKS["extract"]
+    assert list(LOADED.values()) == [str(path)]
 
 
 def test_conditions_of_its_networks_are_checked(tmp_path):
@@ -126,6 +126,42 @@ def test_a_file_is_loaded_once(tmp_path):
     task = TASKS["extract"]
     load_extensions([str(path), str(path)])
     assert TASKS["extract"] is task
+
+
+@pytest.mark.parametrize(
+    "written", ['TASKS["extrakt"] = Task("extract", "e"', 'TASKS["e-x"] = Task("e-x", "e"']
+)
+def test_a_task_with_an_impossible_name_is_refused(tmp_path, written):
+    text = "from pipeline.tasks import TASKS, Task\n"
+    rest = ', lambda n: ["s1"], False, {"snr": 1}, ("signal",))'
+    (path := tmp_path / "mine.py").write_text(text + written + rest)
+    key = written.split('"')[1]
+    try:
+        assert refused(path) == (
+            f"extensions: {path}: the task '{key}' with the section 'e' cannot be added; choose"
+            " names of a-z, 0-9 and _ that no other task has, and the same name in TASKS"
+        )
+    finally:
+        TASKS.pop(key)
+    path.write_text(text + 'TASKS["extract"] = Task("extract", "e"' + rest)  # as it says
+    (again := path.rename(tmp_path / "again.py")).touch()
+    load_config(SMALLEST | {"extensions": [str(again)]})
+
+
+def test_a_section_that_is_taken_is_refused(tmp_path):
+    (path := tmp_path / "mine.py").write_text(TASK.replace("extractors", "conditions"))
+    assert refused(path) == "extensions: the section 'conditions' of a task is taken; rename it"
+    TASKS.pop("extract")
+    (again := tmp_path / "again.py").write_text(TASK)
+    load_config(SMALLEST | {"extensions": [str(again)]})
+
+
+def test_a_home_that_is_unknown_is_refused(tmp_path):
+    assert refused("~nobody_at_all/mine.py") == (
+        "extensions: no home folder is known for '~nobody_at_all/mine.py'; write the path without ~"
+    )
+    (path := tmp_path / "mine.py").write_text("")
+    load_config(SMALLEST | {"extensions": [str(path)]})
 
 
 @pytest.mark.parametrize("given", ["mine.py", [3], {"a": 1}])

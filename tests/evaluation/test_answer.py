@@ -191,3 +191,14 @@ def test_a_denoiser_that_was_not_timed_adds_no_words(tmp_path, noisy):
     )
     assert "latency" not in result["sentences"][0]
     assert "timings" not in result["facts"][0]
+
+
+def test_a_system_of_another_task_is_no_part_of_the_answer(tmp_path, noisy, change):
+    systems = {DENOISED: noisy + 0.5 + change, NOISY: noisy}
+    other = {
+        f"target/conv/{name}/0/{name}": noisy + gain
+        for name, gain in (("denoised-net", -9.0), ("noisy", 7.0))
+    }
+    result = answered(tmp_path, systems | other)
+    assert [fact["kind"] for fact in result["facts"]] == ["matched", "caution"]
+    assert result["facts"][0]["difference"] == pytest.approx(0.5)

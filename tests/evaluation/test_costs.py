@@ -66,6 +66,11 @@ def test_what_is_not_told_is_not_known():
     assert np.isnan(cost(f"{DIRECT}/noisy", multiply_adds=np.nan)["training_compute"])
     assert np.isnan(cost(f"{DIRECT}/noisy", init_from="x.safetensors")["training_compute"])
     assert cost(f"{DIRECT}/noisy", init_from=None)["training_compute"] == OF_SEPARATOR
+    published = cost(f"{DIRECT}/noisy", published=True)
+    assert (
+        published["parameters"] == 120
+        and np.isnan([published["steps"], published["minutes"]]).all()
+    )
 
 
 def pair(a, b):

@@ -44,7 +44,28 @@ def test_there_may_be_no_rival_of_its_compute():
 
 def test_costs_that_are_not_known_are_said():
     costs = costs_of([DENOISED, NOISY], {NOISY: {"training_compute": None}})
-    assert "is not known, so that the rival is the same" in Rivals(costs).of(*CASCADE).reason
+    found = Rivals(costs).of(*CASCADE)
+    assert found.name == "conv" and found.reason.endswith("the cascade (not known: conv).")
+    costs = costs_of([DENOISED, NOISY], {DENOISED: {"training_compute": None}})
+    assert "The compute of the cascade is not known" in Rivals(costs).of(*CASCADE).reason
+    costs = costs_of([DENOISED, NOISY, DEEP], {DEEP: {"training_compute": None}})
+    found = Rivals(costs).of(*CASCADE)
+    assert found.name == "conv" and found.reason.endswith(" The compute of deep is not known.")
+
+
+def test_a_cascade_without_a_direct_network_of_its_own_has_the_smallest():
+    dear = {"training_compute": 9e12}
+    costs = costs_of([DENOISED, "a/noisy/noisy", DEEP], {"a/noisy/noisy": dear, DEEP: dear})
+    costs.loc[costs["name"] == "deep", "parameters"] = 10.0
+    found = Rivals(costs).of(*CASCADE)
+    assert found.name == "deep" and found.reason.startswith("There is no direct system")
+    assert Rivals(costs_of([DENOISED])).of(*CASCADE) is None
+
+
+def test_a_system_without_a_dev_score_is_no_rival():
+    published = {"dev_si_sdri": None, "multiply_adds": 1e7, "training_compute": 1e9}
+    costs = costs_of([DENOISED, NOISY, DEEP], {DEEP: published})
+    assert Rivals(costs).of(*CASCADE).name == "conv"
 
 
 def test_the_mean_over_trainings_decides():

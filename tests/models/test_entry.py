@@ -60,7 +60,7 @@ def test_a_network_runs_at_the_next_rate_it_has(register, rates, asked, runs):
 def test_audio_is_resampled_around_it_and_keeps_its_length(register, outer, inner, time):
     register(sample_rates=(inner,))
     network = models.build("same", {}, 2, outer)
-    assert network(torch.randn(3, time)).shape == (3, 2, time)
+    assert passed(network, Inputs(torch.randn(3, time))).estimates.shape == (3, 2, time)
     expected = -(-time * inner // outer)
     assert network.network.given == [((3, expected), None)]
 
@@ -71,7 +71,7 @@ def test_resampling_delays_nothing(register, outer, inner):
     network = models.build("same", {}, 1, outer)
     seconds = torch.arange(outer) / outer
     tone = torch.sin(2 * torch.pi * 440 * seconds)[None]
-    found = network(tone)[0, 0]
+    found = passed(network, Inputs(tone)).estimates[0, 0]
     middle = slice(200, -200)  # the ends lack neighbours
     torch.testing.assert_close(found[middle], tone[0, middle], atol=2e-3, rtol=0)
 
@@ -89,7 +89,7 @@ def test_resampling_looks_ahead_too(register):
     register(sample_rates=(16000,))
     network = models.build("same", {}, 1, 8000)
     mixture = torch.randn(1, 2000, requires_grad=True)
-    network(mixture)[0, 0, 1000].backward()
+    passed(network, Inputs(mixture)).estimates[0, 0, 1000].backward()
     reach = int(mixture.grad[0].nonzero().max()) - 1000
     assert reach / 8000 <= models.look_ahead("same", {}, 8000) - 10 / 16000 <= (reach + 3) / 8000
 
@@ -108,3 +108,19 @@ def test_inputs_go_by_their_names_and_a_tensor_is_the_estimates():
             return Outputs(mixture[:, None], speaker_logits=mixture)
 
     assert torch.equal(passed(Further(), Inputs(one)).speaker_logits, one)
+
+
+def test_further_inputs_and_outputs_are_resampled_too(register, monkeypatch):
+    class Inner(nn.Module):
+        def forward(self, mixture, reference):
+            assert reference.shape == (1, 600)
+            return Outputs(
+                mixture[:, None], speaker_logits=reference[:, :4], inner=mixture[:, None]
+            )
+
+    entry = Entry(Arguments, lambda *_: Inner(), lambda *_: None, sample_rates=(16000,))
+    monkeypatch.setitem(models.MODELS, "same", entry)
+    network = models.build("same", {}, 1, 8000)
+    found = passed(network, Inputs(torch.randn(1, 500), reference=torch.randn(1, 300)))
+    assert found.estimates.shape == found.inner.shape == (1, 1, 500)
+    assert found.speaker_logits.shape == (1, 4)

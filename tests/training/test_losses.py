@@ -146,3 +146,15 @@ def test_sources_in_their_order_are_not_permuted():
     turned = estimates.flip(1)
     torch.testing.assert_close(free(turned, targets), free(estimates, targets))
     assert fixed(turned, targets) > fixed(estimates, targets) + 10
+
+
+def test_a_score_of_sources_in_their_order_is_not_permuted():
+    estimates, targets = signals(2, 2, leak=0.1)
+    fixed, free = (Loss({"snr": 1.0}, permuted) for permuted in (False, True))
+    torch.testing.assert_close(
+        fixed.neg_si_sdr(estimates, targets), free.neg_si_sdr(estimates, targets)
+    )
+    turned = estimates.flip(1)
+    assert (fixed.neg_si_sdr(turned, targets) > free.neg_si_sdr(turned, targets) + 10).all()
+    assert torch.equal(fixed.ordered(turned, targets), turned)
+    assert torch.equal(free.ordered(turned, targets), estimates)

@@ -14,6 +14,6 @@ def test_a_published_network_is_not_trained(attempt, tmp_path, monkeypatch):
     done = attempt(tmp_path).run()
     facts = read_card(done.weights).training
     assert facts["published"] and facts["licences"] == ["Corpus: CC BY 4.0"]
-    assert (facts["steps"], facts["seconds"], facts["audio_seconds"]) == (0, 0, 0)
+    assert not facts.keys() & {"steps", "seconds", "audio_seconds"}  # of a training elsewhere
     assert facts["parameters"] == sum(t.numel() for t in load_file(done.weights).values())
     assert pd.read_csv(done.curve).empty and not done.state.exists()

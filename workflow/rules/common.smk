@@ -6,7 +6,8 @@ from pathlib import Path
 from pipeline.base.errors import PipelineError
 from pipeline.base.jobs import LOGS, cause_of
 from pipeline.base.recovery import only_asks, parsed, recover
-from pipeline.config import SPLITS, load_config
+from pipeline.config import SPLITS, extensions_in, load_config
+from pipeline.config.extensions import load_extensions
 from pipeline.config.files import read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download
@@ -30,6 +31,7 @@ def earlier_models(asks):
 
 
 try:
+    load_extensions(extensions_in(config))
     for line in choose_models(config, read_file(DEMO), LAID_OVER):
         if workflow.is_main_process:
             logger.info(line)

@@ -89,6 +89,11 @@ def _mark_resumed(ax: Axes, history: pd.DataFrame, steps: Sequence[int]) -> None
 
 
 def best_epoch(history: pd.DataFrame) -> pd.Series | None:
-    """Return the row of the highest dev SI-SDRi, whose weights are used; None if there is none."""
+    """Return the row of the epoch whose weights are used; None if there is none.
+
+    If the weights do not tell, it is that of the highest dev SI-SDRi.
+    """
+    if "best" in history and history["best"].any():
+        return history[history["best"]].iloc[0]
     measured = history[history["dev_si_sdri"].notna()]
     return None if measured.empty else measured.loc[measured["dev_si_sdri"].idxmax()]

@@ -14,6 +14,7 @@ from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.systems import separator_of, system, without_denoiser
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
+from pipeline.tasks.grammar import System
 
 TITLE = "Latency"
 PERCENTILES = (50, 95, 99)
@@ -93,7 +94,7 @@ def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
     parsed = system(name)
     assert parsed is not None  # only systems are timed end to end
     factors = calls["milliseconds"] / 1000 / calls["seconds"]
-    models = [_model("separate", f"{parsed.separator}/{parsed.trained}")]
+    models = [model_label(System.parse(name).model.path)]
     models += [_model("denoise", parsed.denoiser)] if parsed.denoiser else []
     cells = [
         Cell("denoise, then separate" if parsed.denoiser else "separate alone"),
@@ -150,7 +151,7 @@ def throughput_table(run: Run) -> Table:
 
 def _model(stage: str, model: str) -> str:
     """The name under which a timed network's card is found."""
-    return model_label(f"denoise/{model}/noisy/0" if stage == "denoise" else f"separate/{model}/0")
+    return model_label(f"{stage}/{model}/{'noisy/' * (stage == 'denoise')}0")
 
 
 def _ahead(run: Run, models: list[str]) -> Cell:

@@ -25,6 +25,7 @@ def config(workspace):
     (workspace.folder / "mine.py").write_text(blocks("python"), encoding="utf-8")
     values = yaml.safe_load(blocks("yaml"))
     values["separators"] |= {"small": None}
+    values["denoisers"] |= {"conv_tasnet": None}
     values["evaluation"] = {"metrics": ["si_sdr"], "bootstrap_samples": 100}
     path = workspace.folder / "mine.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")

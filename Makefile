@@ -41,7 +41,7 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# Real speech and noise on CPU, about an hour: make mini SPEECH=/data/LibriSpeech NOISE=/data/wham_noise
+# Real speech and noise on CPU, about two hours: make mini SPEECH=/data/LibriSpeech NOISE=/data/wham_noise
 mini: .venv/installed
 	$(SNAKEMAKE) all --configfile workflow/presets/mini.yaml --directory results/mini \
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'

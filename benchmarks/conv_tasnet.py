@@ -30,7 +30,8 @@ from processors import CAPS, bf16_is_used, cap, describe_instructions
 from pipeline.config import Machine
 from pipeline.models import build
 from pipeline.models.devices import describe, open_device
-from pipeline.training.losses import separator_loss
+from pipeline.tasks import SEPARATE
+from pipeline.training.losses import Loss
 
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
@@ -143,6 +144,7 @@ def step(
     """Return a measure of a training step: forward, loss, backward, clipping and Adam."""
     model = model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters())
+    loss = Loss(SEPARATE.loss, SEPARATE.permuted)
     time_samples = round(seconds * RATE)
     mixtures = 0.1 * torch.randn(batch, time_samples, device=device)
     targets = 0.1 * torch.randn(batch, 3, time_samples, device=device)
@@ -152,7 +154,7 @@ def step(
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16) if lower else nullcontext():
             estimates = model(mixtures)
-        separator_loss(estimates.float(), targets).backward()
+        loss(estimates.float(), targets).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         if device.type == "cuda":

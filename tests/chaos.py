@@ -93,7 +93,6 @@ class Chaos:
     apart: Path
     rng: random.Random
     kinds: list[str]
-    shards: int
     struck: int = 0
     problems: list[str] = field(default_factory=list)
     untouched: dict[tuple[int, bool], Workspace] = field(default_factory=dict)
@@ -107,7 +106,6 @@ class Chaos:
         local = {"speech": "corpus/LibriSpeech", "noise": "corpus/wham_noise", "subsets": subsets}
         for k, variant in enumerate(VARIANTS):
             values = variant | {"corpora": {"kind": "local", "local": local}}
-            values["shards"] = self.shards
             text = yaml.safe_dump(values)
             (self.apart / f"{k}.yaml").write_text(text, encoding="utf-8")
         began = time.monotonic()
@@ -252,14 +250,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shards", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     given = parser.parse_args()
     with small_disk() as (base, mounted), TemporaryDirectory() as apart:
         kinds = [kind for kind in given.kinds if mounted or kind != "full disk"]
         if not mounted:
             print("No disk can be mounted here: none is filled.")
-        chaos = Chaos(base, Path(apart), random.Random(given.seed), kinds, given.shards)
+        chaos = Chaos(base, Path(apart), random.Random(given.seed), kinds)
         chaos.prepare()
         chaos.attack(given.faults)
     sys.exit(f"{len(chaos.problems)} problems" if chaos.problems else 0)

@@ -66,7 +66,9 @@ def differences(expected: Workspace, found: Workspace) -> Iterator[str]:
 def table(run: Workspace, name: str) -> pd.DataFrame:
     """A table without times and folders: LibriMix's tables have absolute paths."""
     text = (run / name).read_text(encoding="utf-8").replace(f"{run.folder}/", "")
-    return pd.read_csv(StringIO(text)).drop(columns="seconds", errors="ignore")
+    table = pd.read_csv(StringIO(text))
+    times = [name for name in table if name == "seconds" or name.startswith("minutes")]
+    return table.drop(columns=times)
 
 
 def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:

@@ -18,8 +18,8 @@ def loudness(samples: Samples, sample_rate: int) -> float:
 
     >>> import numpy as np
     >>> tone = np.sin(2 * np.pi * 997 * np.arange(48000) / 48000)
-    >>> round(loudness(tone.astype(np.float32), 48000), 1)
-    -3.0
+    >>> round(loudness(tone.astype(np.float32), 48000))
+    -3
     """
     if len(samples) < BLOCK * sample_rate:
         return float("nan")

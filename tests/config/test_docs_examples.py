@@ -19,7 +19,7 @@ DEMO = ROOT / "config.yaml"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs/bad-input.md")  # its examples are wrong on purpose
-PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extensions.py
+PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extending.py
 LOCAL = {"kind": "local", "local": {"speech": "/data/LibriSpeech", "noise": "/data/wham_noise"}}
 
 

@@ -8,6 +8,8 @@ from cluster import ACCOUNT
 from on_cluster import FEWER, ClusterRun
 from workspace import SMOKE
 
+pytestmark = pytest.mark.slurm
+
 GPU_RULES = {"train_denoiser", "train", "apply"}
 LOCAL = {"gather_corpus", "gather_mixtures", "gather_estimates"}
 
@@ -93,7 +95,7 @@ def test_one_task_sees_both_gpus_of_a_job(cluster, tmp_path):
 
 
 def test_lightning_does_not_take_slurm_into_its_own_hands(run):
-    log = (run / "logs/training/separate_small_clean_0.log").read_text(encoding="utf-8")
+    log = (run / "logs/training/separate_conv_tasnet_noisy_0.log").read_text(encoding="utf-8")
     assert "best epoch" in log and "auto-requeueing" not in log
 
 

@@ -68,7 +68,7 @@ def test_the_docs_example_has_two_denoisers(workspace, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(block, encoding="utf-8")
     jobs = workspace.jobs(config=(mine,))
-    assert (jobs["train_denoiser"], jobs["train"]) == (2, 3)
+    assert (jobs["train_denoiser"], jobs["train"]) == (2, 4)  # and conv_tasnet_deep
 
 
 def test_null_takes_a_model_out_on_the_command_line_too(asked):

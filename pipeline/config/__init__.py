@@ -1,13 +1,13 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config.corpora import Corpora, DemoCorpus, DownloadCorpus
 from pipeline.config.evaluation import Evaluation, Measure, Metric, Report, SpeechRecognition
-from pipeline.config.extensions import load_extensions
+from pipeline.config.extensions import LOADED, check_tasks, load_extensions
 from pipeline.config.mixtures import Mixtures
 from pipeline.config.models import (
     Denoiser,
@@ -17,10 +17,10 @@ from pipeline.config.models import (
     Separator,
     Training,
 )
-from pipeline.config.paths import UserPath
+from pipeline.config.paths import InputPath
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
-from pipeline.tasks import DENOISE, TASKS
+from pipeline.tasks import DENOISE, OURS, TASKS
 from pipeline.tasks.grammar import UNPROCESSED
 
 __all__ = [
@@ -48,7 +48,7 @@ MOST_SEED = 2**32 - 1  # that seeds NumPy's global generator
 class Config(Section):
     """The whole configuration of a run."""
 
-    extensions: list[UserPath] = Field(default=[])
+    extensions: list[InputPath] = Field(default=[])
     seed: int = Field(default=0, ge=0, le=MOST_SEED)
     sample_rate: Literal[8000, 16000] = 8000
     shards: int = Field(default=2, ge=1, le=10_000)
@@ -125,6 +125,8 @@ def load_config(values: dict[str, Any]) -> Config:
         PipelineError: one line that names the key, what is wrong and what is allowed.
     """
     load_extensions(extensions_in(values))
+    if LOADED:
+        _check_tasks(values)
     model = _model()
     try:
         config = model.model_validate(values)
@@ -147,6 +149,14 @@ def extensions_in(values: Any) -> list[str]:
     return list(given or ()) if fine else []
 
 
+def _check_tasks(values: dict[str, Any]) -> None:
+    given = values.get("mixtures")
+    speakers = given.get("num_speakers") if isinstance(given, dict) else None
+    count = speakers if isinstance(speakers, int) and speakers > 0 else Mixtures().num_speakers
+    ours = {task.section for task in OURS.values()}
+    check_tasks({*dir(Config), *Config.model_fields} - ours, count, get_args(Measure))
+
+
 def _model() -> type[Config]:
     """The configuration, with a section for each task that an extension added."""
     added: dict[str, Any] = {
@@ -154,8 +164,6 @@ def _model() -> type[Config]:
         for task in TASKS.values()
         if task.section not in Config.model_fields
     }
-    if taken := [section for section in added if hasattr(Config, section)]:
-        raise PipelineError(f"extensions: the section '{taken[0]}' of a task is taken; rename it")
     return create_model("Config", __base__=Config, **added) if added else Config
 
 

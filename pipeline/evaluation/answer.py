@@ -23,10 +23,10 @@ VERDICTS = {
 }
 ARM = ("name", "trained", "tested")
 SENTENCES = {
-    "matched": (
+    "rival": (
         "In this run denoising with {denoiser} and separating with {separator}, trained on"
-        " denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates noisy"
-        " mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}."
+        " {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates"
+        " noisy mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}."
     ),
     "clean-trained": (
         "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
@@ -36,9 +36,9 @@ SENTENCES = {
 }
 # Of several trainings, with a verdict.
 REPEATED = {
-    "matched": (
+    "rival": (
         "Denoising first with {denoiser} {verdict}: over {trainings} trainings {separator},"
-        " trained on denoised mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
+        " trained on {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
         " separates noisy mixtures directly, reached {mean_b:.2f} dB, {change}"
         " ({evidence}){cost}."
     ),
@@ -49,6 +49,8 @@ REPEATED = {
         " ({evidence}){cost}."
     ),
 }
+KINDS = ("matched", "clean-cascade", "clean-trained")
+"""Forms of the question, in the order of the answer. The first two are against a rival."""
 CAUTION = (
     "Each network was trained once, and intervals are over test mixtures alone. Another training"
     " may well reverse a difference of less than a decibel, so that this run decides nothing about"
@@ -68,9 +70,10 @@ def answer(
 ) -> None:
     """Write the answer as JSON: `question`, `sentences`, and the `facts` they state.
 
-    For every separator and denoiser two comparisons are looked for: the separator trained and
-    tested on denoised mixtures against its rival (`matched`); and the one trained on clean mixtures
-    and tested on denoised against noisy ones (`clean-trained`). The rival is a system trained and
+    For every separator and denoiser three comparisons are looked for: the denoiser with the
+    separator that is trained on denoised mixtures (`matched`) and with the one that is trained on
+    clean ones (`clean-cascade`), both against a rival; and the latter with and without the denoiser
+    (`clean-trained`). The rival is a system trained and
     tested on noisy mixtures, the best on dev of those that take at most the cascade's compute
     (`rivals.py`). With one training of each network
     the sentences say which was higher in this run, and give no verdict. Over several trainings
@@ -95,7 +98,7 @@ def answer(
     times = read_manifest(latency)
     rivals = Rivals(read_manifest(costs))
     found = list(_comparisons(pairs, means, rivals, times))
-    compared = _judged(sorted(found, key=lambda f: f["kind"] != "matched"), equivalence_db)
+    compared = _judged(sorted(found, key=lambda f: KINDS.index(f["kind"])), equivalence_db)
     facts = compared or [_unavailable(means)]
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
@@ -128,21 +131,20 @@ def _comparisons(
     found = {_sides(pair): pair for pair in own}
     scored = sorted({tuple(row[key] for key in ARM) for row in _separations(means)})
     cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
-    for separator, trained, tested in cascades:
+    for cascade in cascades:
+        separator, trained, tested = cascade
         named = {"separator": separator, "denoiser": Condition.parse(tested).denoiser}
-        if trained == tested:
-            rival = rivals.of(separator, trained, tested)
-            if rival is None:
-                continue
-            other = (rival.name, str(NOISY), str(NOISY))
-            named |= {"kind": "matched", "rival": rival.name, "chosen": rival.reason}
-        elif trained == str(CLEAN):
-            other = (separator, trained, str(NOISY))
-            named |= {"kind": "clean-trained"}
-        else:
-            continue
-        if pair := found.get(((separator, trained, tested), other)):
-            yield named | pair | _added_latency(times, str(named["denoiser"]))
+        forms = {}
+        if trained in (tested, str(CLEAN)) and (rival := rivals.of(*cascade)):
+            kind = "matched" if trained == tested else "clean-cascade"
+            words = {"rival": rival.name, "chosen": rival.reason}
+            forms[kind] = (rival.name, str(NOISY), str(NOISY)), words
+        if trained == str(CLEAN):
+            forms["clean-trained"] = (separator, trained, str(NOISY)), {}
+        for kind, (other, words) in forms.items():
+            if pair := found.get((cascade, other)):
+                timed = _added_latency(times, str(named["denoiser"]))
+                yield named | {"kind": kind} | words | pair | timed
 
 
 def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
@@ -185,7 +187,9 @@ def _judged(facts: list[Fact], margin: float) -> list[Fact]:
             fact["verdict"] = _verdict(fact)
         words = {"change": _change(fact), "evidence": _evidence(fact), "cost": _cost(fact)}
         said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
-        fact["sentence"] = sentences[fact["kind"]].format(**fact | words | said)
+        said["trained_on"] = "denoised" if fact["kind"] == "matched" else str(CLEAN)
+        form = "rival" if "rival" in fact else fact["kind"]
+        fact["sentence"] = sentences[form].format(**fact | words | said)
     return facts
 
 
@@ -220,12 +224,15 @@ def _cost(pair: Fact) -> str:
         return ""
     if len(timings) == 1:
         [(cost, where)] = map(_timing, timings)
+        if "rival" in pair:  # whose own network takes time too
+            return f"; the denoiser alone takes {cost} a mixture (median, {where})"
         return f", at {cost} of added latency a mixture (median, {where})"
     each = " and ".join(
         f"{cost} ({_counted(timing['files'])}, {where})"
         for timing, (cost, where) in zip(timings, map(_timing, timings), strict=True)
     )
-    return f", at an added latency that was timed under several settings: medians {each}"
+    what = "; the denoiser alone" if "rival" in pair else ", at an added latency that"
+    return f"{what} was timed under several settings: medians {each}"
 
 
 def _timing(timing: Fact) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.costs import COSTS, DEV_SCORE
@@ -48,7 +49,9 @@ class Rivals:
         fitting = fitting[fitting[DEV_SCORE].notna()]
         unknown = list(direct.index[direct[COMPUTE].isna().any(axis=1)])
         if fitting.empty:
-            nearest = name if name in direct.index else str(direct["parameters"].idxmin())
+            nearest = (
+                name if name in direct.index else str(direct["parameters"].fillna(np.inf).idxmin())
+            )
             return Rival(nearest, _without(cascade, unknown))
         scores = fitting[DEV_SCORE].sort_values(ascending=False)
         return Rival(str(scores.index[0]), _chosen(scores, unknown))

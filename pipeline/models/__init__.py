@@ -37,6 +37,8 @@ def entry_of(model: str, prefix: str = "") -> Entry:
     if model not in MODELS:
         allowed = ", ".join(MODELS)
         raise PipelineError(f"{prefix}model: '{model}' is not registered; allowed: {allowed}")
+    if not isinstance(MODELS[model], Entry):
+        raise PipelineError(f"{prefix}model: '{model}' is no Entry in MODELS; add one")
     return MODELS[model]
 
 

@@ -162,7 +162,7 @@ def check_losses(config: Config) -> None:
     """
     for task in TASKS.values():
         for name in getattr(config, task.section):
-            given = config.training_of(task.section, name).loss or {}
+            given = config.training_of(task.section, name).loss or task.loss
             if unknown := [term for term in given if term not in TERMS]:
                 raise PipelineError(
                     f"config: {task.section}.{name}.training.loss: '{unknown[0]}' is no term;"

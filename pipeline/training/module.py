@@ -59,14 +59,14 @@ class Trainee(pl.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
-        loss = self.loss(self._estimates(self._denoised(inputs)), targets)
+        loss = self.loss(self._estimates(self._denoised(inputs), targets), targets)
         self.latest_loss = loss.detach()
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss and SI-SDR improvement over the noisy mixture of one whole recording."""
         inputs, targets, noisy = batch
-        estimates = self._estimates(inputs)
+        estimates = self._estimates(inputs, targets)
         before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = self.loss.neg_si_sdr(estimates, targets)
         scores = {DEV_LOSS: self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
@@ -78,9 +78,19 @@ class Trainee(pl.LightningModule):
         optimizer = OPTIMIZERS[str(self.settings.optimizer)]
         return optimizer(self.network.parameters(), self.settings.learning_rate)
 
-    def _estimates(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Estimates `[batch, sources, time]` of `[batch, time]`, in fp32."""
-        return passed(self.network, Inputs(inputs)).estimates.float()
+    def _estimates(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Estimates `[batch, sources, time]` of `[batch, time]`, in fp32.
+
+        Raises:
+            PipelineError: the network, an extension's perhaps, returns another shape.
+        """
+        estimates = passed(self.network, Inputs(inputs)).estimates.float()
+        if estimates.shape != targets.shape:
+            raise PipelineError(
+                f"the network returns {list(estimates.shape)} for mixtures {list(inputs.shape)};"
+                f" mend it to return [batch, sources, time], which is {list(targets.shape)} here"
+            )
+        return estimates
 
     def _denoised(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the front makes of `[batch, time]`, in fp32 as the stage denoise runs it."""

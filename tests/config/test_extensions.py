@@ -28,14 +28,13 @@ MODELS["extractor"] = replace(MODELS["conv_tasnet"], tasks=("extract",))
 
 
 @pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    """Leave registries and modules as they were."""
-    for registry in (MODELS, TASKS):
-        for name in set(registry) | {"extract", "extractor"}:
-            monkeypatch.setitem(registry, name, registry.get(name))
-            if registry[name] is None:
-                del registry[name]
+def forget():
+    """Leave registries and modules as they were, in their order."""
+    before = [(registry, dict(registry)) for registry in (MODELS, TASKS)]
     yield
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
     for name in LOADED:
         del sys.modules[name]
     LOADED.clear()
@@ -128,32 +127,72 @@ def test_a_file_is_loaded_once(tmp_path):
     assert TASKS["extract"] is task
 
 
-@pytest.mark.parametrize(
-    "written", ['TASKS["extrakt"] = Task("extract", "e"', 'TASKS["e-x"] = Task("e-x", "e"']
-)
-def test_a_task_with_an_impossible_name_is_refused(tmp_path, written):
-    text = "from pipeline.tasks import TASKS, Task\n"
-    rest = ', lambda n: ["s1"], False, {"snr": 1}, ("signal",))'
-    (path := tmp_path / "mine.py").write_text(text + written + rest)
-    key = written.split('"')[1]
-    try:
-        assert refused(path) == (
-            f"extensions: {path}: the task '{key}' with the section 'e' cannot be added; choose"
-            " names of a-z, 0-9 and _ that no other task has, and the same name in TASKS"
-        )
-    finally:
-        TASKS.pop(key)
-    path.write_text(text + 'TASKS["extract"] = Task("extract", "e"' + rest)  # as it says
-    (again := path.rename(tmp_path / "again.py")).touch()
+WRONG = {
+    'TASKS["extrakt"] = Task("extract", "e", first, False, {"snr": 1}, ("signal",))': (
+        "the task 'extrakt': is not a Task of this name; add TASKS[name] = Task(name, …)"
+    ),
+    'TASKS["extract"] = 3': (
+        "the task 'extract': is not a Task of this name; add TASKS[name] = Task(name, …)"
+    ),
+    'TASKS["e-x"] = Task("e-x", "e", first, False, {"snr": 1}, ("signal",))': (
+        "the task 'e-x': its name or its section holds more than a-z, 0-9 and _; rename it"
+    ),
+    'TASKS["e"] = Task("e", "training", first, False, {"snr": 1}, ("signal",))': (
+        "the task 'e': its section 'training' is taken; rename it"
+    ),
+    'TASKS["e"] = Task("e", "conditions", first, False, {"snr": 1}, ("signal",))': (
+        "the task 'e': its section 'conditions' is taken; rename it"
+    ),
+    'TASKS["e"] = Task("e", "separators", first, False, {"snr": 1}, ("signal",))': (
+        "the task 'e': its section 'separators' is taken; rename it"
+    ),
+    'TASKS["e"] = Task("e", "es", lambda n: 1 / 0, False, {"snr": 1}, ("signal",))': (
+        "the task 'e': its targets fail (ZeroDivisionError: division by zero); mend them"
+    ),
+    'TASKS["e"] = Task("e", "es", lambda n: ["s9"], False, {"snr": 1}, ("signal",))': (
+        "the task 'e': its targets ['s9'] are not some of mix_clean, noise, s1, s2, s3; mend them"
+    ),
+    'TASKS["e"] = Task("e", "es", first, False, {"snr": 1}, ("loud",))': (
+        "the task 'e': 'loud' is no measure; choose of signal, dnsmos, asr"
+    ),
+    'del TASKS["denoise"]': "the task 'denoise' is gone or moved; leave it there",
+}
+
+
+@pytest.mark.parametrize("written", list(WRONG))
+def test_a_wrong_task_is_one_line_and_its_cure_works(tmp_path, written):
+    head = TASK.split("TASKS[")[0]
+    (path := tmp_path / "mine.py").write_text(head + written)
+    before = dict(TASKS)
+    assert refused(path) == f"extensions: {WRONG[written]}"
+    TASKS.clear()
+    TASKS.update(before)
+    (again := tmp_path / "again.py").write_text(TASK)  # as the line says
     load_config(SMALLEST | {"extensions": [str(again)]})
 
 
-def test_a_section_that_is_taken_is_refused(tmp_path):
-    (path := tmp_path / "mine.py").write_text(TASK.replace("extractors", "conditions"))
-    assert refused(path) == "extensions: the section 'conditions' of a task is taken; rename it"
-    TASKS.pop("extract")
-    (again := tmp_path / "again.py").write_text(TASK)
-    load_config(SMALLEST | {"extensions": [str(again)]})
+def test_a_file_that_ends_the_program_is_refused(tmp_path):
+    (path := tmp_path / "mine.py").write_text("import sys; sys.exit(3)")
+    assert refused(path) == f"extensions: {path}: cannot be imported (SystemExit: 3); mend it"
+
+
+def test_a_path_that_snakemake_would_change_is_refused(tmp_path):
+    (path := tmp_path / "a{b}.py").write_text("")
+    assert refused(path).startswith("config: extensions.0: holds {, which Snakemake replaces")
+
+
+def test_other_than_an_entry_is_refused(tmp_path):
+    (path := tmp_path / "mine.py").write_text(
+        "from pipeline.models import MODELS\nMODELS['extractor'] = 3"
+    )
+    values = SMALLEST | {"extensions": [str(path)], "denoisers": {"d": {"model": "extractor"}}}
+    with pytest.raises(PipelineError) as error:
+        check_networks(load_config(values))
+    assert str(error.value) == (
+        "config: denoisers.d.model: 'extractor' is no Entry in MODELS; add one"
+    )
+    MODELS["extractor"] = MODELS["conv_tasnet"]
+    check_networks(load_config(values))
 
 
 def test_a_home_that_is_unknown_is_refused(tmp_path):

@@ -2,9 +2,11 @@
 
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.config import Inference, Machine
 from pipeline.inference.run import Setting, infer_shard
 from pipeline.models.card import read_card
+from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.tasks import SEPARATE
 
 SMALL = {
@@ -24,3 +26,16 @@ def test_a_network_of_asteroid_learns_and_separates(attempt, sets, tmp_path, nam
     out = tmp_path / "estimates/1-of-1"
     infer_shard(SEPARATE, sets[1], "noisy", None, done.weights, out, "1-of-1", setting)
     assert len(list(out.rglob("*.wav"))) == 2 * 2
+
+
+def test_a_network_that_returns_another_shape_is_one_line(attempt, tmp_path, monkeypatch):
+    whole = ConvTasNet.forward
+    monkeypatch.setattr(ConvTasNet, "forward", lambda *given: whole(*given)[..., :-8])
+    with pytest.raises(PipelineError) as error:
+        attempt(tmp_path).run()
+    assert str(error.value) == (
+        "the network returns [4, 2, 3992] for mixtures [4, 4000]; mend it to return"
+        " [batch, sources, time], which is [4, 2, 4000] here"
+    )
+    monkeypatch.undo()  # the cure
+    attempt(tmp_path).run()

@@ -1,10 +1,13 @@
 """Loss, optimiser, schedule and monitored value: of the configuration, else of the task."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.models.card import read_card
+from pipeline.tasks import TASKS
 from pipeline.training.job import recipe
 from pipeline.training.losses import check_losses
 from pipeline.training.module import Trainee
@@ -83,3 +86,9 @@ def test_an_unknown_term_is_refused_with_the_allowed_ones():
     )
     del training["loss"]["sdr"]  # the cure
     check_losses(load_config(SMALLEST | {"training": training}))
+
+
+def test_an_unknown_term_of_a_task_is_refused_too(monkeypatch):
+    monkeypatch.setitem(TASKS, "denoise", replace(TASKS["denoise"], loss={"nope": 1}))
+    with pytest.raises(PipelineError, match="denoisers.d.training.loss: 'nope' is no term"):
+        check_losses(load_config(SMALLEST))

@@ -90,5 +90,5 @@ def test_an_unknown_term_is_refused_with_the_allowed_ones():
 
 def test_an_unknown_term_of_a_task_is_refused_too(monkeypatch):
     monkeypatch.setitem(TASKS, "denoise", replace(TASKS["denoise"], loss={"nope": 1}))
-    with pytest.raises(PipelineError, match="denoisers.d.training.loss: 'nope' is no term"):
+    with pytest.raises(PipelineError, match=r"denoisers.d.training.loss: 'nope' is no term"):
         check_losses(load_config(SMALLEST))

@@ -302,7 +302,7 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/rivals.py",
         "evaluation/test_rivals.py",
-        ("(direct[COMPUTE] <= cascade[COMPUTE])", "(direct[COMPUTE] < cascade[COMPUTE])"),
+        ("* (1 - COMPUTE) <= cascade", "* 1.001 <= cascade"),
         ("sort_values(ascending=False)", "sort_values(ascending=True)"),
     ),
     *of(

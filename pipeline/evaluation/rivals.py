@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.costs import COSTS, DEV_SCORE
+from pipeline.evaluation.costs import COMPUTE, COSTS, DEV_SCORE
 from pipeline.tasks import SEPARATE
 from pipeline.tasks.grammar import NOISY, UNPROCESSED
 
-COMPUTE = ["multiply_adds", "training_compute"]
+TAKEN = ["multiply_adds", "training_compute"]
 ARM = ["name", "trained", "tested"]
 
 
@@ -34,7 +34,8 @@ class Rivals:
     def of(self, name: str, trained: str, tested: str) -> Rival | None:
         """The best direct system on dev that takes at most the compute of a cascade.
 
-        At most the multiply-adds of a pass, and at most those of all its trainings. Where there is
+        At most the multiply-adds of a pass, and at most those of all its trainings; more by less
+        than `COMPUTE` counts as equal. Where there is
         none, it is the cascade's own network without a denoiser, or else the smallest direct
         system; None where no system is direct.
         """
@@ -45,9 +46,9 @@ class Rivals:
         if direct.empty:
             return None
         cascade = self.means.loc[(name, trained, tested)]
-        fitting = direct[(direct[COMPUTE] <= cascade[COMPUTE]).all(axis=1)]
+        fitting = direct[(direct[TAKEN] * (1 - COMPUTE) <= cascade[TAKEN]).all(axis=1)]
         fitting = fitting[fitting[DEV_SCORE].notna()]
-        unknown = list(direct.index[direct[COMPUTE].isna().any(axis=1)])
+        unknown = list(direct.index[direct[TAKEN].isna().any(axis=1)])
         if fitting.empty:
             nearest = (
                 name if name in direct.index else str(direct["parameters"].fillna(np.inf).idxmin())
@@ -70,7 +71,7 @@ def _chosen(scores: "pd.Series[float]", unknown: list[str]) -> str:
 
 
 def _without(cascade: "pd.Series[float]", unknown: list[str]) -> str:
-    if cascade[COMPUTE].isna().any():
+    if cascade[TAKEN].isna().any():
         return "The compute of the cascade is not known, so that it has no rival of its compute."
     if unknown:
         return (

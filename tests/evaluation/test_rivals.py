@@ -30,7 +30,9 @@ def test_the_best_on_dev_of_those_that_are_as_small_is_the_rival():
 
 @pytest.mark.parametrize("cost", ["multiply_adds", "training_compute"])
 def test_what_takes_more_than_the_cascade_is_no_rival(cost):
-    found = rivals(**{cost: 2.001 * (1e8 if cost == "multiply_adds" else 1e12)}).of(*CASCADE)
+    unit = 1e8 if cost == "multiply_adds" else 1e12
+    assert rivals(**{cost: 2.05 * unit}).of(*CASCADE).name == "deep"  # equal, within 3 %
+    found = rivals(**{cost: 2.07 * unit}).of(*CASCADE)
     assert found.name == "conv"
     assert found.reason == "No other direct system takes at most the compute of the cascade."
 

@@ -103,7 +103,8 @@ def answer(
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
-    sentences = [sentence for fact in facts for sentence in _sentences(fact)]
+    said = (sentence for fact in facts for sentence in _sentences(fact))
+    sentences = list(dict.fromkeys(said))  # two cascades may have one rival
     write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
 
 

@@ -96,7 +96,7 @@ def test_clean_trained_separator_and_the_best(tmp_path, noisy, change):
         NOISY: noisy + 0.5,
     }
     result = answered(tmp_path, systems)
-    matched, _, cascade, _, clean, caution, best = result["sentences"]
+    matched, _, cascade, clean, caution, best = result["sentences"]
     assert "separating with conv, trained on clean mixtures, reached" in cascade
     assert " dB: 0.50 dB higher" in cascade  # than the rival, which is the network of noisy ones
     assert " dB: 1.50 dB higher" in matched

@@ -71,13 +71,17 @@ def check_tasks(taken: set[str], num_speakers: int, measures: tuple[str, ...]) -
     for name, task in TASKS.items():
         if task is OURS.get(name):
             continue
-        problem = _problem(name, task, taken, signals, measures)
-        if problem:
+        if problem := _problem(name, task, taken, signals, num_speakers, measures):
             raise PipelineError(f"extensions: the task '{name}': {problem}")
 
 
 def _problem(
-    name: str, task: Task, taken: set[str], signals: list[str], measures: tuple[str, ...]
+    name: str,
+    task: Task,
+    taken: set[str],
+    signals: list[str],
+    num_speakers: int,
+    measures: tuple[str, ...],
 ) -> str:
     """What is wrong with a task, and what to do; empty if it is fine."""
     if not isinstance(task, Task) or task.name != name:
@@ -88,7 +92,7 @@ def _problem(
     if task.section in taken or task.section in others:
         return f"its section '{task.section}' is taken; rename it"
     try:
-        targets = list(task.targets(len(signals) - 2))
+        targets = list(task.targets(num_speakers))
     except Exception as error:
         return f"its targets fail ({type(error).__name__}: {in_short(error)}); mend them"
     if not targets or len(set(targets)) < len(targets) or not set(targets) <= set(signals):

@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.repeats import of_all_trainings
 from pipeline.evaluation.rivals import Rivals, sizes
+from pipeline.evaluation.systems import ARM
 from pipeline.evaluation.trainings import holm
 from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
@@ -21,7 +22,6 @@ VERDICTS = {
     "no difference": "makes no difference of {margin:g} dB or more",
     "not decided": "is not shown to help or to hurt",
 }
-ARM = ("name", "trained", "tested")
 SENTENCES = {
     "rival": (
         "In this run denoising with {denoiser} and separating with {separator}, trained on"
@@ -130,7 +130,7 @@ def _comparisons(
     """Yield a fact for each form, separator and denoiser where both systems were scored."""
     own = (pair for pair in pairs if pair["task"] == SEPARATE.name and pair["mixtures"])
     found = {_sides(pair): pair for pair in own}
-    scored = sorted({tuple(row[key] for key in ARM) for row in _separations(means)})
+    scored = sorted({tuple(row[key] for key in ARM[1:]) for row in _separations(means)})
     cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
     for cascade in cascades:
         separator, trained, tested = cascade
@@ -150,7 +150,7 @@ def _comparisons(
 
 def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
     """The two systems of a comparison: network, and conditions of training and of the test."""
-    return tuple(tuple(pair[f"{key}_{side}"] for key in ARM) for side in "ab")
+    return tuple(tuple(pair[f"{key}_{side}"] for key in ARM[1:]) for side in "ab")
 
 
 def _separations(means: list[Fact]) -> list[Fact]:
@@ -263,7 +263,7 @@ def _best(means: list[Fact]) -> list[Fact]:
 
 
 def _unavailable(means: list[Fact]) -> Fact:
-    scored = sorted("/".join(row[key] for key in ARM) for row in _separations(means))
+    scored = sorted("/".join(row[key] for key in ARM[1:]) for row in _separations(means))
     sentence = "The question cannot be answered from this run: "
     if scored:
         sentence += (

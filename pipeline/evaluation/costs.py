@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_manifest
-from pipeline.evaluation.systems import paths_of
+from pipeline.evaluation.systems import ARM, paths_of
 from pipeline.models.card import read_card
 from pipeline.tasks import denoising
 from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System
@@ -67,9 +67,9 @@ def with_costs(comparisons: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     Adds `parameters_a`, `parameters_b` …, the mean over the trainings where there are several;
     `equal_size` and `equal_compute` are undefined where a side's cost is.
     """
-    each = costs.groupby([name for name in SYSTEM if name != "run"], sort=False)[COSTS].mean()
+    each = costs.groupby(ARM, sort=False)[COSTS].mean()
     for side in "ab":
-        keys = ["task", *(f"{name}_{side}" for name in each.index.names[1:])]
+        keys = ["task", *(f"{name}_{side}" for name in ARM[1:])]
         comparisons = comparisons.join(each.add_suffix(f"_{side}"), on=keys)
     equal = {"equal_size": ("parameters", SIZE), "equal_compute": ("training_compute", COMPUTE)}
     for name, (cost, share) in equal.items():

@@ -6,14 +6,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.metrics import LOWER_IS_BETTER
-from pipeline.evaluation.systems import pairs_of
+from pipeline.evaluation.systems import ARM, pairs_of
 from pipeline.evaluation.trainings import Estimate, items_of, repeated_mean
-from pipeline.tasks.grammar import SYSTEM
 
 ALL = "all"
 """In the column `run`: of all trainings together."""
-
-ARM = [column for column in SYSTEM if column != "run"]
 
 
 def over_trainings(scores: pd.DataFrame, clusters: pd.DataFrame, confidence: float) -> pd.DataFrame:

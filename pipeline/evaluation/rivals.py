@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.costs import COMPUTE, COSTS, DEV_SCORE
+from pipeline.evaluation.systems import ARM
 from pipeline.tasks import SEPARATE
 from pipeline.tasks.grammar import NOISY, UNPROCESSED
 
 TAKEN = ["multiply_adds", "training_compute"]
-ARM = ["name", "trained", "tested"]
 
 
 class Rival(NamedTuple):
@@ -29,15 +29,14 @@ class Rivals:
 
     def __init__(self, costs: pd.DataFrame) -> None:
         own = costs[(costs["task"] == SEPARATE.name) & (costs["name"] != UNPROCESSED)]
-        self.means = own.groupby(ARM)[[*COSTS, DEV_SCORE]].mean()
+        self.means = own.groupby(ARM[1:])[[*COSTS, DEV_SCORE]].mean()
 
     def of(self, name: str, trained: str, tested: str) -> Rival | None:
         """The best direct system on dev that takes at most the compute of a cascade.
 
         At most the multiply-adds of a pass, and at most those of all its trainings; more by less
-        than `COMPUTE` counts as equal. Where there is
-        none, it is the cascade's own network without a denoiser, or else the smallest direct
-        system; None where no system is direct.
+        than `COMPUTE` counts as equal. Where there is none, it is the cascade's own network without
+        a denoiser, or else the smallest direct system; None where no system is direct.
         """
         direct = self.means[
             (self.means.index.get_level_values("trained") == str(NOISY))

@@ -21,8 +21,11 @@ def systems_of(paths: Iterable[str], suffix: str = "") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SYSTEM).add_suffix(suffix)
 
 
+ARM = [column for column in SYSTEM if column != "run"]
+"""The columns that tell systems apart whose runs are taken together."""
+
 Arm = tuple[str, str, str, str]
-"""A system without its run: task, name, condition of training, condition of the test."""
+"""The values of a system in these columns."""
 
 
 def arm_of(system: System) -> Arm:

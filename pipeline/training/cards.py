@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -33,13 +34,14 @@ def card_of(
     """What the weights file of a finished training says of it."""
     best, last = curve.best, curve.rows[-1]
     assert best is not None  # else the training has been refused
-    monitor = recipe(job).monitor
-    logging.info("best epoch %d: %s %.2f", best["epoch"], monitor, best[str(monitor)])
+    settings = recipe(job)
+    name = str(settings.monitor)
+    logging.info("best epoch %d: %s %.2f", best["epoch"], name, best[name])
     facts = {
         "task": job.task,
         "condition": job.condition,
         "settings": job.training,
-        "loss": recipe(job).loss,
+        "loss": settings.loss,
         "init_from": job.init_from,
         "mixtures": job.mixtures,
         "seed": job.seed,
@@ -54,6 +56,10 @@ def card_of(
         "devices": devices,
         "threads": torch.get_num_threads(),
     }
+    return _card(job, examples, facts)
+
+
+def _card(job: Job, examples: Examples | Fresh, facts: dict[str, Any]) -> Card:
     arguments = parse_arguments(job.model, job.arguments).model_dump()
     return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
 
@@ -97,9 +103,7 @@ def take_published(
         "licences": list(licences),
         **size_of(job, network, examples),
     }
-    arguments = parse_arguments(job.model, job.arguments).model_dump()
-    card = Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
-    save_weights(weights, network, card)
+    save_weights(weights, network, _card(job, examples, facts))
     write_manifest(history, pd.DataFrame(columns=HISTORY))
 
 

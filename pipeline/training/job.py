@@ -11,7 +11,7 @@ from pipeline.tasks import TASKS
 class Job:
     """All that decides the weights a training ends with, the data and the machine aside.
 
-    `mixtures` is what decides fresh mixtures, None where rendered ones are heard.
+    `mixtures` is what decides fresh mixtures, None where the mixtures are rendered.
     """
 
     task: str

@@ -54,8 +54,8 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Paired differences: those that bear on the question, then all others.
 
-    The first are in the headline metric, between a system that hears denoised mixtures and one
-    that hears noisy ones, those trained on what they hear before the others; failing such,
+    The first are in the headline metric, between a system with denoised input and one with noisy
+    input, those trained on the same kind of input before the others; without any such pair
     everything is in the first table.
     """
     if comparisons.empty:
@@ -160,13 +160,13 @@ def explorer(run: Run) -> dict[str, Any]:
     labels = system_labels(run.systems)
     facts = fact_texts(mixture_facts(run))
     shown = facts[["speakers", "sexes", "snr", "overlap", "noise", "seconds"]]
-    heard = set(listed(run))
+    examples = set(listed(run))
     return {
         "systems": [labels[name] for name in run.systems],
         "metrics": [_metric(run, name) for name in run.metrics],
         "mixtures": [str(name) for name in facts.index],
         "facts": {name: shown[name].astype(str).tolist() for name in shown},
-        "listed": [place for place, name in enumerate(facts.index) if name in heard],
+        "listed": [place for place, name in enumerate(facts.index) if name in examples],
         "chosen": _chosen(run),
         "confidence": run.percent,
     }

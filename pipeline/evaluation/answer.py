@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.repeats import of_all_trainings
 from pipeline.evaluation.rivals import Rivals, sizes
-from pipeline.evaluation.systems import ARM
+from pipeline.evaluation.systems import ARM, has_rival
 from pipeline.evaluation.trainings import holm
 from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
@@ -136,7 +136,7 @@ def _comparisons(
         separator, trained, tested = cascade
         named = {"separator": separator, "denoiser": Condition.parse(tested).denoiser}
         forms = {}
-        if trained in (tested, str(CLEAN)) and (rival := rivals.of(*cascade)):
+        if has_rival(trained, tested) and (rival := rivals.of(*cascade)):
             kind = "matched" if trained == tested else "clean-cascade"
             words = {"rival": rival.name, "chosen": rival.reason}
             forms[kind] = (rival.name, str(NOISY), str(NOISY)), words

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from pipeline.tasks.grammar import NOISY, SYSTEM, ModelKey, System
+from pipeline.tasks.grammar import CLEAN, NOISY, SYSTEM, ModelKey, System
 
 
 def paths_of(table: pd.DataFrame, suffix: str = "") -> "pd.Series[str]":
@@ -43,18 +43,30 @@ def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
     for one, other in combinations(sorted(arms), 2):
         if one[0] != other[0]:
             continue
-        if _is_direct(one) and _is_cascade(other):
+        if is_direct(*one[2:]) and is_cascade(other[3]):
             yield other, one
-        elif one[1] == other[1] or one[2:] == other[2:] or (_is_cascade(one) and _is_direct(other)):
+        elif (
+            one[1] == other[1] or one[2:] == other[2:] or is_cascade(one[3]) and is_direct(*other[2:])
+        ):
             yield one, other
 
 
-def _is_direct(arm: Arm) -> bool:
-    return arm[2:] == (str(NOISY), str(NOISY))
+def is_direct(trained: str, tested: str) -> bool:
+    """Whether a system separates noisy mixtures, and was trained for it."""
+    return trained == tested == str(NOISY)
 
 
-def _is_cascade(arm: Arm) -> bool:
-    return arm[3].startswith("denoised-")
+def is_cascade(tested: str) -> bool:
+    """Whether the input of a system is denoised."""
+    return tested.startswith("denoised-")
+
+
+def has_rival(trained: str, tested: str) -> bool:
+    """Whether a system is a cascade that is held against a direct system.
+
+    Its separator was trained on its input, or on clean mixtures.
+    """
+    return is_cascade(tested) and trained in (tested, str(CLEAN))
 
 
 def direct(system: System) -> System:

@@ -87,12 +87,11 @@ def without_denoiser(path: str) -> list[str]:
 
 
 def is_rival(cascade: str, direct: str) -> bool:
-    """Return whether each is trained on its input: denoised in one, noisy in the other."""
+    """Return whether a cascade can be held against a direct system, as the answer does."""
     one, other = system(cascade), system(direct)
     if one is None or other is None:
         return False
-    matched = one.trained == one.tested and other.trained == other.tested
-    return matched and bool(one.denoiser) and other.tested == str(NOISY)
+    return systems.has_rival(*one[1:]) and systems.is_direct(*other[1:])
 
 
 def with_systems(table: pd.DataFrame) -> pd.DataFrame:

@@ -71,7 +71,7 @@ def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _bears(a: str, b: str) -> bool:
-    """One has denoised input, the other noisy; trained alike, or each on its input."""
+    """One has denoised input, the other noisy: a cascade and a rival, or two trained alike."""
     return any(is_rival(*pair) or pair[1] in without_denoiser(pair[0]) for pair in ((a, b), (b, a)))
 
 

@@ -35,11 +35,16 @@ def entry_of(model: str, prefix: str = "") -> Entry:
         PipelineError: no such network.
     """
     if model not in MODELS:
-        allowed = ", ".join(MODELS)
-        raise PipelineError(f"{prefix}model: '{model}' is not registered; allowed: {allowed}")
+        raise PipelineError(f"{prefix}model: '{model}' is not registered; allowed: {_allowed()}")
     if not isinstance(MODELS[model], Entry):
         raise PipelineError(f"{prefix}model: '{model}' is no Entry in MODELS; add one")
     return MODELS[model]
+
+
+def _allowed(task: str = "") -> str:
+    """The names of all networks, or of those for a task."""
+    entries = {name: entry for name, entry in MODELS.items() if isinstance(entry, Entry)}
+    return ", ".join(name for name, entry in entries.items() if not task or task in entry.tasks)
 
 
 def parse_arguments(model: str, arguments: dict[str, Any], prefix: str = "") -> Section:
@@ -68,17 +73,16 @@ def check_networks(config: Config) -> None:
         for name, network in getattr(config, task.section).items():
             prefix = f"{task.section}.{name}."
             try:
-                parse_arguments(network.model, network.arguments, prefix)
                 _check_task(network.model, task.name, prefix)
+                parse_arguments(network.model, network.arguments, prefix)
             except PipelineError as error:
                 raise PipelineError(f"config: {error}") from error
 
 
 def _check_task(model: str, task: str, prefix: str) -> None:
-    if task not in MODELS[model].tasks:
-        fitting = ", ".join(name for name, entry in MODELS.items() if task in entry.tasks)
+    if task not in entry_of(model, prefix).tasks:
         raise PipelineError(
-            f"{prefix}model: '{model}' is not for the task {task}; allowed: {fitting}"
+            f"{prefix}model: '{model}' is not for the task {task}; allowed: {_allowed(task)}"
         )
 
 

@@ -180,7 +180,12 @@ def _front(data: Examples | Fresh) -> nn.Module | None:
 
 def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
     network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
-    logging.info("%s: %.2f M parameters", job.model, parameters_of(network) / 1e6)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise PipelineError(
+            f"{job.model} has no parameters to train; set trained=False in its Entry, which takes"
+            " it as it is"
+        )
+    logging.info("%s: %s parameters", job.model, f"{parameters_of(network):,}")
     if job.init_from:
         start_from(network, job.init_from, job.model, job.arguments, examples.sample_rate)
     return network

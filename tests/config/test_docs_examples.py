@@ -13,7 +13,7 @@ from pipeline.config import Config, load_config
 from pipeline.config.files import check_files, read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download
-from pipeline.models import check_networks
+from pipeline.models import MODELS, check_networks
 
 DEMO = ROOT / "config.yaml"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
@@ -167,3 +167,11 @@ def keys_of_the_table():
     for keys in re.findall(r"^\| (`[^|]*) \|", read(ROOT / "docs/configuration.md"), re.M):
         first, *others = re.findall("`([^`]*)`", keys)
         yield from (first, *(first.rpartition(".")[0] + other for other in others))
+
+
+def test_every_argument_of_a_network_stands_in_the_docs_with_its_default():
+    page = read(ROOT / "docs/configuration.md")
+    for name, entry in MODELS.items():
+        [row] = re.findall(rf"^\| {name} \|.*$", page, re.MULTILINE)
+        defaults = yaml.safe_load("{" + ", ".join(re.findall(r"`(\w+: [^`]+)`", row)) + "}")
+        assert defaults == entry.arguments().model_dump()

@@ -1,12 +1,18 @@
 """Every network of the registry learns, and runs on recordings of several lengths."""
 
+from dataclasses import replace
+
 import pytest
+import torch
+from torch import nn
 
 from pipeline.base.errors import PipelineError
-from pipeline.config import Inference, Machine
+from pipeline.config import Inference, Machine, Section
 from pipeline.inference.run import Setting, infer_shard
+from pipeline.models import MODELS
 from pipeline.models.card import read_card
 from pipeline.models.conv_tasnet.network import ConvTasNet
+from pipeline.models.entry import Entry
 from pipeline.tasks import SEPARATE
 
 SMALL = {
@@ -39,3 +45,19 @@ def test_a_network_that_returns_another_shape_is_one_line(attempt, tmp_path, mon
     )
     monkeypatch.undo()  # the cure
     attempt(tmp_path).run()
+
+
+def test_a_network_without_parameters_is_not_trained(attempt, tmp_path, monkeypatch):
+    class Halves(nn.Module):
+        def forward(self, mixture):
+            return torch.stack([mixture / 2, mixture / 2], 1)
+
+    entry = Entry(Section, lambda *given: Halves(), lambda *given: 0.0)
+    monkeypatch.setitem(MODELS, "halves", entry)
+    with pytest.raises(PipelineError) as error:
+        attempt(tmp_path, model=("halves", {})).run()
+    assert str(error.value) == (
+        "halves has no parameters to train; set trained=False in its Entry, which takes it as it is"
+    )
+    monkeypatch.setitem(MODELS, "halves", replace(entry, trained=False))
+    assert read_card(attempt(tmp_path, model=("halves", {})).run().weights).model == "halves"

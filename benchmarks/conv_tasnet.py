@@ -28,10 +28,10 @@ import torch
 from processors import CAPS, bf16_is_used, cap, describe_instructions
 
 from pipeline.config import Machine
+from pipeline.losses.loss import Loss
 from pipeline.models import build
 from pipeline.models.devices import describe, open_device
 from pipeline.tasks import SEPARATE
-from pipeline.training.losses import Loss
 
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
@@ -144,7 +144,7 @@ def step(
     """Return a measure of a training step: forward, loss, backward, clipping and Adam."""
     model = model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters())
-    loss = Loss(SEPARATE.loss, SEPARATE.permuted)
+    loss = Loss(SEPARATE.loss, SEPARATE.permuted, RATE)
     time_samples = round(seconds * RATE)
     mixtures = 0.1 * torch.randn(batch, time_samples, device=device)
     targets = 0.1 * torch.randn(batch, 3, time_samples, device=device)

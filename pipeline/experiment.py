@@ -12,16 +12,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipeline import models, tasks
+from pipeline import losses, models, tasks
 from pipeline.config import SPLITS, Config, Split
 from pipeline.config.extensions import LOADED
 from pipeline.config.models import LEFT_TO_TASK
 from pipeline.corpora.catalogue import librimix_parts
+from pipeline.losses import TERMS
 from pipeline.models import MODELS
 from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
-from pipeline.training import losses
-from pipeline.training.losses import TERMS
 
 Inputs = dict[str, list[str]]
 

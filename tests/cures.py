@@ -2,9 +2,10 @@
 
 A template is a line with `{}` in place of inserted values. Templates are collected from every
 `PipelineError` of the package, from functions whose results are inserted into one, from the
-`ValueError`s of the configuration, from a few functions that make lines of other errors, and from
-the Snakefiles. Causes that are inserted into another line, `Corrupt`'s and those of checkpoints,
-have no cure of their own. Nor has a template without words, which passes on another line.
+`ValueError`s of sections of the configuration, from a few functions that make lines of other
+errors, and from the Snakefiles. Causes that are inserted into another line, `Corrupt`'s and those
+of checkpoints, have no cure of their own. Nor has a template without words, which passes on another
+line.
 """
 
 import ast
@@ -70,7 +71,8 @@ def exists(test: str) -> bool:
 
 def _module(tree: ast.Module, file: str) -> Iterator[str]:
     functions = _functions(tree)
-    raised = {"PipelineError", "ValueError"} if file.startswith("config/") else {"PipelineError"}
+    typed = file.startswith(("config/", "losses/"))  # sections of the configuration
+    raised = {"PipelineError", "ValueError"} if typed else {"PipelineError"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in raised and node.args:
             yield from _printed(node.args[0], functions)

@@ -164,13 +164,32 @@ TRAINING = [
         ("audio.read_at(path, rate, start, samples)", "audio.read_at(path, rate, 0, samples)"),
     ),
     *of(
-        "pipeline/training/losses.py",
-        "training/test_losses.py",
-        ("SI_SDR_FLOOR = -30.0", "SI_SDR_FLOOR = -60.0"),
-        ("return singlesrc_neg_snr(", "return neg_si_sdr("),
-        ("weight * each for each", "each for each"),
-        ("lowest / weight", "lowest"),
+        "pipeline/losses/loss.py",
+        "losses/test_loss.py",
+        ("_best_order(_sum(w * each for", "_best_order(_sum(each for"),
+        ("_sum(weight * parts[name]", "_sum(parts[name]"),
         ("reorder_source(estimates, order)", "reorder_source(estimates, order * 0)"),
+    ),
+    *of(
+        "pipeline/losses/__init__.py",
+        "losses/test_loss.py losses/test_spectral.py",
+        ("SI_SDR_FLOOR = -30.0", "SI_SDR_FLOOR = -60.0"),
+        (
+            "term.build(term.arguments(**arguments), sample_rate)",
+            "term.build(term.arguments(), sample_rate)",
+        ),
+    ),
+    *of(
+        "pipeline/losses/waveform.py",
+        "losses/test_loss.py",
+        ("return singlesrc_neg_snr(", "return neg_si_sdr("),
+    ),
+    *of(
+        "pipeline/losses/spectral.py",
+        "losses/test_spectral.py",
+        ("vector_norm(m, dim=(1, 2))", "vector_norm(m)"),
+        ("error / size", "error"),
+        ("* sample_rate / 1000", "* 16"),
     ),
     *of(
         "pipeline/training/saving.py",

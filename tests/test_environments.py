@@ -58,7 +58,7 @@ def test_the_lock_names_everything_once():
     assert len(names) == len(set(names))
 
 
-NETWORKS, LOSSES = ROOT / "pipeline/models", ROOT / "pipeline/training/losses.py"
+NETWORKS, LOSSES = ROOT / "pipeline/models", ROOT / "pipeline/losses"
 
 
 def rules():
@@ -139,7 +139,9 @@ def names_reached(script, builds):
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            registry = path == LOSSES or path.parents[1] == NETWORKS or path.parent == NETWORKS
+            registry = (
+                path.parent == LOSSES or path.parents[1] == NETWORKS or path.parent == NETWORKS
+            )
             here = set(imports(path, builds or not registry))
             names |= here | {name.rpartition(".")[0] for name in here if "." in name}
             waiting.extend(chain.from_iterable(ours(n) for n in here if n.startswith("pipeline")))

@@ -13,9 +13,9 @@ from pipeline.config import SPLITS, load_config
 from pipeline.config.extensions import LOADED
 from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
+from pipeline.losses import TERMS
 from pipeline.models import MODELS
 from pipeline.tasks.grammar import NOISY, ModelKey, System
-from pipeline.training.losses import TERMS
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))

@@ -24,7 +24,7 @@ from pipeline.base.receipts import (
 
 # Warnings of libraries that need no action: torchmetrics 0.11 needs pkg_resources, a resumed
 # training continues at its last item and in its own folder, Lightning need not handle clusters.
-UNTRUE_WARNINGS = (
+IGNORED_WARNINGS = (
     "pkg_resources is deprecated",
     ".*your dataloader is not resumable",
     "Checkpoint directory .* exists and is not empty",
@@ -57,7 +57,7 @@ def job(snakemake: Any) -> Iterator[None]:
     )
     logging.raiseExceptions = False  # on a full disk every line would be a traceback
     logging.captureWarnings(True)
-    pass_over_untrue_warnings()
+    ignore_warnings()
     try:
         end_with_snakemake()
         receipts = read_receipts(LOGS)
@@ -71,9 +71,9 @@ def job(snakemake: Any) -> Iterator[None]:
         end_workers()
 
 
-def pass_over_untrue_warnings() -> None:
-    """Do not show `UNTRUE_WARNINGS`."""
-    for message in UNTRUE_WARNINGS:
+def ignore_warnings() -> None:
+    """Do not show `IGNORED_WARNINGS`."""
+    for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
 
 

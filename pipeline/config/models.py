@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.config.paths import InputPath
+from pipeline.config.problems import shown
 from pipeline.config.section import (
     Amount,
     Distinct,
@@ -14,7 +15,17 @@ from pipeline.config.section import (
     Speeds,
 )
 
-Weight = Annotated[float, Field(gt=0, le=1.0e9)]
+
+def _weighted(value: Any) -> Any:
+    weight = value.get("weight", 1) if isinstance(value, dict) else value
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not 0 < weight <= 1.0e9:
+        raise ValueError(f"must be a weight above 0 and up to 1e9, not {shown(weight)}")
+    return value
+
+
+Weighted = Annotated[Any, BeforeValidator(_weighted)]
+"""The weight of a term of a loss, or its weight and arguments."""
 
 
 class Machine(Section):
@@ -46,7 +57,7 @@ class Training(Section):
     batch_size: Amount = 8
     epochs: Amount = 100
     max_steps: Amount | None = None
-    loss: Annotated[dict[str, Weight], Field(min_length=1)] | None = None
+    loss: Annotated[dict[str, Weighted], Field(min_length=1)] | None = None
     optimizer: Literal["adam", "adamw"] | None = None
     schedule: Literal["plateau", "constant"] | None = None
     monitor: Literal["dev_si_sdri", "dev_loss"] | None = None

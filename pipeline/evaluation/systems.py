@@ -43,13 +43,10 @@ def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
     for one, other in combinations(sorted(arms), 2):
         if one[0] != other[0]:
             continue
+        alike = one[1] == other[1] or one[2:] == other[2:]
         if is_direct(*one[2:]) and is_cascade(other[3]):
             yield other, one
-        elif (
-            one[1] == other[1]
-            or one[2:] == other[2:]
-            or (is_cascade(one[3]) and is_direct(*other[2:]))
-        ):
+        elif alike or (is_cascade(one[3]) and is_direct(*other[2:])):
             yield one, other
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.tasks.grammar import NOISY, Condition, ModelKey, System
 
@@ -16,7 +17,7 @@ class Task:
         targets: from the number of speakers to the signals that a network returns, as LibriMix
             names them.
         permuted: whether the network returns them in any order.
-        loss: weights of the terms that are minimised (`pipeline.training.losses`), unless the
+        loss: the terms that are minimised and their weights (`pipeline.losses`), unless the
             configuration names others.
         measures: of the evaluation that its outputs are given to.
         optimizer: of its trainings, unless the configuration names another; so are the `schedule`
@@ -27,7 +28,7 @@ class Task:
     section: str
     targets: Callable[[int], list[str]]
     permuted: bool
-    loss: Mapping[str, float]
+    loss: Mapping[str, Any]
     measures: tuple[str, ...]
     optimizer: str = "adam"
     schedule: str = "plateau"

@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import Training
+from pipeline.losses.loss import Loss
 from pipeline.models.signals import Inputs, passed
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
-from pipeline.training.losses import Loss
 
 DEV_SCORE, DEV_LOSS = "dev_si_sdri", "dev_loss"
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -59,8 +59,10 @@ class Trainee(pl.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
-        loss = self.loss(self._estimates(self._denoised(inputs), targets), targets)
+        parts = self.loss.parts(self._estimates(self._denoised(inputs), targets), targets)
+        loss = self.loss.total(parts)
         self.latest_loss = loss.detach()
+        self.log_dict(_named("train_loss", parts))
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
@@ -69,8 +71,10 @@ class Trainee(pl.LightningModule):
         estimates = self._estimates(inputs, targets)
         before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = self.loss.neg_si_sdr(estimates, targets)
-        scores = {DEV_LOSS: self.loss(estimates, targets), DEV_SCORE: (before - after).mean()}
+        parts = self.loss.parts(estimates, targets)
+        scores = {DEV_LOSS: self.loss.total(parts), DEV_SCORE: (before - after).mean()}
         self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
+        self.log_dict(_named(DEV_LOSS, parts), batch_size=1, sync_dist=True)
         return estimates
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -98,6 +102,11 @@ class Trainee(pl.LightningModule):
             for front in self.front:
                 inputs = passed(front, Inputs(inputs)).estimates[:, 0]
         return inputs
+
+
+def _named(loss: str, parts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The terms of a loss as logged values; none for a loss of one term, which it equals."""
+    return {f"{loss}_{name}": value for name, value in parts.items()} if len(parts) > 1 else {}
 
 
 class TrainingData(pl.LightningDataModule):

@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.jobs import cause_of, pass_over_untrue_warnings
+from pipeline.base.jobs import cause_of, ignore_warnings
 from pipeline.base.processes import end_with_parent, end_workers
 from pipeline.config.extensions import LOADED, load_extensions
 from pipeline.training.module import STOPS
@@ -93,7 +93,7 @@ def _run(
     """Run the function in one of the processes."""
     os.environ |= place
     multiprocessing.set_start_method(method, force=True)  # for the workers of data loaders
-    pass_over_untrue_warnings()
+    ignore_warnings()
     end_with_parent()
     root = logging.getLogger()
     root.addHandler(QueueHandler(log))

@@ -20,6 +20,7 @@ from torch import nn
 from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
 from pipeline.config import Machine, Training
+from pipeline.losses.loss import Loss
 from pipeline.models import build, entry_of
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
@@ -29,7 +30,6 @@ from pipeline.training.cards import card_of, parameters_of, size_of, take_publis
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.job import Job, recipe
-from pipeline.training.losses import Loss
 from pipeline.training.module import Monitor, Trainee, TrainingData
 from pipeline.training.ranks import in_ranks
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
@@ -127,7 +127,7 @@ def _fit(
         enable_model_summary=False,
         log_every_n_steps=10,
     )
-    loss = Loss(settings.loss or {}, TASKS[job.task].permuted)
+    loss = Loss(settings.loss or {}, TASKS[job.task].permuted, train.sample_rate)
     trainee = Trainee(network, loss, settings, front)
     size = size_of(job, network, train)  # at once, since an error of it would come after the night
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)

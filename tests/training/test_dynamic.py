@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Training
+from pipeline.losses.loss import Loss
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.render import render
 from pipeline.models import build
@@ -25,14 +26,13 @@ from pipeline.training.dynamic import (
     FreshSampler,
     fresh_mixtures,
 )
-from pipeline.training.losses import Loss
 from pipeline.training.module import Trainee, TrainingData
 from pipeline.training.train import fingerprint
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 SECTION = Training(data="dynamic", segment_seconds=0.5, batch_size=4, optimizer="adam")
-LOSS = Loss(SEPARATE.loss, SEPARATE.permuted)
+LOSS = Loss(SEPARATE.loss, SEPARATE.permuted, 8000)
 
 
 @pytest.fixture

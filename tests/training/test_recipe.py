@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
+from pipeline.losses import check_losses
 from pipeline.models.card import read_card
 from pipeline.tasks import TASKS
 from pipeline.training.job import recipe
-from pipeline.training.losses import check_losses
 from pipeline.training.module import Trainee
 
 SMALLEST = {
@@ -82,7 +83,8 @@ def test_an_unknown_term_is_refused_with_the_allowed_ones():
     with pytest.raises(PipelineError) as error:
         check_losses(config)
     assert str(error.value) == (
-        "config: denoisers.d.training.loss: 'sdr' is no term; allowed: snr, si_sdr, l1"
+        "config: denoisers.d.training.loss.sdr: is no term; allowed: snr, si_sdr, l1,"
+        " multi_resolution_stft"
     )
     del training["loss"]["sdr"]  # the cure
     check_losses(load_config(SMALLEST | {"training": training}))
@@ -90,5 +92,49 @@ def test_an_unknown_term_is_refused_with_the_allowed_ones():
 
 def test_an_unknown_term_of_a_task_is_refused_too(monkeypatch):
     monkeypatch.setitem(TASKS, "denoise", replace(TASKS["denoise"], loss={"nope": 1}))
-    with pytest.raises(PipelineError, match=r"denoisers.d.training.loss: 'nope' is no term"):
+    with pytest.raises(PipelineError, match=r"denoisers.d.training.loss.nope: is no term"):
         check_losses(load_config(SMALLEST))
+
+
+@pytest.mark.parametrize(
+    ("loss", "line", "cure"),
+    [
+        ({"l1": {"weight": 1, "order": 2}}, "l1: takes only a weight; leave order out", {"l1": 1}),
+        (
+            {"multi_resolution_stft": {"hops": ["5 ms"]}},
+            "multi_resolution_stft: ffts, hops and windows differ in number; give one for each"
+            " resolution",
+            {"multi_resolution_stft": {"ffts": [64], "hops": ["5 ms"], "windows": [64]}},
+        ),
+        (
+            {"multi_resolution_stft": {"hops": [1, 2, "fast"]}},
+            "multi_resolution_stft.hops.2: must be a number of samples, or of milliseconds as"
+            " '15 ms', not 'fast'",
+            {"multi_resolution_stft": {"hops": [1, 2, "3 ms"]}},
+        ),
+    ],
+)
+def test_wrong_arguments_of_a_term_are_refused(loss, line, cure):
+    with pytest.raises(PipelineError) as error:
+        check_losses(load_config(SMALLEST | {"training": {"loss": loss}}))
+    assert str(error.value) == f"config: denoisers.d.training.loss.{line}"
+    check_losses(load_config(SMALLEST | {"training": {"loss": cure}}))
+
+
+@pytest.mark.parametrize("weight", [0, "much", True, {"weight": -1}])
+def test_a_weight_is_above_zero(weight):
+    with pytest.raises(PipelineError, match=r"training.loss.l1: must be a weight above 0"):
+        load_config(SMALLEST | {"training": {"loss": {"l1": weight}}})
+    load_config(SMALLEST | {"training": {"loss": {"l1": 0.5}}})
+
+
+def test_a_loss_of_several_terms_is_logged_term_by_term(attempt, tmp_path):
+    loss = {"snr": 0.5, "multi_resolution_stft": {"weight": 2}}
+    done = attempt(tmp_path, loss=loss, epochs=2).run()
+    [events] = (tmp_path / "state/tensorboard").rglob("events*")
+    board = EventAccumulator(str(events)).Reload()
+    last = {tag: board.Scalars(tag)[-1].value for tag in board.Tags()["scalars"]}
+    for name in ("train_loss", "dev_loss"):
+        parts = 0.5 * last[f"{name}_snr"] + 2 * last[f"{name}_multi_resolution_stft"]
+        assert last[name] == pytest.approx(parts, rel=1e-5)
+    assert done.history["dev_loss"].iloc[-1] == pytest.approx(last["dev_loss"], rel=1e-5)

@@ -21,7 +21,7 @@ from pipeline.training.state import PACKAGE, program
         "models/conv_tasnet/network.py",
         "models/conv_tasnet/_kernels.c",
         "tasks/__init__.py",
-        "training/losses.py",
+        "losses/spectral.py",
     ],
 )
 def test_a_change_of_any_file_that_computes_is_another_program(tmp_path, file):

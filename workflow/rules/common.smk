@@ -16,7 +16,7 @@ from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import BUILT, NAME, RUN
-from pipeline.training.losses import check_losses
+from pipeline.losses import check_losses
 
 
 def earlier_models(asks):

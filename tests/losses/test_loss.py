@@ -5,10 +5,13 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.losses import TERMS, parse_terms
+from pipeline.losses.loss import Loss, aligned, best_neg_si_sdr
 from pipeline.tasks import DENOISE, SEPARATE
-from pipeline.training.losses import TERMS, Loss, aligned, best_neg_si_sdr
 
-denoiser_loss, separator_loss = (Loss(task.loss, task.permuted) for task in (DENOISE, SEPARATE))
+denoiser_loss, separator_loss = (
+    Loss(task.loss, task.permuted, 8000) for task in (DENOISE, SEPARATE)
+)
 
 
 def signals(batch, sources, time=800, seed=0, leak=0.7):
@@ -108,17 +111,18 @@ def test_estimates_are_put_in_the_order_of_the_targets(order):
 @pytest.mark.parametrize("sources", [2, 3, 4])
 def test_a_term_of_pairs_is_that_of_each_pair(name, sources):
     estimates, targets = signals(3, sources, leak=2.0)
-    found = TERMS[name].pairs(estimates, targets)
+    [(_, term, _)] = parse_terms({name: 1}, 8000)
+    found = term.pairs(estimates, targets)
     for place in np.ndindex(3, sources, sources):
         item, estimate, target = place
         pair = estimates[item, estimate, None], targets[item, target, None]
-        expected = TERMS[name].single(*pair)
+        expected = term.single(*pair)
         torch.testing.assert_close(found[place], expected[0], rtol=1e-5, atol=1e-5)
 
 
 def test_terms_are_weighted_and_share_the_best_order():
     estimates, targets = signals(4, 3, leak=3.0)
-    found = Loss({"si_sdr": 1.0, "l1": 20.0}, permuted=True)(estimates, targets)
+    found = Loss({"si_sdr": 1.0, "l1": 20.0}, permuted=True, sample_rate=8000)(estimates, targets)
     singles = [TERMS[name] for name in ("si_sdr", "l1")]
     expected = []
     for item in range(4):
@@ -131,17 +135,30 @@ def test_terms_are_weighted_and_share_the_best_order():
     torch.testing.assert_close(found, torch.stack(expected).mean(), rtol=1e-5, atol=1e-5)
 
 
+def test_the_weights_decide_the_order():
+    """Swapped and negated sources: SI-SDR, blind to the sign, sees them swapped, L1 does not."""
+    estimates, targets = signals(1, 2, leak=0.1)
+    estimates = -3 * estimates.flip(1)
+    for weight, swapped in ((1.0, True), (1000.0, False)):
+        loss = Loss({"si_sdr": 1.0, "l1": weight}, permuted=True, sample_rate=8000)
+        ordered = estimates.flip(1) if swapped else estimates
+        expected = (ordered - targets).abs().mean()
+        torch.testing.assert_close(loss.parts(estimates, targets)["l1"], expected)
+
+
 def test_weights_scale_a_loss_of_one_term_and_leave_its_floor():
     estimates, targets = signals(2, 2)
     estimates[0] = targets[0] + 1e-3 * (estimates[0] - targets[0])  # below the floor
     for weight in (1.0, 0.5, 3.0):
-        found = Loss({"si_sdr": weight}, permuted=True)(estimates, targets)
+        found = Loss({"si_sdr": weight}, permuted=True, sample_rate=8000)(estimates, targets)
         torch.testing.assert_close(found, weight * separator_loss(estimates, targets))
 
 
 def test_sources_in_their_order_are_not_permuted():
     estimates, targets = signals(2, 2, leak=0.1)
-    fixed, free = (Loss({"snr": 1.0, "l1": 1.0}, permuted) for permuted in (False, True))
+    fixed, free = (
+        Loss({"snr": 1.0, "l1": 1.0}, permuted, sample_rate=8000) for permuted in (False, True)
+    )
     torch.testing.assert_close(fixed(estimates, targets), free(estimates, targets))
     turned = estimates.flip(1)
     torch.testing.assert_close(free(turned, targets), free(estimates, targets))
@@ -150,7 +167,7 @@ def test_sources_in_their_order_are_not_permuted():
 
 def test_a_score_of_sources_in_their_order_is_not_permuted():
     estimates, targets = signals(2, 2, leak=0.1)
-    fixed, free = (Loss({"snr": 1.0}, permuted) for permuted in (False, True))
+    fixed, free = (Loss({"snr": 1.0}, permuted, sample_rate=8000) for permuted in (False, True))
     torch.testing.assert_close(
         fixed.neg_si_sdr(estimates, targets), free.neg_si_sdr(estimates, targets)
     )

@@ -1,0 +1,101 @@
+"""A weighted sum of terms. Signals are `[batch, sources, time]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from pipeline.losses import parse_terms
+from pipeline.losses.waveform import pairwise_neg_si_sdr
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Loss:
+    """A weighted sum of terms, mean over the sources and the batch.
+
+    Where a task leaves the order of its sources open, each item has the order with the lowest sum:
+    permutation-invariant training (Kolbæk et al. 2017, arXiv:1703.06284).
+
+    Args:
+        terms: from the name of each term to its weight, or to its weight and arguments.
+        permuted: whether the order of the sources is open.
+        sample_rate: of the signals, in Hz.
+    """
+
+    def __init__(self, terms: Mapping[str, Any], permuted: bool, sample_rate: int) -> None:
+        self.terms = parse_terms(terms, sample_rate)
+        self.permuted = permuted
+
+    def __call__(self, estimates: Tensor, targets: Tensor) -> Tensor:
+        """The loss of `[batch, sources, time]`."""
+        return self.total(self.parts(estimates, targets))
+
+    def parts(self, estimates: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The value of each term by its name, without its weight."""
+        items = self._permuted if self.permuted else self._in_order
+        return {name: values.mean() for name, values in items(estimates, targets).items()}
+
+    def total(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the values of the terms."""
+        return _sum(weight * parts[name] for name, _, weight in self.terms)
+
+    def neg_si_sdr(self, estimates: Tensor, targets: Tensor) -> Tensor:
+        """Negative SI-SDR of each item, `[batch]`, in the best order where it is open."""
+        pairs = pairwise_neg_si_sdr(estimates, targets)
+        return _best_order(pairs)[0] if self.permuted else pairs.diagonal(0, 1, 2).mean(1)
+
+    def ordered(self, estimates: Tensor, targets: Tensor) -> Tensor:
+        """The estimates in the order of the targets, `[batch, sources, time]`."""
+        return aligned(estimates, targets) if self.permuted else estimates
+
+    def _in_order(self, estimates: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The values of each term for each item."""
+        shape = estimates.shape[:2]
+        flat = estimates.flatten(0, 1), targets.flatten(0, 1)
+        return {
+            name: term.cut(term.single(*flat).view(shape).mean(1)) for name, term, _ in self.terms
+        }
+
+    def _permuted(self, estimates: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The values of each term for each item, in the order with the lowest weighted sum."""
+        pairs = [term.pairs(estimates, targets) for _, term, _ in self.terms]
+        if len(pairs) == 1:  # its weight does not change the order
+            [(name, term, _)] = self.terms
+            return {name: term.cut(_best_order(pairs[0])[0])}
+        weights = [weight for _, _, weight in self.terms]
+        _, order = _best_order(_sum(w * each for w, each in zip(weights, pairs, strict=True)))
+        chosen = (each.gather(1, order[:, None])[:, 0].mean(1) for each in pairs)
+        return {
+            name: term.cut(items) for items, (name, term, _) in zip(chosen, self.terms, strict=True)
+        }
+
+
+def _sum(tensors: Iterable[Tensor]) -> Tensor:
+    return reduce(add, tensors)
+
+
+def best_neg_si_sdr(estimates: Tensor, targets: Tensor) -> Tensor:
+    """Negative SI-SDR of each item under its best permutation: `[batch]`."""
+    return _best_order(pairwise_neg_si_sdr(estimates, targets))[0]
+
+
+def aligned(estimates: Tensor, targets: Tensor) -> Tensor:
+    """The estimates in the order that fits the targets best: `[batch, sources, time]`."""
+    from pipeline.models.asteroid import PITLossWrapper
+
+    _, order = _best_order(pairwise_neg_si_sdr(estimates, targets))
+    return PITLossWrapper.reorder_source(estimates, order)
+
+
+def _best_order(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest mean over the sources, `[batch]`, and the estimate for each target.
+
+    asteroid tries all permutations up to 3 sources and uses the Hungarian method above.
+    """
+    from pipeline.models.asteroid import PITLossWrapper
+
+    return PITLossWrapper.find_best_perm(pairs)

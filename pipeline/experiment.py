@@ -153,12 +153,13 @@ class Experiment:
         model = model_of(wildcards)
         dynamic = self.is_dynamic(model)
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
-        source = self.network(model).init_from or ""
+        source, front = self.network(model).init_from or "", self._front(model)
+        fronts = [f"results/models/{front.path}/model.safetensors"] if front else []
         is_file = source.endswith(".safetensors") or Path(source).is_file()
         return {
             "train": corpora if dynamic else ["results/mixtures/train/mixtures.csv"],
             "dev": ["results/mixtures/dev/mixtures.csv"],
-            "front": self._front(model) if dynamic else [],
+            "front": fronts if dynamic else [],
             "denoised_train": [] if dynamic else self._denoised(model.trained, model.run, "train"),
             "denoised_dev": self._denoised(model.trained, model.run, "dev"),
             "init": [source] if is_file else [],
@@ -191,7 +192,7 @@ class Experiment:
             "arguments": network.arguments,
             "init_from": network.init_from,
             "training": training,
-            "mixtures": self._fresh() if dynamic else None,
+            "mixtures": self._fresh(model) if dynamic else None,
             "seed": seed_of(self.config.seed, model.run),
         }
 
@@ -199,18 +200,17 @@ class Experiment:
         """How many devices train one model together."""
         return int(self.training(model_of(wildcards)).devices)
 
-    def _fresh(self) -> dict[str, Any]:
+    def _fresh(self, model: ModelKey) -> dict[str, Any]:
         """Settings that decide mixtures drawn in training; a piece has no end, and so no mode."""
         settings = self.drawing("train")
         del settings["mode"]
-        return settings
+        front = self._front(model)
+        return settings | (self._dry(front) if front else {})
 
-    def _front(self, model: ModelKey) -> list[str]:
+    def _front(self, model: ModelKey) -> ModelKey | None:
         """The denoiser that fresh mixtures of a denoised condition go through, if there is one."""
-        if model.trained.kind != "denoised":
-            return []
-        denoiser = denoising(model.trained, model.run).model
-        return [f"results/models/{denoiser.path}/model.safetensors"]
+        denoised = model.trained.kind == "denoised"
+        return denoising(model.trained, model.run).model if denoised else None
 
     def _denoised(self, condition: Condition, run: int, split: Split) -> list[str]:
         """The denoised mixtures that a condition needs: one manifest, or none."""
@@ -236,7 +236,13 @@ class Experiment:
     def inference(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the estimates; no batch size where mixtures run one at a time."""
         left_out = {"batch_size"} if self.is_timed(wildcards) else set()
-        return self.config.inference.model_dump(mode="json", exclude=left_out)
+        settings = self.config.inference.model_dump(mode="json", exclude=left_out)
+        return settings | self._dry(model_of(wildcards))
+
+    def _dry(self, model: ModelKey) -> dict[str, float]:
+        """The share of the mixture that is added to the output of a denoiser, if there is one."""
+        share = self.network(model).dry if model.task == DENOISE.name else 0.0
+        return {"dry": share} if share else {}
 
     @cached_property
     def timed(self) -> list[str]:

@@ -123,6 +123,22 @@ def test_only_the_test_split_is_timed_one_mixture_after_another():
     assert of.batched == [f"{batched}/{split}" for split in ("train", "dev")]
 
 
+def test_a_dry_share_changes_the_output_of_its_denoiser_and_trains_it_not_again():
+    wet, dry = (
+        experiment(SMOKE, denoisers={"conv_tasnet": {"dry": share}}, training={"data": "dynamic"})
+        for share in (0, 0.2)
+    )
+    for system in wet.systems:
+        given = wildcards(system, split="test")
+        added = {"dry": 0.2} if system.model.task == "denoise" else {}
+        assert dry.inference(given) == wet.inference(given) | added
+    for model in wet.models:
+        given = wildcards(model)
+        before, after = (of.training_job(given)["mixtures"] for of in (wet, dry))
+        behind = {"dry": 0.2} if str(model.trained) == CONDITION else {}
+        assert after == before | behind
+
+
 def test_measures_are_those_of_the_task():
     asked = {"dnsmos": True, "asr": {"engine": "pocketsphinx"}}
     scored = experiment(SMOKE, evaluation=asked).scored

@@ -103,7 +103,9 @@ class Network(Section):
 
 
 class Denoiser(Network):
-    """A network that returns the mixture without its noise."""
+    """A network that returns the mixture without its noise, the share `dry` of it added back."""
+
+    dry: float = Field(default=0.0, ge=0, le=1)
 
     @property
     def conditions(self) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline.audio import Samples
 from pipeline.base.errors import PipelineError
 from pipeline.models import entry_of
+from pipeline.models.blended import Blended
 from pipeline.models.card import read_card
 from pipeline.models.devices import describe, supports_bf16
 from pipeline.models.signals import Inputs, passed
@@ -101,10 +102,19 @@ class Estimator:
 
 
 def load_estimator(
-    weights: Path, num_sources: int, sample_rate: int, device: torch.device, precision: str
+    weights: Path,
+    num_sources: int,
+    sample_rate: int,
+    device: torch.device,
+    precision: str,
+    dry: float = 0.0,
 ) -> Estimator:
-    """The network of a weights file on a device; errors are those of `load_network`."""
+    """The network of a weights file on a device; errors are those of `load_network`.
+
+    The share `dry` of the mixture is added to its estimates.
+    """
     network = load_network(weights, num_sources, sample_rate)
+    network = Blended(network, dry) if dry else network
     entry = entry_of(read_card(weights).model)
     # Resampling knows no lengths: behind the end of a shorter recording it finds zeros.
     exact = entry.exact_padding and entry.rate_for(sample_rate) == sample_rate

@@ -26,13 +26,15 @@ ON_A_GPU = 16  # pieces at once, where the configuration does not say
 class Setting:
     """How inference runs: rate in Hz, two sections of the configuration, whether it is timed.
 
-    What is timed goes through alone, one mixture after another.
+    What is timed goes through alone, one mixture after another. The share `dry` of the mixture is
+    added to the estimates.
     """
 
     sample_rate: int
     machine: Machine
     inference: Inference
     timed: bool = True
+    dry: float = 0.0
 
     def batch_size(self, device: torch.device) -> int:
         """Pieces that go through at once."""
@@ -43,8 +45,10 @@ class Setting:
 
 def setting_of(config: dict[str, Any], params: Any) -> Setting:
     """The setting of a job: the machine of its configuration, all else from its rule's params."""
-    inference = Inference(**params.inference)
-    return Setting(params.sample_rate, load_config(config).machine, inference, params.timed)
+    given = dict(params.inference)
+    dry = given.pop("dry", 0.0)
+    machine = load_config(config).machine
+    return Setting(params.sample_rate, machine, Inference(**given), params.timed, dry)
 
 
 class Applied(NamedTuple):
@@ -71,7 +75,7 @@ def load_model(weights: Path, num_sources: int, setting: Setting) -> Estimator:
     """
     device = open_device(setting.machine)
     rate, precision = setting.sample_rate, setting.inference.precision
-    estimator = load_estimator(weights, num_sources, rate, device, precision)
+    estimator = load_estimator(weights, num_sources, rate, device, precision, setting.dry)
     if device.type == "cuda":  # a CPU's own way through the networks is faster
         compile_networks(setting.machine, device, estimator.network, dynamic=True)
     return estimator

@@ -141,7 +141,7 @@ class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
 
 
 class Share(NamedTuple):
-    """The part of every batch that one of several devices hears."""
+    """The part of every batch that one of several devices is given."""
 
     rank: int = 0
     ranks: int = 1

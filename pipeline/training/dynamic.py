@@ -26,7 +26,8 @@ Key = tuple[int, int]  # epoch, item of the epoch
 class Fresh:
     """The pool of fresh mixtures, and which of their signals are the input and the targets.
 
-    `front` is the weights file of a denoiser that is applied to the input first.
+    `front` is the weights file of a denoiser that is applied to the input first, and `dry` the
+    share of the input that is added to its output.
     """
 
     pool: Pool
@@ -34,6 +35,7 @@ class Fresh:
     input: str
     targets: tuple[str, ...]
     front: Path | None = None
+    dry: float = 0.0
 
     @property
     def num_sources(self) -> int:
@@ -61,17 +63,19 @@ def fresh_mixtures(
     condition: str,
     front: Path | None,
     sample_rate: int,
+    dry: float = 0.0,
 ) -> Fresh:
     """Use the mixture of a condition as input, and the signals of a task as targets.
 
-    Mixtures are drawn from the train split of two corpora; `front` is the condition's denoiser.
+    Mixtures are drawn from the train split of two corpora; `front` is the condition's denoiser, and
+    `dry` the share of the mixture that is added to its output.
 
     Raises:
         PipelineError: there are too few speakers, or no noise is left.
     """
     pool = load_pool(speech, noise, "train", settings, sample_rate)
     name = "mix_clean" if condition == "clean" else "mix_both"
-    return Fresh(pool, settings, name, tuple(task.targets(settings.num_speakers)), front)
+    return Fresh(pool, settings, name, tuple(task.targets(settings.num_speakers)), front, dry)
 
 
 class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):

@@ -11,7 +11,8 @@ from pipeline.tasks import TASKS
 class Job:
     """All that decides the weights a training ends with, the data and the machine aside.
 
-    `mixtures` is what decides fresh mixtures, None where the mixtures are rendered.
+    `mixtures` is what decides fresh mixtures, None where the mixtures are rendered; the share `dry`
+    of them is added to the output of the denoiser that they go through.
     """
 
     task: str

@@ -40,7 +40,7 @@ class Monitor(NamedTuple):
 class Trainee(pl.LightningModule):
     """Trains a network `[batch, time]` to `[batch, sources, time]`.
 
-    A `front`, a denoiser `[batch, time]` to `[batch, 1, time]`, hears the segments before it.
+    A `front`, a denoiser `[batch, time]` to `[batch, 1, time]`, is applied to the segments first.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Trainee(pl.LightningModule):
         return estimates
 
     def _denoised(self, inputs: torch.Tensor) -> torch.Tensor:
-        """What the front makes of `[batch, time]`, in fp32 as the stage denoise runs it."""
+        """The output of the front for `[batch, time]`, in fp32 as in the stage of inference."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             for front in self.front:
                 inputs = passed(front, Inputs(inputs)).estimates[:, 0]

@@ -22,6 +22,7 @@ from pipeline.base.provenance import sha256
 from pipeline.config import Machine, Training
 from pipeline.losses.loss import Loss
 from pipeline.models import build, entry_of
+from pipeline.models.blended import Blended
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import load_network, save_weights, start_from
 from pipeline.tasks import TASKS
@@ -96,7 +97,7 @@ def _fit(
     device = open_device(machine, devices)
     settings = recipe(job)
     monitor = Monitor(str(settings.monitor))
-    front = _front(train)  # before the seed, since building it draws too
+    front = front_of(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
     compile_networks(machine, device, network, front)
@@ -163,19 +164,20 @@ def memory_in_words(settings: Training, state: Path) -> Iterator[None]:
 
 
 def fingerprint(*sets: Examples | Fresh) -> str:
-    """Hash of what a training hears."""
+    """Hash of the data of a training."""
     digest = hashlib.sha256()
     for part in (part for data in sets for part in data.content()):
         digest.update(part)
     return digest.hexdigest()[:16]
 
 
-def _front(data: Examples | Fresh) -> nn.Module | None:
+def front_of(data: Examples | Fresh) -> nn.Module | None:
     """The denoiser that fresh mixtures go through, as its training left it."""
     if isinstance(data, Examples) or data.front is None:
         return None
-    logging.info("%s denoises what is heard", data.front)
-    return load_network(data.front, 1, data.sample_rate)
+    logging.info("the mixtures are denoised by %s", data.front)
+    network = load_network(data.front, 1, data.sample_rate)
+    return Blended(network, data.dry) if data.dry else network
 
 
 def _network(job: Job, examples: Examples | Fresh) -> nn.Module:

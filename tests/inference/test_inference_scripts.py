@@ -32,6 +32,10 @@ def written(mixtures, weights, tmp_path_factory) -> Path:
         files = {"mixtures": [mixtures], "denoised": needed, "weights": [model]}
         names = {"task": task, "tested": tested, "scatteritem": "2-of-2"}
         jobs.append(("apply", given(files, {"out": f"{OUT}/{task}/{tested}"}, PARAMS, names)))
+    files = {"mixtures": [mixtures], "denoised": [], "weights": [weights(1)]}
+    wet = PARAMS | {"inference": PARAMS["inference"] | {"dry": 0.25}}
+    names = {"task": "denoise", "tested": "noisy", "scatteritem": "2-of-2"}
+    jobs.append(("apply", given(files, {"out": f"{OUT}/dry"}, wet, names)))
     run_scripts(folder, *jobs)
     return folder / OUT
 
@@ -59,3 +63,14 @@ def test_denoise_gives_the_network_the_noisy_mixture(mixtures, weights, written)
     for found, path in zip(estimates, read_manifest(mixtures)["mix_both_path"][2:], strict=True):
         [expected] = run_directly(weights(1), 1, path)
         np.testing.assert_allclose(audio.read_at(found, RATE), expected, atol=1e-6)
+
+
+def test_a_share_of_the_mixture_is_added_to_the_output_of_a_denoiser(mixtures, written):
+    denoised, blended = (
+        read_manifest(written / name / "estimates.csv")["mix_clean_path"]
+        for name in ("denoise/noisy", "dry")
+    )
+    noisy = read_manifest(mixtures)["mix_both_path"][2:]
+    for paths in zip(noisy, denoised, blended, strict=True):
+        mixture, estimate, found = (audio.read_at(path, RATE) for path in paths)
+        np.testing.assert_allclose(found, 0.75 * estimate + 0.25 * mixture, atol=1e-6)

@@ -43,7 +43,7 @@ def test_published_configuration_has_5_million_parameters():
     assert count(models.build("conv_tasnet", {}, 2, 8000)) == pytest.approx(5.1e6, rel=0.02)
 
 
-def test_causal_network_hears_no_future():
+def test_a_causal_network_depends_on_no_future():
     network = models.build("conv_tasnet", TINY | {"causal": True, "norm": "cLN"}, 2, 8000).eval()
     mixture = torch.randn(1, 1600)
     changed = mixture.clone()

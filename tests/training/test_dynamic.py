@@ -1,6 +1,7 @@
 """Mixtures drawn during training: the same for any reader, and drawn like those of the plan."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from pipeline.training.dynamic import (
     fresh_mixtures,
 )
 from pipeline.training.module import Trainee, TrainingData
-from pipeline.training.train import fingerprint
+from pipeline.training.train import fingerprint, front_of
 
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
@@ -238,6 +239,15 @@ def test_the_input_of_the_network_is_the_output_of_the_front():
     whole = (torch.randn(1, 5000), torch.randn(1, 2, 5000), torch.randn(1, 5000))
     with torch.no_grad():  # the mixtures of dev are denoised already
         assert torch.equal(trainee.validation_step(whole, 0), plain.validation_step(whole, 0))
+
+
+def test_a_share_of_the_mixture_is_added_to_the_output_of_the_front(fresh, front):
+    data = fresh("denoised-x", front)
+    mixtures = torch.randn(2, 4000)
+    with torch.no_grad():
+        plain = front_of(data)(mixtures)
+        blended = front_of(replace(data, dry=0.25))(mixtures).estimates
+    torch.testing.assert_close(blended, 0.75 * plain + 0.25 * mixtures[:, None])
 
 
 def test_an_epoch_has_the_count_of_the_train_split(fresh, attempt, tmp_path):

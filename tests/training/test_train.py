@@ -133,7 +133,7 @@ def test_averaged_weights_are_the_moving_average_of_all_steps(attempt, tmp_path,
         assert not torch.equal(found, steps[-1][name])
 
 
-def test_the_dev_score_is_the_gain_over_the_noisy_mixture_whatever_is_heard(attempt, tmp_path):
+def test_the_dev_score_is_the_gain_over_the_noisy_mixture_whatever_the_input_is(attempt, tmp_path):
     clean = attempt(tmp_path, condition="clean", epochs=1).run()
     best = read_card(clean.weights).training["best"]
     assert dev_scores(clean) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=1e-3)

@@ -51,7 +51,7 @@ def test_a_denoiser_and_a_separator_behind_it(finished, dynamic, tmp_path):
     shutil.rmtree(run / "estimates")
     target = f"results/{DENOISED}"
     output = run.succeed(target, config=dynamic)
-    assert f"results/{DENOISER} denoises what is heard" in output
+    assert f"the mixtures are denoised by results/{DENOISER}" in output
     assert not (run / "mixtures/train").exists()
     assert [p.name for p in (run / ESTIMATES).iterdir()] == ["dev"]
 

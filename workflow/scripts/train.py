@@ -23,9 +23,10 @@ with job(snakemake):
 
     def fresh():
         speech, noise = (Path(path) for path in given.train)
-        settings = Mixtures(**wanted.mixtures)
-        front = one_or_none(given.front)
-        return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate)
+        front, drawing = one_or_none(given.front), dict(wanted.mixtures)
+        dry = drawing.pop("dry", 0.0)
+        settings = Mixtures(**drawing)
+        return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate, dry)
 
     weights = Path(snakemake.output.weights)
     train(

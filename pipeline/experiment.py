@@ -20,7 +20,7 @@ from pipeline.corpora.catalogue import librimix_parts
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
 from pipeline.tasks import DENOISE, TASKS, denoising
-from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
+from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
 
 Inputs = dict[str, list[str]]
 
@@ -75,6 +75,13 @@ class Experiment:
         tasks = dict.fromkeys(model.task for model in self.models)
         models = [ModelKey(task, UNPROCESSED, UNTRAINED) for task in tasks]
         return [*(System(model, NOISY) for model in models), *self.systems]
+
+    @cached_property
+    def preserving(self) -> list[System]:
+        """Denoisers on clean mixtures: how much they keep of them is scored, in SI-SDR."""
+        if "si_sdr" not in self.config.evaluation.metrics:
+            return []
+        return [System(model, CLEAN) for model in self.models if model.task == DENOISE.name]
 
     def _tested(self, model: ModelKey) -> list[str]:
         return ["noisy"] if model.task == DENOISE.name else self.config.conditions
@@ -231,7 +238,7 @@ class Experiment:
 
     def is_timed(self, wildcards: Any) -> bool:
         """Latency is measured on the test split: its mixtures run one at a time."""
-        return bool(wildcards.split == "test")
+        return f"{system_of(wildcards).path}/{wildcards.split}" in self.timed
 
     def inference(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the estimates; no batch size where mixtures run one at a time."""
@@ -265,7 +272,8 @@ class Experiment:
     def estimates(self) -> dict[Split, int]:
         """How many signals are estimated of each mixture of a split."""
         counts = Counter[Split]()
-        for folder in (*self.timed, *self.batched):
+        preserved = [f"{system.path}/test" for system in self.preserving]
+        for folder in (*self.timed, *self.batched, *preserved):
             path, _, split = folder.rpartition("/")
             task = TASKS[System.parse(path).model.task]
             counts[cast(Split, split)] += len(task.targets(self.config.mixtures.num_speakers))
@@ -286,7 +294,12 @@ class Experiment:
 
     def measured(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the values of one measure."""
-        return self.config.evaluation.settings_of(wildcards.measure)
+        if system_of(wildcards) in self.preserving:
+            return {"metrics": ["si_sdr"]}
+        settings = self.config.evaluation.settings_of(wildcards.measure)
+        if wildcards.measure == "signal" and wildcards.task != DENOISE.name:
+            settings["metrics"] = [name for name in settings["metrics"] if name != "snr"]
+        return settings
 
     def scoring_threads(self, wildcards: Any) -> int:
         """Processes of one job. A measure with a model is opened once, and runs on one thread."""
@@ -295,7 +308,8 @@ class Experiment:
     @cached_property
     def scored(self) -> list[str]:
         """Folders of score tables: every measure that fits a system's task."""
-        return [
+        preserved = [f"signal/{system.path}" for system in self.preserving]
+        return preserved + [
             f"{measure}/{system.path}"
             for measure in self.config.evaluation.measures
             for system in self.scored_systems

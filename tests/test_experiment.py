@@ -142,9 +142,27 @@ def test_a_dry_share_changes_the_output_of_its_denoiser_and_trains_it_not_again(
 def test_measures_are_those_of_the_task():
     asked = {"dnsmos": True, "asr": {"engine": "pocketsphinx"}}
     scored = experiment(SMOKE, evaluation=asked).scored
-    assert len(scored) == len(set(scored)) == 3 * 10 + 2 * 2
+    assert len(scored) == len(set(scored)) == 3 * 10 + 2 * 2 + 1  # one denoiser on clean mixtures
     assert not [folder for folder in scored if folder.startswith("asr/denoise")]
     assert "asr/separate/mixture/untrained/0/noisy" in scored
+
+
+def test_denoisers_are_scored_on_clean_mixtures_for_what_they_keep_of_them():
+    of, clean = experiment(SMOKE), "denoise/conv_tasnet/noisy/0/clean"
+    [system] = of.preserving
+    assert system.path == clean and system not in of.systems and f"signal/{clean}" in of.scored
+    given = wildcards(system, split="test", measure="signal")
+    assert not of.is_timed(given) and f"{clean}/test" not in of.timed
+    assert of.inference_inputs(given)["denoised"] == []
+    assert of.measured(given) == {"metrics": ["si_sdr"]}
+    assert experiment(SMOKE, evaluation={"metrics": ["stoi"]}).preserving == []
+
+
+def test_the_snr_is_that_of_denoisers_only():
+    of = experiment(SMOKE)
+    for system in of.scored_systems:
+        found = of.measured(wildcards(system, measure="signal"))["metrics"]
+        assert ("snr" in found) == (system.model.task == "denoise") and "si_sdr" in found
 
 
 def test_devices_and_threads_train_nothing_again():

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from pipeline.config.paths import UserPath
 from pipeline.config.section import Distinct, Section
 
-Metric = Literal["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+Metric = Literal["si_sdr", "snr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
 Measure = Literal["signal", "dnsmos", "asr"]
 
 
@@ -33,7 +33,8 @@ class SpeechRecognition(Section):
 class Evaluation(Section):
     """Which measures are computed, and how certain a statement must be.
 
-    `metrics` are computed from signals alone. Over several trainings, a difference that certainly
+    `metrics` are computed from signals alone, `snr` for denoisers only, since separators leave the
+    scale of their outputs open. Over several trainings, a difference that certainly
     lies within `equivalence_db` is reported as no difference.
     """
 
@@ -43,6 +44,12 @@ class Evaluation(Section):
     bootstrap_samples: int = Field(default=2000, ge=100, le=100_000)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     equivalence_db: float = Field(default=0.25, gt=0, le=100)
+
+    @model_validator(mode="after")
+    def _separators_have_a_metric(self) -> "Evaluation":
+        if self.metrics == ["snr"]:
+            raise ValueError("metrics: snr is for denoisers only; name another one beside it")
+        return self
 
     @property
     def measures(self) -> list[Measure]:

@@ -23,12 +23,16 @@ from pipeline.evaluation.systems import Arm, arm_of, pairs_of, paths_of, systems
 from pipeline.evaluation.trainings import read_clusters
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.tasks import DENOISE
-from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, System
+from pipeline.tasks.grammar import CLEAN, NOISY, SYSTEM, UNPROCESSED, System
 
 Array = NDArray[np.float64]
 
 IMPROVEMENTS = {"si_sdr": "si_sdri", "sdr": "sdri"}
 """Metric, and the name of its improvement over the unprocessed mixture."""
+
+PRESERVATION = "preservation"
+"""Metric of a denoiser: the SI-SDR of its output for clean mixtures, at most `PRESERVED`."""
+PRESERVED = 60.0  # dB: more cannot be heard, and an output that equals its input has no SI-SDR
 
 COMPARED = (
     *("si_sdri", "si_sdr", "sdr", "stoi", "estoi", "pesq"),
@@ -50,10 +54,11 @@ DEFAULT = Bootstrap()
 
 
 def combine(score_files: list[Path], out: Path) -> None:
-    """Join score tables and add the improvements `si_sdri` and `sdri`.
+    """Join score tables and add the improvements `si_sdri` and `sdri`, and `preservation`.
 
     An improvement is a system's value minus that of the unprocessed mixture for the same mixture,
-    task and source; undefined where either is.
+    task and source; undefined where either is. The scores of denoisers on clean mixtures become a
+    metric of these denoisers.
 
     Args:
         score_files: long tables, those of the unprocessed mixture among them.
@@ -64,7 +69,7 @@ def combine(score_files: list[Path], out: Path) -> None:
     """
     # As objects: a file in which everything is defined has a column of nothing.
     tables = [read_manifest(file).astype({"undefined": object}) for file in score_files]
-    scores = pd.concat(tables, ignore_index=True)
+    scores = _preservation(pd.concat(tables, ignore_index=True))
     _refuse_duplicates(scores, out)
     write_manifest(out, pd.concat([scores, _improvements(scores, out)], ignore_index=True))
 
@@ -156,6 +161,16 @@ def _refuse_duplicates(scores: pd.DataFrame, out: Path) -> None:
             f"{out}: {first['metric']} of {system} on {first['mixture_id']} is scored"
             f" twice; delete the folder {out.parent} and run again"
         )
+
+
+def _preservation(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores in which those of denoisers on clean mixtures are a metric of these denoisers."""
+    clean = (scores["task"] == DENOISE.name) & (scores["tested"] == str(CLEAN))
+    value = scores["value"].where(~clean, scores["value"].clip(upper=PRESERVED))
+    tested = scores["tested"].where(~clean, str(NOISY))
+    return scores.assign(
+        value=value, tested=tested, metric=scores["metric"].where(~clean, PRESERVATION)
+    )
 
 
 def _improvements(scores: pd.DataFrame, out: Path) -> pd.DataFrame:

@@ -62,6 +62,27 @@ def si_sdr(reference: Signals, estimate: Signals) -> Array:
     return _decibels(cosines**2)
 
 
+def snr(reference: Signals, estimate: Signals) -> Array:
+    """Signal-to-noise ratio in dB, means removed: 10 lg(‖s‖² / ‖ŝ − s‖²).
+
+    Unlike SI-SDR it falls where the scale of the estimate is wrong.
+
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+
+    Returns:
+        `[sources]`, within ±120 dB; NaN where either signal is silent.
+
+    >>> snr(np.array([[1, -1, 1, -1]]), np.array([[0.9, -0.9, 0.9, -0.9]])).round(2)
+    array([20.])
+    """
+    error = estimate.astype(np.float64) - reference
+    signal, noise = (np.var(signals, axis=-1, dtype=np.float64) for signals in (reference, error))
+    undefined = silent(reference) | silent(estimate)
+    return _decibels(signal / np.where(undefined, np.nan, signal + noise))
+
+
 def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
     """Return the order of the estimates with the highest mean SI-SDR: `estimate[order]` is aligned.
 
@@ -180,6 +201,8 @@ def score_item(
         values |= bss(references, estimates)._asdict()
     if "si_sdr" in wanted:
         values["si_sdr"] = si_sdr(references, estimates)
+    if "snr" in wanted:
+        values["snr"] = snr(references, estimates)
     if INTELLIGIBILITY.keys() & wanted:
         values |= intelligibility(references, estimates, sample_rate, wanted)
     if "pesq" in wanted:

@@ -29,6 +29,8 @@ class Metric(NamedTuple):
 METRICS = {
     "si_sdri": Metric("SI-SDRi", "dB", 2),
     "si_sdr": Metric("SI-SDR", "dB", 2),
+    "snr": Metric("SNR", "dB", 2),
+    "preservation": Metric("Preservation", "dB", 1),
     "sdri": Metric("SDRi", "dB", 2),
     "sdr": Metric("SDR", "dB", 2),
     "sir": Metric("SIR", "dB", 2),

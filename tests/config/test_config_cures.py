@@ -144,6 +144,11 @@ CASES = [
         [{"evaluation": {"metrics": ["sdr"]}}],
     ),
     (
+        {"evaluation": {"metrics": ["snr"]}},
+        "evaluation: metrics: snr is for denoisers only; name another one beside it",
+        [{"evaluation": {"metrics": ["snr", "si_sdr"]}}],
+    ),
+    (
         nested("denoisers.small.model", "unet"),
         "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf",
         [nested("denoisers.small.model", "conv_tasnet")],

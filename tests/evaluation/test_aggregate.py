@@ -38,6 +38,23 @@ def compared(path, rows, **options):
     return with_short(with_short(read_manifest(path / "pairs.csv"), "_a"), "_b")
 
 
+def test_scores_on_clean_mixtures_become_a_metric_of_the_denoiser(tmp_path):
+    rows = [
+        ("m0", "mixture-mix_clean", "mix_clean", "si_sdr", 1.0),
+        ("m0", "denoised-conv", "mix_clean", "si_sdr", 8.0),
+    ]
+    noisy = write_scores(tmp_path / "noisy.csv", rows)
+    preserved = [(f"m{k}", *rows[1][1:4], value) for k, value in enumerate([15.0, 120.0])]
+    clean = write_scores(tmp_path / "clean.csv", preserved)
+    write_manifest(clean, read_manifest(clean).assign(tested="clean"))
+    aggregate.combine([clean, noisy], tmp_path / "out.csv")
+    table = read_manifest(tmp_path / "out.csv").set_index(["metric", "mixture_id"])["value"]
+    assert table["preservation"].to_dict() == {"m0": 15.0, "m1": 60.0}
+    assert table["si_sdri"].to_dict() == {"m0": 7.0}
+    systems = set(with_short(read_manifest(tmp_path / "out.csv"))["system"])
+    assert systems == {"mixture-mix_clean", "denoised-conv"}
+
+
 def test_combine_derives_improvements_exactly(tmp_path):
     baseline = [
         ("m0", "mixture", "s1", "si_sdr", -5.0),

@@ -5,12 +5,14 @@ import numpy as np
 import pesq as pypesq
 import pystoi
 import pytest
+import torch
 from scipy.signal import lfilter
+from torchmetrics.functional.audio import signal_noise_ratio
 
 from pipeline.evaluation import metrics
 
 RATE = 8000
-ALL = ["si_sdr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+ALL = ["si_sdr", "snr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
 
 
 def speech_like(seed, sources=3, seconds=3.0, rate=RATE):
@@ -52,6 +54,20 @@ def test_si_sdr_ignores_scale_sign_and_mean(references, estimates):
     expected = metrics.si_sdr(references, estimates)
     np.testing.assert_allclose(metrics.si_sdr(references, -3e-3 * estimates), expected)
     np.testing.assert_allclose(metrics.si_sdr(5 * references + 2, estimates - 0.3), expected)
+
+
+def test_snr_is_that_of_torchmetrics_and_falls_with_a_wrong_scale(references, estimates):
+    for gain in (1.0, 0.5):
+        pair = (torch.from_numpy(signals) for signals in (gain * estimates, references))
+        expected = signal_noise_ratio(*pair, zero_mean=True)
+        np.testing.assert_allclose(metrics.snr(references, gain * estimates), expected, rtol=1e-6)
+    halved = metrics.snr(references + 0.1, 0.5 * references - 0.2)
+    np.testing.assert_allclose(halved, 20 * np.log10(2), rtol=1e-9)
+
+
+def test_snr_stays_finite_at_its_bounds(references):
+    np.testing.assert_allclose(metrics.snr(references, references), 120, atol=0.1)
+    np.testing.assert_allclose(metrics.snr(1e-5 * references, references), -100, atol=0.1)
 
 
 def test_si_sdr_stays_finite_at_its_bounds(references):

@@ -96,38 +96,56 @@ def kill_microphone(corpus) -> None:
     sf.write(corpus.noise / "tr/dead.wav", np.full(32000, 0.05), 16000)
 
 
+SCANNED = "results/corpora/scan/{}.csv"
+CONVERTED = "results/corpora/{}/1-of-1"
+SPEECH, NOISE = (
+    tuple(stage.format(c) for stage in (SCANNED, CONVERTED)) for c in ("speech", "noise")
+)
+# The damage, the output that the corpus is needed for, and the line.
 DAMAGED = {
-    "truncated": (truncate, "1001-7-0000.flac: "),
-    "empty": (lambda c: first(c).write_bytes(b""), "1001-7-0000.flac: cannot be read as audio"),
-    "garbage": (
-        lambda c: first(c).write_bytes(bytes(range(256)) * 16),
+    "truncated": (truncate, SPEECH[1], "1001-7-0000.flac: "),
+    "empty": (
+        lambda c: first(c).write_bytes(b""),
+        SPEECH[0],
         "1001-7-0000.flac: cannot be read as audio",
     ),
-    "silent": (rewrite(lambda s: 0 * s), "1001-7-0000.flac: is silent"),
-    "dead microphone": (kill_microphone, "dead.wav: is silent"),
-    "nan": (rewrite(with_nan), "1001-7-0000.wav: holds NaN or infinite samples"),
+    "garbage": (
+        lambda c: first(c).write_bytes(bytes(range(256)) * 16),
+        SPEECH[0],
+        "1001-7-0000.flac: cannot be read as audio",
+    ),
+    "silent": (rewrite(lambda s: 0 * s), SPEECH[1], "1001-7-0000.flac: is silent"),
+    "dead microphone": (kill_microphone, NOISE[1], "dead.wav: is silent"),
+    "nan": (rewrite(with_nan), SPEECH[1], "1001-7-0000.wav: holds NaN or infinite samples"),
     "no folder": (
         lambda c: (c.speech / "dev-clean").rename(c.speech / "elsewhere"),
+        "mixtures",
         "dev-clean: no such folder; check corpora.local.speech and corpora.local.subsets",
     ),
     "layout": (
         lambda c: first(c).rename(c.speech / "train-clean/stray.flac"),
+        SPEECH[0],
         "stray.flac: not in LibriSpeech's layout",
     ),
-    "speaker in two splits": (move_speaker, "corpora: speaker 1001 is in train and dev"),
-    "too few speakers": (remove_speaker, "corpora: split train has 2 speakers"),
+    "speaker in two splits": (
+        move_speaker,
+        SPEECH[0],
+        "corpora: speaker 1001 is in train and dev",
+    ),
+    "too few speakers": (remove_speaker, "mixtures", "corpora: split train has 2 speakers"),
     "copied recording": (
         lambda c: shutil.copyfile(c.noise / "tr/long.wav", c.noise / "tt/new.wav"),
+        NOISE[0],
         "new.wav: is the same recording as",
     ),
-    "empty noise split": (empty_noise, "tt: holds no audio"),
+    "empty noise split": (empty_noise, NOISE[0], "tt: holds no audio"),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGED)
 def test_damaged_corpus(attempt, case, corpus):
-    damage, line = DAMAGED[case]
-    code, printed = attempt(damage)
+    damage, target, line = DAMAGED[case]
+    code, printed = attempt(damage, target)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
 
@@ -222,7 +240,7 @@ def spoil(table: Path, column: str, value: str) -> None:
 def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path):
     config = (SMOKE, tmp_path / "bad.yaml")
     target, plan = "results/mixtures/dev/mixtures.csv", workspace / "mixtures/plan/dev/1-of-1.csv"
-    code, printed = attempt(target=target)
+    code, printed = attempt(target="results/mixtures/plan/dev/1-of-1.csv")
     assert code == 0, printed
     spoil(plan, "noise_speed", "-1.00000")  # it is not shorter than before
     done = workspace.run(target, config=config)

@@ -17,6 +17,7 @@ from pipeline.report.site import Site
 SECTIONS = (
     "matrix",
     "comparisons",
+    "denoisers",
     "breakdown",
     "listen",
     "latency",

@@ -59,6 +59,11 @@ def denoiser_of(path: str) -> str | None:
     return model.name if model.task == DENOISE.name and model.name != UNPROCESSED else None
 
 
+def of_denoising(path: str) -> bool:
+    """Return whether a system denoises, or is the mixture as one that does nothing."""
+    return path == MIXTURE_AS_DENOISED or denoiser_of(path) is not None
+
+
 def is_oracle(path: str) -> bool:
     """Return whether the input of a system exists in experiments only."""
     parts = system(path)

@@ -1,11 +1,11 @@
 """Tables of the page: text to read, and values for sorting and for CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pipeline.report.names import interval, metric_of, number
+from pipeline.report.names import counted, interval, metric_of, metrics_in, number
 
 
 @dataclass(frozen=True)
@@ -117,3 +117,47 @@ def _with_interval(table: Table) -> set[str]:
         for name, cell in zip(table.columns, row.cells, strict=True)
         if cell.low is not None
     }
+
+
+def estimate(
+    cells: pd.DataFrame,
+    name: str,
+    metric: str,
+    best: str | None = None,
+    colour: Callable[[float], float] | None = None,
+) -> Cell:
+    """The cell of a system's mean, of a table by system; a dash if there is none.
+
+    Args:
+        cells: mean and interval, `mean low high`, by system.
+        name: of the system.
+        metric: of the table.
+        best: the system that is emphasised.
+        colour: position of a mean on the colour scale.
+    """
+    if name not in cells.index or pd.isna(cells.at[name, "mean"]):
+        return Cell("–")
+    mean, low, high = cells.loc[name, ["mean", "low", "high"]]
+    heat = None if colour is None else colour(mean)
+    return estimated(mean, low, high, metric, kind="strong" * (name == best), heat=heat)
+
+
+def metric_cells(summary: pd.DataFrame) -> dict[str, list[Cell]]:
+    """Return the cells of each system, one a metric in the order of `metrics_in`."""
+    metrics = metrics_in(summary)
+    by_metric = {m: summary[summary["metric"] == m].set_index("system") for m in metrics}
+    return {
+        name: [estimate(by_metric[metric], name, metric) for metric in metrics]
+        for name in dict.fromkeys(summary["system"])
+    }
+
+
+def missing(summary: pd.DataFrame) -> list[str]:
+    """Return notes on the values of each metric that are undefined."""
+    counts = summary.groupby("metric", sort=False)["missing"].sum()
+    return [
+        f"{metric_of(metric).label}: {counted(int(count), 'item')} could not be computed"
+        " and do not count in the mean."
+        for metric, count in counts.items()
+        if count > 0
+    ]

@@ -7,7 +7,7 @@ from pipeline.base.files import read_manifest
 from pipeline.report.figures.matrix import colour_scale, draw_matrix
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
-from pipeline.report.sections.matrix import content, denoiser_table, gap_table, matrix_tables
+from pipeline.report.sections.matrix import content, gap_table, matrix_tables
 from pipeline.report.site import Site
 
 COLUMNS = ["system", "metric", "mean", "low", "high"]
@@ -130,15 +130,6 @@ def test_values_are_written_as_csv(run, tmp_path):
     assert row["clean (oracle)"] == cell["mean"] and row["clean (oracle) low"] == cell["low"]
     everything = read_manifest(tmp_path / made["metrics"].csv)
     assert len(everything) == 10 and everything["PESQ"].notna().all()
-
-
-def test_denoisers_are_shown_before_and_after(run):
-    table = denoiser_table(run.summary)
-    means = run.scores[run.scores["metric"] == "si_sdr"].groupby("system")["value"].mean()
-    assert [row.cells[1].value for row in table.rows] == [
-        pytest.approx(means[path_of("mixture-mix_clean")]),
-        pytest.approx(means[path_of(DENOISED)]),
-    ]
 
 
 def test_missing_items_are_counted(run, tmp_path):

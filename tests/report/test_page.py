@@ -9,7 +9,8 @@ import pytest
 from pipeline.report.page import SECTIONS, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-FIGURES = {"matrix", "differences", "breakdown", "latency", "latency_length", "quality_latency"}
+FIGURES = {"matrix", "differences", "denoisers", "breakdown", "latency", "latency_length"}
+FIGURES |= {"quality_latency"}
 FIGURES |= {"training_curves", "dag"}
 
 

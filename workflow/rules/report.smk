@@ -35,6 +35,11 @@ rule report:
             caption="../report/differences.rst",
             category="Separation",
         ),
+        denoisers=report(
+            "results/report/figures/denoisers.svg",
+            caption="../report/denoisers.rst",
+            category="Denoising",
+        ),
         breakdown=report(
             "results/report/figures/breakdown.svg",
             caption="../report/breakdown.rst",

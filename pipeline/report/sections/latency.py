@@ -100,7 +100,7 @@ def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
         Cell("denoise, then separate" if parsed.denoiser else "separate alone"),
         *(plain(p, 1) for p in np.percentile(calls["milliseconds"], PERCENTILES)),
         plain(factors.median(), 4),
-        _ahead(run, models),
+        ahead(run, models),
     ]
     return Row(system_label(name), cells, parsed.separator)
 
@@ -122,7 +122,7 @@ def network_table(run: Run) -> Table:
         cells += [
             Cell(str(row["device"])),
             plain(row["threads"]),
-            _ahead(run, [_model(row["stage"], row["model"])]),
+            ahead(run, [_model(row["stage"], row["model"])]),
         ]
         rows.append(Row(f"{row['stage']}: {row['model']}", cells, f"on {row['tested']}"))
     titles = [*(title for title, _ in columns.values()), "device", "threads", "look-ahead"]
@@ -154,8 +154,8 @@ def _model(stage: str, model: str) -> str:
     return model_label(f"{stage}/{model}/{'noisy/' * (stage == 'denoise')}0")
 
 
-def _ahead(run: Run, models: list[str]) -> Cell:
-    """The look-ahead of networks in a row, which is the sum of their own."""
+def ahead(run: Run, models: list[str]) -> Cell:
+    """Return the look-ahead of networks in a row, which is the sum of their own."""
     if not all(model in run.cards for model in models):
         return Cell("–")
     cards = [run.cards[model] for model in models]

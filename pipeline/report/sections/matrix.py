@@ -1,6 +1,6 @@
 """The section of training condition × test condition, from unprocessed mixture to oracle."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from pipeline.report.figures.matrix import colour_scale, draw_matrix
 from pipeline.report.names import (
     condition_label,
     condition_order,
-    counted,
     full_label,
     interval,
     metric_of,
@@ -25,32 +24,29 @@ from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.systems import (
     MIXTURE,
-    MIXTURE_AS_DENOISED,
     ORACLE,
     Parts,
     ceiling_of,
-    denoiser_of,
     is_oracle,
+    of_denoising,
     separator_of,
     system,
 )
-from pipeline.report.tables import Cell, Row, Table, View, estimated, plain
+from pipeline.report.tables import Cell, Row, Table, View, estimate, metric_cells, missing, plain
 
 TITLE = "Training condition × test condition"
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """Return views of every metric, and tables of all metrics of separation and of denoising."""
+    """Return views of every metric, and a table of all metrics of separation."""
     draw_matrix(run.summary, site.figure("matrix"))
     if not run.systems:
         return None
-    denoising = denoiser_table(run.summary)
     return {
         "views": [_view(run, site, metric) for metric in run.metrics],
         "ceiling": bool(_oracles(run)),
         "best": full_label(run.main) if run.main else "",
         "metrics": site.table("metrics", metric_table(run.summary)),
-        "denoisers": denoising and site.table("denoisers", denoising),
     }
 
 
@@ -80,7 +76,7 @@ def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
             Row(
                 condition_label(condition),
                 [
-                    _estimate(cells, paths.get(Parts(separator, condition, test), ""), *look)
+                    estimate(cells, paths.get(Parts(separator, condition, test), ""), *look)
                     for test in tested
                 ],
             )
@@ -89,20 +85,6 @@ def matrix_tables(run: Run, metric: str) -> Iterator[tuple[str, Table]]:
         title = f"{separator}: {metric_of(metric).title}, mean over mixtures with interval"
         columns = [test_label(test) for test in tested]
         yield separator, Table(title, "trained on ↓ tested on →", columns, rows)
-
-
-def _estimate(
-    cells: pd.DataFrame,
-    name: str,
-    metric: str,
-    best: str | None = None,
-    colour: Callable[[float], float] | None = None,
-) -> Cell:
-    if name not in cells.index or pd.isna(cells.at[name, "mean"]):
-        return Cell("–")
-    mean, low, high = cells.loc[name, ["mean", "low", "high"]]
-    heat = None if colour is None else colour(mean)
-    return estimated(mean, low, high, metric, kind="strong" * (name == best), heat=heat)
 
 
 def gap_table(run: Run, metric: str) -> Table | None:
@@ -137,7 +119,7 @@ def gap_table(run: Run, metric: str) -> Table | None:
 
 def _row(cells: pd.DataFrame, name: str, metric: str, place: str, share: Cell) -> Row:
     below = ", ".join(filter(None, [separator_of(name), place]))
-    return Row(system_label(name), [_estimate(cells, name, metric), share], below, is_oracle(name))
+    return Row(system_label(name), [estimate(cells, name, metric), share], below, is_oracle(name))
 
 
 def _share(run: Run, name: str, metric: str) -> Cell:
@@ -159,40 +141,12 @@ def _share(run: Run, name: str, metric: str) -> Cell:
 
 def metric_table(summary: pd.DataFrame) -> Table:
     """Return every metric of the unprocessed mixture and of each separation system."""
-    rows = of_systems(summary, lambda name: not _of_denoising(name))
-    return _metric_table(rows, "Separation: mean over mixtures, with interval")
-
-
-def denoiser_table(summary: pd.DataFrame) -> Table | None:
-    """Return metrics against the mixture without noise: unprocessed, and of each denoiser."""
-    rows = of_systems(summary, _of_denoising)
-    before = rows["system"] == MIXTURE_AS_DENOISED
-    if before.all():
-        return None
-    rows = pd.concat([rows[before], rows[~before]])
-    return _metric_table(rows, "Scored against the mixture without noise, all speakers together")
-
-
-def _of_denoising(name: str) -> bool:
-    return name == MIXTURE_AS_DENOISED or denoiser_of(name) is not None
-
-
-def _metric_table(summary: pd.DataFrame, caption: str) -> Table:
-    metrics = metrics_in(summary)
-    by_metric = {m: summary[summary["metric"] == m].set_index("system") for m in metrics}
-    rows = []
-    for name in dict.fromkeys(summary["system"]):
-        cells = [_estimate(by_metric[metric], name, metric) for metric in metrics]
-        rows.append(Row(system_label(name), cells, separator_of(name), is_oracle(name)))
-    titles = [metric_of(metric).title for metric in metrics]
-    return Table(caption, "system", titles, rows, _missing(summary))
-
-
-def _missing(summary: pd.DataFrame) -> list[str]:
-    counts = summary.groupby("metric", sort=False)["missing"].sum()
-    return [
-        f"{metric_of(metric).label}: {counted(int(count), 'item')} could not be computed"
-        " and do not count in the mean."
-        for metric, count in counts.items()
-        if count > 0
+    own = of_systems(summary, lambda name: not of_denoising(name))
+    metrics = metrics_in(own)
+    rows = [
+        Row(system_label(name), cells, separator_of(name), is_oracle(name))
+        for name, cells in metric_cells(own).items()
     ]
+    titles = [metric_of(metric).title for metric in metrics]
+    caption = "Separation: mean over mixtures, with interval"
+    return Table(caption, "system", titles, rows, missing(own))

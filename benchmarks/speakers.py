@@ -87,10 +87,10 @@ def _rates(options: argparse.Namespace, config: Config) -> tuple[float, float, f
 def _scoring(row: dict, rate: int) -> float:
     """Return the seconds to score a mixture whose files are read."""
     sources = np.stack([audio.read_at(row[f"{name}_path"], rate) for name in source_names(row)])
-    mixture = audio.read_at(row["mix_both_path"], rate)
+    mixture, noise = (audio.read_at(row[f"{n}_path"], rate) for n in ("mix_both", "noise"))
     estimates = 0.8 * sources + 0.2 * mixture
     began = time.perf_counter()
-    score_item(sources, estimates, rate, get_args(Metric))
+    score_item(sources, estimates, rate, get_args(Metric), sources, noise)
     return time.perf_counter() - began
 
 

@@ -312,6 +312,13 @@ EVALUATION = [
         ("yield other, one", "yield one, other"),
     ),
     *of(
+        "pipeline/evaluation/error_parts.py",
+        "evaluation/test_metrics.py",
+        ("for _ in range(2):", "for _ in range(0):"),
+        ("[found[0], found[1:-1].sum(), found[-1]]", "[found[0], found[1:].sum(), found[-1]]"),
+        ("if size > DEPENDENT:", "if size > 0:"),
+    ),
+    *of(
         "pipeline/evaluation/costs.py",
         "evaluation/test_costs.py",
         ("own = 3 * _fact", "own = _fact"),

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from pipeline.config.paths import UserPath
 from pipeline.config.section import Distinct, Section
 
-Metric = Literal["si_sdr", "snr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+Metric = Literal[
+    "si_sdr", "snr", "sdr", "sir", "sar", "e_interf", "e_noise", "e_artif", "stoi", "estoi", "pesq"
+]
 Measure = Literal["signal", "dnsmos", "asr"]
 
 

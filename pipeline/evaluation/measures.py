@@ -23,6 +23,7 @@ class Item(NamedTuple):
     """Sources of a mixture and their estimates, in the same order.
 
     `references` and `estimates` are `[sources, time]`, `files` are the files of the estimates.
+    `speakers` `[speakers, time]` and `noise` `[time]` are the parts of the mixture.
     """
 
     mixture_id: str
@@ -30,6 +31,8 @@ class Item(NamedTuple):
     references: Signals
     estimates: Signals
     files: list[str]
+    speakers: Signals
+    noise: Signals
 
 
 class Score(NamedTuple):
@@ -61,7 +64,8 @@ def _signal(sample_rate: int, metrics: list[Metric]) -> Measuring:
 
 
 def _measure_signal(sample_rate: int, metrics: list[Metric], item: Item) -> Iterator[Score]:
-    scores = score_item(item.references, item.estimates, sample_rate, metrics)
+    mixed = item.speakers, item.noise
+    scores = score_item(item.references, item.estimates, sample_rate, metrics, *mixed)
     for metric, values in scores.items():
         each = zip(item.sources, values, item.references, item.estimates, strict=True)
         for source, value, reference, estimate in each:

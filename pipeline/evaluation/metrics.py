@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline.config import Metric
 from pipeline.evaluation.bss_eval import FILTER_TAPS, square_cosines
+from pipeline.evaluation.error_parts import split_error
 from pipeline.evaluation.intelligibility import envelopes, estoi, stoi
 
 Array = NDArray[np.float64]
@@ -31,8 +32,10 @@ LONGEST_PESQ = 20.0
 
 INTELLIGIBILITY = {"stoi": stoi, "estoi": estoi}
 
-LOWER_IS_BETTER = frozenset({"wer", "cer"})
-"""Those of all metrics of a score table that count errors."""
+ERROR_PARTS = ("e_interf", "e_noise", "e_artif")
+
+LOWER_IS_BETTER = frozenset({"wer", "cer", *ERROR_PARTS})
+"""Those of all metrics of a score table that measure errors."""
 
 
 class Bss(NamedTuple):
@@ -180,8 +183,37 @@ def silent(signals: Signals) -> NDArray[np.bool_]:
     return signals.astype(np.float64).std(axis=-1) <= SILENCE
 
 
+def error_parts(
+    reference: Signals, estimate: Signals, speakers: Signals, noise: Signals
+) -> dict[str, Array]:
+    """Interference, noise and artifacts in dB, relative to the target (see `split_error`).
+
+    10 lg(‖e‖² / ‖P_s ŝ‖²) for each part e of the error. Its three powers add up to that of the
+    SI-SDR, 10^(−SI-SDR / 10).
+
+    Args:
+        reference: true sources, `[sources, time]`.
+        estimate: estimates in the same order, `[sources, time]`.
+        speakers: all speakers of the mixture, `[speakers, time]`.
+        noise: its noise, `[time]`.
+
+    Returns:
+        `[sources]` for each of `ERROR_PARTS`, within ±120 dB; NaN where either signal is silent.
+    """
+    values = np.full((len(ERROR_PARTS), len(reference)), np.nan)
+    for place, one, other in _sounding(reference, estimate):
+        target, *parts = split_error(one, other, speakers, noise)
+        values[:, place] = _decibels(np.divide(parts, target + np.array(parts)))
+    return dict(zip(ERROR_PARTS, values, strict=True))
+
+
 def score_item(
-    references: Signals, estimates: Signals, sample_rate: int, metrics: Collection[Metric]
+    references: Signals,
+    estimates: Signals,
+    sample_rate: int,
+    metrics: Collection[Metric],
+    speakers: Signals,
+    noise: Signals,
 ) -> dict[str, list[float]]:
     """Score one mixture with the requested metrics.
 
@@ -190,6 +222,8 @@ def score_item(
         estimates: estimates in the same order (see `permutation`), `[sources, time]`.
         sample_rate: 8000 or 16000 Hz.
         metrics: names as in the configuration.
+        speakers: all speakers of the mixture, `[speakers, time]`.
+        noise: its noise, `[time]`.
 
     Returns:
         One value per reference for each metric, in the order of the references. The scores of a
@@ -203,6 +237,8 @@ def score_item(
         values["si_sdr"] = si_sdr(references, estimates)
     if "snr" in wanted:
         values["snr"] = snr(references, estimates)
+    if set(ERROR_PARTS).intersection(wanted):
+        values |= error_parts(references, estimates, speakers, noise)
     if INTELLIGIBILITY.keys() & wanted:
         values |= intelligibility(references, estimates, sample_rate, wanted)
     if "pesq" in wanted:

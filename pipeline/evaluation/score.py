@@ -69,12 +69,13 @@ def score(
         BrokenProcessPool: a worker was killed.
     """
     table, task = read_manifest(mixtures), TASKS[system.model.task]
-    sources = task.targets(len(source_names(table)))
+    speakers = source_names(table)
+    sources = task.targets(len(speakers))
     shard = cast(list[Row], shard_of(table, scatteritem).to_dict("records"))
     find = _estimates_of(estimates) if estimates else _noisy
     pairs = [Pair(mixture, find(mixture, sources)) for mixture in shard]
     scored = in_workers(
-        workers, partial(_scores, measure, task.permuted, sources, sample_rate), pairs
+        workers, partial(_scores, measure, task.permuted, sources, speakers, sample_rate), pairs
     )
     shown = tqdm(scored, f"scoring {system.path}", len(pairs), disable=None)
     names = system.columns.values()
@@ -89,20 +90,30 @@ def score(
 
 
 def _scores(
-    measure: Measuring, permuted: bool, sources: list[str], sample_rate: int, pair: Pair
+    measure: Measuring,
+    permuted: bool,
+    sources: list[str],
+    speakers: list[str],
+    sample_rate: int,
+    pair: Pair,
 ) -> list[Score]:
-    return list(measure(_item(permuted, sources, pair, sample_rate)))
+    return list(measure(_item(permuted, sources, speakers, pair, sample_rate)))
 
 
-def _item(permuted: bool, sources: list[str], pair: Pair, sample_rate: int) -> Item:
+def _item(
+    permuted: bool, sources: list[str], speakers: list[str], pair: Pair, sample_rate: int
+) -> Item:
     """Read sources and estimates, and bring the estimates into the order of the sources."""
     mixture, files = pair
-    references = _read([mixture[f"{source}_path"] for source in sources], mixture, sample_rate)
+    wanted = dict.fromkeys([*sources, *speakers, "noise"])
+    read = {name: _read_one(mixture[f"{name}_path"], mixture, sample_rate) for name in wanted}
+    references, talking = (np.stack([read[name] for name in of]) for of in (sources, speakers))
     estimates = _read(files, mixture, sample_rate)
     if permuted:
         order = permutation(references, estimates)
         estimates, files = estimates[order], [files[place] for place in order]
-    return Item(mixture["mixture_id"], sources, references, estimates, files)
+    mixed = talking, read["noise"]
+    return Item(mixture["mixture_id"], sources, references, estimates, files, *mixed)
 
 
 def _read(files: list[str], mixture: Row, sample_rate: int) -> NDArray[np.float64]:

@@ -90,7 +90,9 @@ def test_8_khz_is_resampled_and_silence_is_not_rated(speech, tmp_path):
 
 def item(files, sources, rate):
     samples = np.stack([audio.read(file)[0] for file in files])
-    return measures.Item("m0", sources, samples, samples, [str(file) for file in files])
+    return measures.Item(
+        "m0", sources, samples, samples, [str(file) for file in files], samples, samples[0]
+    )
 
 
 def test_measure_of_estimates(speech, tmp_path):

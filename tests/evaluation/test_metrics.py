@@ -1,4 +1,5 @@
 import warnings
+from typing import get_args
 
 import mir_eval
 import numpy as np
@@ -9,10 +10,14 @@ import torch
 from scipy.signal import lfilter
 from torchmetrics.functional.audio import signal_noise_ratio
 
+from pipeline.config import Metric
 from pipeline.evaluation import metrics
 
 RATE = 8000
-ALL = ["si_sdr", "snr", "sdr", "sir", "sar", "stoi", "estoi", "pesq"]
+ALL = list(get_args(Metric))
+
+
+NOISE = np.random.default_rng(3).standard_normal(3 * RATE)
 
 
 def speech_like(seed, sources=3, seconds=3.0, rate=RATE):
@@ -68,6 +73,36 @@ def test_snr_is_that_of_torchmetrics_and_falls_with_a_wrong_scale(references, es
 def test_snr_stays_finite_at_its_bounds(references):
     np.testing.assert_allclose(metrics.snr(references, references), 120, atol=0.1)
     np.testing.assert_allclose(metrics.snr(1e-5 * references, references), -100, atol=0.1)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3])
+def test_the_parts_of_an_error_add_up_to_that_of_si_sdr(sources):
+    speakers = speech_like(4, sources)
+    estimates = estimates_of(speakers) + 0.02 * NOISE
+    parts = metrics.error_parts(speakers, estimates, speakers, NOISE)
+    total = sum(10 ** (values / 10) for values in parts.values())
+    np.testing.assert_allclose(
+        -10 * np.log10(total), metrics.si_sdr(speakers, estimates), rtol=1e-6
+    )
+
+
+def test_every_part_of_an_error_is_that_of_its_cause(references):
+    """Of a denoiser: the mixture of all speakers, one of them too loud, and noise, and clicks."""
+    target, clicks = references.sum(0), np.zeros(3 * RATE)
+    clicks[::700] = 1
+    wrong = target + 0.4 * references[0] + 0.02 * NOISE + 0.01 * clicks
+    found = metrics.error_parts(target[None], wrong[None], references, NOISE)
+    basis = np.stack([target, *references[:2], NOISE, clicks]).T
+    residuals = []
+    for last in (1, 3, 4, 5):  # least squares on ever more signals, in place of a QR
+        used = basis[:, :last] - basis[:, :last].mean(0)
+        centred = wrong - wrong.mean()
+        residuals.append(np.square(centred - used @ np.linalg.lstsq(used, centred)[0]).sum())
+    explained = np.square(wrong - wrong.mean()).sum() - residuals[0]
+    expected = [residuals[0] - residuals[1], residuals[1] - residuals[2], residuals[2]]
+    for values, energy in zip(found.values(), expected, strict=True):
+        assert values[0] == pytest.approx(10 * np.log10(energy / explained), abs=1e-4)
+    assert residuals[3] == pytest.approx(0, abs=1e-9)  # the clicks are all that is left
 
 
 def test_si_sdr_stays_finite_at_its_bounds(references):
@@ -183,14 +218,16 @@ def test_silence_is_nan_without_warnings(silent, references, estimates):
     signals[silent][1] = 0.1  # a constant counts as silence too
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = metrics.score_item(signals["reference"], signals["estimate"], RATE, ALL)
+        scores = metrics.score_item(
+            signals["reference"], signals["estimate"], RATE, ALL, references, NOISE
+        )
     for values in scores.values():
         assert np.isnan(values).tolist() == [False, True, False]
 
 
 def test_all_silent_is_nan():
     silence = np.zeros((2, RATE))
-    scores = metrics.score_item(silence, silence, RATE, ALL)
+    scores = metrics.score_item(silence, silence, RATE, ALL, silence, silence[0])
     assert all(np.isnan(values).all() for values in scores.values())
 
 
@@ -199,7 +236,12 @@ def test_too_short_is_nan_without_warnings(samples, references, estimates):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = metrics.score_item(
-            references[:, :samples], estimates[:, :samples], RATE, ["stoi", "estoi", "pesq", "sdr"]
+            references[:, :samples],
+            estimates[:, :samples],
+            RATE,
+            ["stoi", "estoi", "pesq", "sdr"],
+            references[:, :samples],
+            NOISE[:samples],
         )
     assert np.isnan([scores["stoi"], scores["estoi"], scores["pesq"]]).all()
     assert np.isnan(scores["sdr"]).all() == (samples < metrics.FILTER_TAPS)
@@ -209,12 +251,12 @@ def test_too_short_is_nan_without_warnings(samples, references, estimates):
 def test_score_item_computes_the_requested_metrics(sources, monkeypatch):
     references = speech_like(5, sources)
     estimates = estimates_of(references)
-    scores = metrics.score_item(references, estimates, RATE, ALL)
+    scores = metrics.score_item(references, estimates, RATE, ALL, references, NOISE)
     assert list(scores) == [m for m in ALL if m != "sir" or sources > 1]
     np.testing.assert_allclose(scores["si_sdr"], metrics.si_sdr(references, estimates))
     np.testing.assert_allclose(scores["pesq"], metrics.pesq(references, estimates, RATE))
     for unwanted in ("bss", "pesq"):
         monkeypatch.setattr(metrics, unwanted, None)
     monkeypatch.setitem(metrics.INTELLIGIBILITY, "estoi", None)
-    only = metrics.score_item(references, estimates, RATE, ["stoi", "si_sdr"])
+    only = metrics.score_item(references, estimates, RATE, ["stoi", "si_sdr"], references, NOISE)
     assert list(only) == ["stoi", "si_sdr"]

@@ -44,6 +44,7 @@ def make_run(folder, sources, count=3):
         clean = s.sum(0)
         row = {"mixture_id": name, "length": TIME, "s1_speaker": "7"}
         row["mix_both_path"] = write(folder / "mix_both" / f"{name}.wav", clean + noise)
+        row["noise_path"] = write(folder / "noise" / f"{name}.wav", noise)
         row["mix_clean_path"] = write(folder / "mix_clean" / f"{name}.wav", clean)
         estimate = {"mixture_id": name}
         for k in range(sources):

@@ -156,7 +156,11 @@ def test_measure_scores_each_speaker_against_their_text(mixtures, tmp_path, monk
     )
     file = str(tmp_path / "m0s1.wav")
     signals = np.zeros((2, 800))
-    scores = list(measure(measures.Item("m0", ["s1", "s2"], signals, signals, [file, file])))
+    scores = list(
+        measure(
+            measures.Item("m0", ["s1", "s2"], signals, signals, [file, file], signals, signals[0])
+        )
+    )
     assert [(s.source, s.metric) for s in scores] == [
         *(("s1", "wer"), ("s1", "cer"), ("s2", "wer"), ("s2", "cer"))
     ]
@@ -164,5 +168,7 @@ def test_measure_scores_each_speaker_against_their_text(mixtures, tmp_path, monk
     assert scores[2].undefined == scores[3].undefined == "the reference text is empty"
     assert np.isnan(scores[2].value)
     assert len(recognised) == 1
-    silent = measures.Item("m0", ["s1"], signals, signals, [str(tmp_path / "m1s2.wav")])
+    silent = measures.Item(
+        "m0", ["s1"], signals, signals, [str(tmp_path / "m1s2.wav")], signals, signals[0]
+    )
     assert [s.value for s in measure(silent)] == [100, 100]  # silence is not recognised

@@ -18,7 +18,9 @@ def reasons(references, estimates, rate=8000):
     """Metric to the reasons of both sources, for all undefined metrics."""
     measure = open_measure("signal", rate, metrics=METRICS)
     found: dict[str, list[str]] = {}
-    for score in measure(Item("m", ["s1", "s2"], references, estimates, ["a", "b"])):
+    for score in measure(
+        Item("m", ["s1", "s2"], references, estimates, ["a", "b"], references, references.sum(0))
+    ):
         assert np.isnan(score.value) == bool(score.undefined)
         found.setdefault(score.metric, []).append(score.undefined)
     return {metric: why for metric, why in found.items() if any(why)}

@@ -145,7 +145,7 @@ CASES = [
     ),
     (
         nested("denoisers.small.model", "unet"),
-        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf",
+        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf, deepfilternet3, rnnoise, dtln, spectral_gating",
         [nested("denoisers.small.model", "conv_tasnet")],
     ),
     (

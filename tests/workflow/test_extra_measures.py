@@ -99,9 +99,12 @@ package.distribution = gone
 
 def test_a_denoiser_that_is_not_installed_is_reported_before_anything_runs(workspace, tmp_path):
     (tmp_path / "gone.py").write_text(NOT_THERE, encoding="utf-8")
-    denoiser = "denoisers={conv_tasnet: {model: rnnoise, arguments: null}}"
-    done = workspace.run("--config", f"extensions=[{tmp_path / 'gone.py'}]", denoiser)
-    assert_documented(done, "config: denoisers.conv_tasnet.model: pyrnnoise not installed")
+    models = (
+        "denoisers={mine: {model: rnnoise}}",
+        "separators={conv_tasnet: {conditions: [noisy]}}",
+    )
+    done = workspace.run("--config", f"extensions=[{tmp_path / 'gone.py'}]", *models)
+    assert_documented(done, "config: denoisers.mine.model: pyrnnoise not installed")
     assert not (workspace / "corpora").exists()
 
 

@@ -1,6 +1,7 @@
 """Published denoisers: lengths, delays, states and levels, on a voice of a few seconds."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -96,12 +97,27 @@ def test_a_limit_of_attenuation_leaves_noise():
     assert free < -20 and limited == pytest.approx(-6, abs=1.5)
 
 
+def stepwise(name):
+    """One network of DTLN from a vector to the next, straight from its file."""
+    session = onnxruntime.InferenceSession(dtln.PACKAGE.file(name))
+    vector, state = session.get_inputs()
+    kept = np.zeros(state.shape, np.float32)
+
+    def step(values):
+        nonlocal kept
+        given = {vector.name: values.astype(np.float32)[None, None], state.name: kept}
+        found, kept = session.run(None, given)
+        return found[0, 0]
+
+    return step
+
+
 def test_windows_of_dtln_are_added_like_in_one_pass(voice):
     network("dtln", 16000)
     samples = torch.from_numpy(voice(1, 0.5))
     time, hop, window = len(samples), dtln.HOP, dtln.WINDOW
     frames = torch.nn.functional.pad(samples, (window - hop, window)).unfold(0, window, hop)
-    masks, signals = dtln.Recurrent(dtln.MASKS, 1), dtln.Recurrent(dtln.SIGNALS, 1)
+    masks, signals = stepwise(dtln.MASKS), stepwise(dtln.SIGNALS)
     rows = [
         signals(np.fft.irfft(np.fft.rfft(one) * masks(np.abs(np.fft.rfft(one)))))
         for one in frames.numpy()

@@ -23,6 +23,7 @@ WRITERS = {
     "base/jobs.py": ("cause_of", "_with_cure"),
     "config/problems.py": ("describe_problems", "_in_its_section", "_allowed"),
     "base/recovery.py": ("_mend", "recover"),
+    "models/package.py": ("missing",),
 }
 EXITS = re.compile(r'sys\.exit\(\s*f?"error: (.*?)"\s*\)', re.DOTALL)
 

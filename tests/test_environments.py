@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -51,6 +53,15 @@ def test_environments_have_the_versions_of_the_project(environment):
 
 def test_the_lock_has_the_versions_of_the_project():
     assert pins(DECLARED).items() <= pins(LOCK).items()
+
+
+def test_packages_of_denoisers_have_one_version():
+    """They are installed without dependencies, and so are no extra of the project."""
+    file = ROOT / "envs/denoisers.txt"
+    packages = [entry.package for entry in MODELS.values() if entry.package]
+    versions = {package.name: package.version for package in packages}
+    assert pins(file.read_text(encoding="utf-8").splitlines()) == versions
+    assert versions.items() <= pins(LOCK).items()
 
 
 def test_the_lock_names_everything_once():

@@ -6,14 +6,17 @@ from pathlib import Path
 from pipeline.base.errors import PipelineError
 from pipeline.config import Config
 from pipeline.config.paths import placed
+from pipeline.models import entry_of
+from pipeline.tasks import TASKS
 
 
 def check_extras(cfg: Config) -> None:
-    """Refuse measures whose packages or models are missing. Imports nothing heavy.
+    """Refuse networks and measures whose packages or models are missing. Imports nothing heavy.
 
     Raises:
         PipelineError: one line that names the key and the command that installs what is missing.
     """
+    _check_networks(cfg)
     if cfg.evaluation.dnsmos:
         _need("evaluation.dnsmos", ["onnxruntime", "speechmos"], "-e '.[dnsmos]'")
     asr = cfg.evaluation.asr
@@ -29,6 +32,14 @@ def check_extras(cfg: Config) -> None:
                 f"config: evaluation.asr.model: {placed(asr.model)}: no such folder; give that of a"
                 " Whisper model converted for CTranslate2"
             )
+
+
+def _check_networks(cfg: Config) -> None:
+    for section in (task.section for task in TASKS.values()):
+        for name, network in getattr(cfg, section).items():
+            package = entry_of(network.model).package
+            if package and package.missing:
+                raise PipelineError(f"config: {section}.{name}.model: {package.missing}")
 
 
 def _need(key: str, modules: list[str], source: str) -> None:

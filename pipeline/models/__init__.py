@@ -12,6 +12,7 @@ from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
 from pipeline.models import conv_tasnet, dprnn, sudormrf
 from pipeline.models.entry import Entry
+from pipeline.models.published import deepfilternet3, dtln, rnnoise, spectral_gating
 from pipeline.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ MODELS: dict[str, Entry] = {
     "conv_tasnet": conv_tasnet.ENTRY,
     "dprnn": dprnn.ENTRY,
     "sudormrf": sudormrf.ENTRY,
+    "deepfilternet3": deepfilternet3.ENTRY,
+    "rnnoise": rnnoise.ENTRY,
+    "dtln": dtln.ENTRY,
+    "spectral_gating": spectral_gating.ENTRY,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.models import build
+from pipeline.models import build, entry_of
 from pipeline.models.signals import Inputs, passed
 
 SECONDS = 4.0
@@ -20,12 +20,15 @@ def multiply_adds(
     Those of convolutions and of products of matrices, recurrent layers and attention among them;
     norms and activations are not counted, as is usual. The network runs on tensors without
     content, which takes no time whatever its size, and on a CPU where an operation has no such
-    form. torch counts a multiply-add as two operations.
+    form. torch counts a multiply-add as two operations. Those that torch does not do itself are in
+    the network's `Package`.
     """
+    package = entry_of(model).package
+    elsewhere = package.multiply_adds if package else 0.0
     try:
-        return _counted("meta", model, arguments, num_sources, sample_rate)
+        return elsewhere + _counted("meta", model, arguments, num_sources, sample_rate)
     except Exception:  # of whatever the network does that needs content
-        return _counted("cpu", model, arguments, num_sources, sample_rate)
+        return elsewhere + _counted("cpu", model, arguments, num_sources, sample_rate)
 
 
 def _counted(

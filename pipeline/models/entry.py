@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Section
+from pipeline.models.package import Package
 from pipeline.tasks import DENOISE, SEPARATE
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Entry:
             with zeros, and then gives for each what it gives alone. If not, batches hold
             recordings of one length.
         trained: whether it is trained here; a published network is built with its weights.
+        package: the installed package whose files a published network reads, if it has one.
         stream: from a module to its form for a signal that is still coming in, if it has one.
     """
 
@@ -38,6 +40,7 @@ class Entry:
     sample_rates: tuple[int, ...] | None = None
     exact_padding: bool = False
     trained: bool = True
+    package: Package | None = None
     stream: Callable[[Any], Any] | None = None
 
     def rate_for(self, sample_rate: int) -> int:

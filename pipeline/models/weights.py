@@ -12,7 +12,7 @@ from torch import nn
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing
-from pipeline.models import build, parse_arguments
+from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
 
@@ -31,7 +31,8 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     """Build the network of a weights file, `[batch, time]` to `[batch, sources, time]`.
 
     Raises:
-        PipelineError: the file is for another number of sources or another rate, or is damaged.
+        PipelineError: the file is for another number of sources or another rate, or is damaged,
+            or the package of a published network is not installed, or another version of it.
     """
     card = read_card(path)
     if card.sample_rate != sample_rate:
@@ -45,6 +46,8 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
             " use a model trained for that number of speakers"
         )
     parse_arguments(card.model, card.arguments, f"{path}: ")
+    if package := entry_of(card.model).package:
+        package.check(card.training.get("package", {}), path)
     network = build(card.model, card.arguments, card.num_sources, card.sample_rate)
     try:
         network.load_state_dict(_tensors(path, TRAIN_AFRESH))

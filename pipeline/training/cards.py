@@ -11,7 +11,7 @@ from torch import nn
 
 from pipeline.base.files import write_manifest
 from pipeline.config import Training
-from pipeline.models import build, parse_arguments
+from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import Card
 from pipeline.models.cost import multiply_adds
 from pipeline.models.weights import save_weights
@@ -94,7 +94,10 @@ def take_published(
     history: Path,
     licences: Sequence[str],
 ) -> None:
-    """Write the weights with which a published network is built, and a history without epochs."""
+    """Write the weights with which a published network is built, and a history without epochs.
+
+    The card of a network of an installed package tells which one that is.
+    """
     network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
     logging.info("%s: is published, and so its weights are taken as they are", job.model)
     facts = {
@@ -103,11 +106,15 @@ def take_published(
         "licences": list(licences),
         **size_of(job, network, examples),
     }
+    if package := entry_of(job.model).package:
+        facts["package"] = package.facts()
     save_weights(weights, network, _card(job, examples, facts))
     write_manifest(history, pd.DataFrame(columns=HISTORY))
 
 
 def size_of(job: Job, network: nn.Module, examples: Examples | Fresh) -> dict[str, float]:
     """Parameters of a network, and its multiply-adds for a second of audio."""
+    package = entry_of(job.model).package
+    parameters = parameters_of(network) + (package.parameters if package else 0)
     counted = multiply_adds(job.model, job.arguments, examples.num_sources, examples.sample_rate)
-    return {"parameters": parameters_of(network), "multiply_adds": counted}
+    return {"parameters": parameters, "multiply_adds": counted}

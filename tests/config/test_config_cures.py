@@ -10,7 +10,7 @@ from pipeline.config import load_config
 from pipeline.config.files import check_files
 from pipeline.corpora.catalogue import check_download, load_catalogue
 from pipeline.evaluation.extras import check_extras
-from pipeline.models import check_networks
+from pipeline.models import MODELS, check_networks
 
 SMALLEST = {
     "denoisers": {"small": {"model": "conv_tasnet"}},
@@ -150,7 +150,7 @@ CASES = [
     ),
     (
         nested("denoisers.small.model", "unet"),
-        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf",
+        "denoisers.small.model: 'unet' is not registered; allowed: " + ", ".join(MODELS),
         [nested("denoisers.small.model", "conv_tasnet")],
     ),
     (

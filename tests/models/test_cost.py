@@ -56,7 +56,7 @@ class OnACpu(Recurrent):
 def test_recurrent_layers_are_counted(monkeypatch, network):
     monkeypatch.setattr("pipeline.models.cost.build", lambda *_: network())
     frame = 4 * (80 * 32 + 32 * 32) + 32 * 80  # four gates, then the layer back
-    assert multiply_adds("recurrent", {}, 1, 8000) == 100 * frame
+    assert multiply_adds("conv_tasnet", {}, 1, 8000) == 100 * frame
 
 
 def test_counting_draws_nothing_and_leaves_the_default_device():

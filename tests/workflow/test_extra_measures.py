@@ -86,6 +86,28 @@ def test_a_recogniser_that_is_not_installed_is_reported_before_anything_runs(wor
     assert not (workspace / "corpora").exists()
 
 
+NOT_THERE = """
+from importlib.metadata import PackageNotFoundError
+from pipeline.models import package
+
+def gone(name):
+    raise PackageNotFoundError(name)
+
+package.distribution = gone
+"""
+
+
+def test_a_denoiser_that_is_not_installed_is_reported_before_anything_runs(workspace, tmp_path):
+    (tmp_path / "gone.py").write_text(NOT_THERE, encoding="utf-8")
+    models = (
+        "denoisers={mine: {model: rnnoise}}",
+        "separators={conv_tasnet: {conditions: [noisy]}}",
+    )
+    done = workspace.run("--config", f"extensions=[{tmp_path / 'gone.py'}]", *models)
+    assert_documented(done, "config: denoisers.mine.model: pyrnnoise not installed")
+    assert not (workspace / "corpora").exists()
+
+
 def assert_documented(done, line):
     """It failed with one line, which is in the docs."""
     printed = done.stdout + done.stderr

@@ -74,10 +74,13 @@ SCRIPTS = [
         ('for split in ("train", "dev")\n', 'for split in ("train",)\n'),
         ("if model.task == DENOISE.name else self", "if model.task != DENOISE.name else self"),
         ('del training["devices"]', "pass"),
-        ('"mixtures": self._fresh() if dynamic else None', '"mixtures": None'),
+        ('"mixtures": self._fresh(model) if dynamic else None', '"mixtures": None'),
         ("if self.is_timed(wildcards) else set()", "if False else set()"),
         ("if measure in TASKS[system.model.task].measures", "if measure"),
-        ('return bool(wildcards.split == "test")', "return True"),
+        ('return f"{system_of(wildcards).path}/{wildcards.split}" in self.timed', "return True"),
+        ("if system_of(wildcards) in self.preserving:", "if False:"),
+        ('if name != "snr"', "if name"),
+        ('return {"dry": share} if share else {}', "return {}"),
     ),
     *of(
         "pipeline/tasks/grammar.py",
@@ -310,6 +313,11 @@ EVALUATION = [
         ("one[1] == other[1] or ", ""),
         (" or one[2:] == other[2:]", ""),
         ("yield other, one", "yield one, other"),
+    ),
+    *of(
+        "pipeline/models/blended.py",
+        "models/test_blended.py",
+        ("mixture[:, None], self.share)", "mixture[:, None], 1 - self.share)"),
     ),
     *of(
         "pipeline/evaluation/error_parts.py",

@@ -50,7 +50,11 @@ def test_scores_are_those_of_the_summary_with_the_mixture_beside_them(tree, tmp_
 def test_costs_are_those_of_the_card_and_of_the_latencies(tree, tmp_path):
     path = tree.inputs.weights[LABEL]
     card = read_card(path)
-    facts = card.training | {"parameters": 340_000, "multiply_adds": 85e6}
+    facts = card.training | {
+        "parameters": 340_000,
+        "multiply_adds": 85e6,
+        "package": {"licence": "MIT"},
+    }
     card = replace(card, arguments={"norm": "cLN", "causal": True}, training=facts)
     save_file(
         {"w": np.ones(3, np.float32)}, path, {"format": FORMAT, "card": json.dumps(asdict(card))}
@@ -62,13 +66,14 @@ def test_costs_are_those_of_the_card_and_of_the_latencies(tree, tmp_path):
     assert cells["parameters (M)"].text == "0.34" and cells["MACs (G/s)"].value == 0.085
     assert cells["p50 (ms)"].value == times["p50_ms"]
     assert cells["RTF, p50"].value == times["rtf_p50"]
+    assert cells["licence"].text == "MIT"
     assert cells["look-ahead"].text == "1.9 ms" and cells["mixture added (%)"].value == 20
 
 
 def test_what_is_unknown_is_a_dash(builder, tmp_path):
     run = Run(builder().build(timed=False, trained=False).inputs)
     cells = row_of(run, Site(tmp_path))
-    unknown = ["parameters (M)", "MACs (G/s)", "p50 (ms)", "RTF, p50", "look-ahead"]
+    unknown = ["parameters (M)", "MACs (G/s)", "p50 (ms)", "RTF, p50", "look-ahead", "licence"]
     assert {cells[name].text for name in unknown} == {"–"}
 
 

@@ -1,8 +1,8 @@
 """Spectral gating, a classical denoiser: what is not above the noise of its frequency goes.
 
 The gate with a smoothed mask is that of Sainburg & Zorea 2024 (noisereduce, arXiv:2412.17851); the
-noise is a quantile of the magnitudes, as in Stahl, Fischer & Bippus 2000 (ICASSP,
-doi:10.1109/ICASSP.2000.862122), for which no pause has to be found.
+noise is the median of the magnitudes of a frequency, since speech fills less than half of them
+(Stahl, Fischer & Bippus 2000, ICASSP, doi:10.1109/ICASSP.2000.862122): no pause has to be found.
 """
 
 from functools import partial
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WINDOW, HOP = 0.032, 0.008  # seconds
-QUANTILE = 0.5
-"""Of the magnitudes of a frequency over time: speech fills less than half of them."""
 WIDTH, LENGTH = 500.0, 0.05
 """Hz and seconds to each side over which the mask is smoothed."""
 
@@ -34,7 +32,7 @@ class Arguments(Section):
 def denoised(samples: "Tensor", arguments: Arguments, rate: int) -> "Tensor":
     """Gate a recording `[time]` of `rate` Hz.
 
-    With magnitudes M(f, t), their quantile N(f) and a triangular kernel T, whose sum is 1, the
+    With magnitudes M(f, t), their median N(f) and a triangular kernel T, whose sum is 1, the
     mask is
 
         g + (1 - g) · T * [M > c N],  c = 10^(threshold/20),  g = 10^(-reduction/20).
@@ -48,7 +46,7 @@ def denoised(samples: "Tensor", arguments: Arguments, rate: int) -> "Tensor":
         samples, size, hop, window=window, pad_mode="constant", return_complex=True
     )
     magnitudes = spectrum.abs()
-    noise = magnitudes.quantile(QUANTILE, dim=1, keepdim=True)
+    noise = magnitudes.median(dim=1, keepdim=True).values
     kept = (magnitudes > 10 ** (arguments.threshold / 20) * noise).float()
     kernel = torch.outer(_triangle(round(WIDTH * size / rate)), _triangle(round(LENGTH / HOP)))
     smooth = conv2d(kept[None], kernel[None, None], padding="same")[0]
@@ -73,7 +71,7 @@ def build(arguments: Arguments, num_sources: int, sample_rate: int) -> "nn.Modul
 
 
 def look_ahead(arguments: Arguments, sample_rate: int) -> None:
-    """The whole recording, whose quantiles are the noise."""
+    """The whole recording, whose medians are the noise."""
 
 
 ENTRY = Entry(

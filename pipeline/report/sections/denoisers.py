@@ -16,6 +16,7 @@ from pipeline.tasks.grammar import System
 
 TITLE = "Denoisers"
 COSTS = ["mixture added (%)", "parameters (M)", "MACs (G/s)", "p50 (ms)", "RTF, p50", "look-ahead"]
+COSTS += ["licence"]
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
@@ -61,6 +62,7 @@ def _costs(run: Run, name: str) -> list[Cell]:
         plain(times.get("p50_ms"), 1),
         plain(times.get("rtf_p50"), 4),
         ahead(run, [label]),
+        Cell(facts.get("package", {}).get("licence", "–"), kind="words"),
     ]
 
 

@@ -10,6 +10,22 @@ from pipeline.tasks import DENOISE, SEPARATE
 if TYPE_CHECKING:
     from torch import nn
 
+    from pipeline.models.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Weights of a network that other code wrote, in its own layout.
+
+    Attributes:
+        read: from the path of a file to its tensors, named as in our network, and its arguments.
+        licence: under which they are published: a line of the log and of the card of a training
+            that starts from them.
+    """
+
+    read: Callable[[str], "Checkpoint"]
+    licence: str
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -29,6 +45,7 @@ class Entry:
             recordings of one length.
         trained: whether it is trained here; a published network is built with its weights.
         stream: from a module to its form for a signal that is still coming in, if it has one.
+        foreign: how `init_from` reads weights of other code; None: as checkpoints of asteroid.
     """
 
     arguments: type[Section]
@@ -39,6 +56,7 @@ class Entry:
     exact_padding: bool = False
     trained: bool = True
     stream: Callable[[Any], Any] | None = None
+    foreign: Foreign | None = None
 
     def rate_for(self, sample_rate: int) -> int:
         """The rate it runs at for audio of some rate: the same, the next above, or its highest."""

@@ -145,7 +145,8 @@ CASES = [
     ),
     (
         nested("denoisers.small.model", "unet"),
-        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf",
+        "denoisers.small.model: 'unet' is not registered; allowed: conv_tasnet, dprnn, sudormrf,"
+        " demucs, wave_u_net, gatewave",
         [nested("denoisers.small.model", "conv_tasnet")],
     ),
     (

@@ -76,7 +76,7 @@ def test_a_network_is_for_its_tasks_alone(tmp_path):
         check_networks(load_config(wrong))
     assert str(error.value) == (
         "config: denoisers.d.model: 'extractor' is not for the task denoise; allowed:"
-        " conv_tasnet, dprnn, sudormrf"
+        " conv_tasnet, dprnn, sudormrf, demucs, wave_u_net, gatewave"
     )
     check_networks(load_config(values))  # with one of those that are allowed
 

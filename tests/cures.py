@@ -70,7 +70,8 @@ def exists(test: str) -> bool:
 
 def _module(tree: ast.Module, file: str) -> Iterator[str]:
     functions = _functions(tree)
-    raised = {"PipelineError", "ValueError"} if file.startswith("config/") else {"PipelineError"}
+    typed = file.startswith("config/") or file == "models/strided.py"  # raises in validators
+    raised = {"PipelineError", "ValueError"} if typed else {"PipelineError"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in raised and node.args:
             yield from _printed(node.args[0], functions)

@@ -59,6 +59,36 @@ def test_recurrent_layers_are_counted(monkeypatch, network):
     assert multiply_adds("recurrent", {}, 1, 8000) == 100 * frame
 
 
+LAYERS = [
+    (nn.LSTM, {"batch_first": True, "num_layers": 2, "bidirectional": True}),
+    (nn.LSTM, {"proj_size": 16}),
+    (nn.GRU, {"bidirectional": True}),
+    (nn.GRU, {"batch_first": True, "num_layers": 3}),
+    (nn.RNN, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), LAYERS, ids=str)
+def test_a_recurrent_layer_that_is_counted_at_once_equals_its_steps(monkeypatch, kind, options):
+    class Twice(nn.Module):
+        """Hands the state of one piece of audio to the next one."""
+
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(400, 32, **options)
+
+        def forward(self, mixtures):
+            frames = mixtures.unflatten(1, (-1, 400))
+            found, state = self.layer(frames[:, :20])
+            more, _ = self.layer(frames[:, 20:40], state)
+            return (found + more).flatten(1)[:, None]
+
+    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: Twice())
+    at_once = multiply_adds("recurrent", {}, 1, 8000)
+    monkeypatch.setattr("pipeline.models.cost.RNNS", ())
+    assert at_once == multiply_adds("recurrent", {}, 1, 8000) > 0
+
+
 def test_counting_draws_nothing_and_leaves_the_default_device():
     torch.manual_seed(0)
     expected = torch.rand(1)

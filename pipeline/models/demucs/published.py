@@ -42,9 +42,11 @@ def read_published(source: str) -> Checkpoint:
         ) from error
 
 
-def _parts(content: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _parts(content: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors, and what they do not show: stride, resample, floor and sample_rate."""
     told = {}
+    if not isinstance(content, dict):
+        raise ValueError("it is no dictionary")
     if "state" in content:
         told = dict(zip(ORDER, content["args"], strict=False)) | content["kwargs"]
         content = content["state"]

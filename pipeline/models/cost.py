@@ -36,7 +36,7 @@ def _counted(
     with torch.random.fork_rng(devices=[]), torch.device(device):
         network = build(model, arguments, num_sources, sample_rate).eval()
         mixture = torch.zeros(1, round(SECONDS * sample_rate))
-        recurrent = [Recurrent(layer) for layer in network.modules() if isinstance(layer, RNNS)]
+        recurrent = [AtOnce(layer) for layer in network.modules() if isinstance(layer, RNNS)]
     # Without oneDNN, in which a recurrent layer is one operation that nobody counts.
     without_onednn = torch.backends.mkldnn.flags(enabled=False)
     counter = FlopCounterMode(display=False)
@@ -49,7 +49,7 @@ def _counted(
 RNNS = (nn.RNN, nn.GRU, nn.LSTM)
 
 
-class Recurrent:
+class AtOnce:
     """Counts the multiply-adds of a recurrent layer, which then returns zeros.
 
     Each step of a recording is multiplied once by every matrix of the layer.

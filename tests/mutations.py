@@ -536,6 +536,61 @@ MODELS = [
         "models/test_registry.py models/test_conv_tasnet.py",
         ("(a.P - 1) * 2**x // 2", "(a.P - 1) * 2**x"),
     ),
+    *of(
+        "pipeline/models/demucs/network.py",
+        "models/test_demucs.py",
+        ("correction=min(1, time - 1)", "correction=0"),
+        ("signals + skip[..., : signals.shape[-1]]", "signals"),
+        ("(layer.weight.std() / reference).sqrt()", "layer.weight.std() / reference"),
+        (".clamp(min=SMALLEST)", ""),
+    ),
+    *of(
+        "pipeline/models/demucs/__init__.py",
+        "models/test_demucs.py",
+        ("last = (last - 1) // 2 + ZEROS", "last = last // 2 + ZEROS"),
+        ("(a.resample - 1) * (2 * ZEROS - 1)", "(a.resample - 1) * (2 * ZEROS)"),
+    ),
+    *of(
+        "pipeline/models/demucs/sinc.py",
+        "models/test_demucs.py",
+        (
+            "_between(odd, halfway, (ZEROS, ZEROS - 1))",
+            "_between(odd, halfway, (ZEROS - 1, ZEROS))",
+        ),
+    ),
+    *of(
+        "pipeline/models/demucs/streaming.py",
+        "models/test_demucs_streaming.py",
+        ("signals[:, : self.tail.shape[1]] += self.tail", "self.tail"),
+        ("self.ahead = even.shape[1] - odd.shape[1]", "self.ahead = 0"),
+        ("self.count += len(samples)", "pass"),
+    ),
+    *of(
+        "pipeline/models/demucs/published.py",
+        "models/test_demucs_published.py",
+        ("outputs == 2 * hidden", "True"),
+        ('if not given.pop("normalize"):', 'if given.pop("normalize") is None:'),
+    ),
+    *of(
+        "pipeline/models/wave_u_net/network.py",
+        "models/test_wave_u_net.py",
+        ("features = skips[-1][..., ::2]", "features = skips[-1][..., 1::2]"),
+        ("features * valid[..., :: 2**level]", "features"),
+        ("lengths + whole - 1", "lengths"),
+    ),
+    *of(
+        "pipeline/models/gatewave/network.py",
+        "models/test_gatewave.py",
+        ("level(signals + skip)", "level(signals)"),
+        (" * self.gates(frames).sigmoid()", " * self.gates(frames)"),
+        ("correction=0", "correction=1"),
+    ),
+    *of(
+        "pipeline/models/cost.py",
+        "models/test_cost.py",
+        ("1 - layer.batch_first", "0"),
+        ("if weight.ndim == 2", ""),
+    ),
 ]
 
 MUTANTS = [*SCRIPTS, *TRAINING, *INFERENCE, *EVALUATION, *MIXTURES, *FILES, *MODELS]

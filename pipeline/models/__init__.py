@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
-from pipeline.models import conv_tasnet, dprnn, sudormrf
+from pipeline.models import conv_tasnet, demucs, dprnn, gatewave, sudormrf, wave_u_net
 from pipeline.models.entry import Entry
 from pipeline.models.published import deepfilternet3, dtln, rnnoise, spectral_gating
 from pipeline.tasks import TASKS
@@ -22,6 +22,9 @@ MODELS: dict[str, Entry] = {
     "conv_tasnet": conv_tasnet.ENTRY,
     "dprnn": dprnn.ENTRY,
     "sudormrf": sudormrf.ENTRY,
+    "demucs": demucs.ENTRY,
+    "wave_u_net": wave_u_net.ENTRY,
+    "gatewave": gatewave.ENTRY,
     "deepfilternet3": deepfilternet3.ENTRY,
     "rnnoise": rnnoise.ENTRY,
     "dtln": dtln.ENTRY,

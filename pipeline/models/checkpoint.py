@@ -52,7 +52,7 @@ class Checkpoint:
 
     Args:
         state: tensors by name.
-        arguments: those of the network, with the names of `conv_tasnet.Arguments`.
+        arguments: those of the network that the checkpoint tells, with the names of ours.
         sample_rate: Hz; None if the checkpoint does not give it.
     """
 
@@ -74,7 +74,7 @@ def read_checkpoint(source: str) -> Checkpoint:
 
     try:
         content = _load(_fetched(source))
-        state = _tensors(content["state_dict"])
+        state = usual_tensors(content["state_dict"])
         given = _plain(DEFAULTS | dict(content["model_args"]))
         model = str(content.get("model_name", "ConvTasNet"))
         # The models in asteroid's own list were published without their rate.
@@ -108,7 +108,8 @@ def _fetched(source: str) -> str:
         socket.setdefaulttimeout(before)
 
 
-def _tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+def usual_tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of a state; a ValueError names one that is sparse, quantized or no tensor."""
     for name, tensor in state.items():
         plain = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
         if not plain or tensor.is_quantized or tensor.device.type != "cpu":

@@ -11,6 +11,22 @@ from pipeline.tasks import DENOISE, SEPARATE
 if TYPE_CHECKING:
     from torch import nn
 
+    from pipeline.models.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Weights of a network that other code wrote, in its own layout.
+
+    Attributes:
+        read: from the path of a file to its tensors, named as in our network, and its arguments.
+        licence: under which they are published: a line of the log and of the card of a training
+            that starts from them.
+    """
+
+    read: Callable[[str], "Checkpoint"]
+    licence: str
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,6 +47,7 @@ class Entry:
         trained: whether it is trained here; a published network is built with its weights.
         package: the installed package whose files a published network reads, if it has one.
         stream: from a module to its form for a signal that is still coming in, if it has one.
+        foreign: how `init_from` reads weights of other code; None: as checkpoints of asteroid.
     """
 
     arguments: type[Section]
@@ -42,6 +59,7 @@ class Entry:
     trained: bool = True
     package: Package | None = None
     stream: Callable[[Any], Any] | None = None
+    foreign: Foreign | None = None
 
     def rate_for(self, sample_rate: int) -> int:
         """The rate it runs at for audio of some rate: the same, the next above, or its highest."""

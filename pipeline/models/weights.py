@@ -65,7 +65,8 @@ def start_from(
 
     Args:
         network: the network to train.
-        source: one of our weights files, or an asteroid checkpoint (path or hub name).
+        source: one of our weights files, a file of the code that `foreign` of the entry reads, or
+            an asteroid checkpoint (path or hub name).
         model: registry name of `network`.
         arguments: the arguments of `network`.
         sample_rate: Hz of the data of `network`.
@@ -77,13 +78,13 @@ def start_from(
     if _is_ours(source):
         state = _ours(source, model, arguments, sample_rate)
     else:
-        state = _asteroid(source, model, arguments, sample_rate)
+        state = _foreign(source, model, arguments, sample_rate)
     own = network.state_dict()
     unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
-    foreign = [n for n in differing if own[n].shape[1:] != state[n].shape[1:]]
-    if unpaired or foreign or len(differing) > 2:
-        name = (unpaired or foreign or differing)[0]
+    wrong = [n for n in differing if not _differs_in_one_size(own[n], state[n])]
+    if unpaired or wrong or len(differing) > 2:
+        name = (unpaired or wrong or differing)[0]
         raise PipelineError(
             f"init_from: {source} does not fit the configured network (tensor {name});"
             f" {OTHER_INIT}, or leave init_from out"
@@ -96,6 +97,29 @@ def start_from(
             ", ".join(sorted(differing)),
         )
     return sorted(differing)
+
+
+def licences_of(source: str, model: str) -> list[str]:
+    """Licences that a training takes over with the weights of `source` that it starts from.
+
+    Those of one of our files are in its card; others are those that `foreign` of the entry tells.
+
+    Raises:
+        PipelineError: the file is one of ours, and damaged.
+    """
+    if _is_ours(source):
+        card = read_card(source, f"copy it again, or {OTHER_INIT}")
+        return list(card.training.get("licences", []))
+    foreign = entry_of(model).foreign
+    return [foreign.licence] if foreign else []
+
+
+def _differs_in_one_size(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether the shapes differ in one place, as those of a last layer with other outputs do."""
+    return (
+        one.ndim == other.ndim
+        and sum(a != b for a, b in zip(one.shape, other.shape, strict=True)) == 1
+    )
 
 
 def _is_ours(source: str) -> bool:
@@ -129,10 +153,11 @@ def _check_finite(source: str, state: dict[str, torch.Tensor], cure: str) -> Non
         raise PipelineError(f"{source}: holds NaN or infinite weights ({bad[0]}); {cure}")
 
 
-def _asteroid(
+def _foreign(
     source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> dict[str, torch.Tensor]:
-    checkpoint = read_checkpoint(source)
+    foreign = entry_of(model).foreign
+    checkpoint = foreign.read(source) if foreign else read_checkpoint(source)
     _check_finite(f"init_from: {source}", checkpoint.state, OTHER_INIT)
     if checkpoint.sample_rate is None:
         logging.warning(
@@ -145,6 +170,8 @@ def _asteroid(
         _check_rate(source, checkpoint.sample_rate, sample_rate)
     wanted = parse_arguments(model, arguments).model_dump()
     _check_arguments(source, checkpoint.arguments, wanted)
+    if foreign:
+        logging.warning("init_from: %s: %s", source, foreign.licence)
     return checkpoint.state
 
 

@@ -24,7 +24,7 @@ from pipeline.losses.loss import Loss
 from pipeline.models import build, entry_of
 from pipeline.models.blended import Blended
 from pipeline.models.devices import compile_networks, describe, open_device
-from pipeline.models.weights import load_network, save_weights, start_from
+from pipeline.models.weights import licences_of, load_network, save_weights, start_from
 from pipeline.tasks import TASKS
 from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
 from pipeline.training.cards import card_of, parameters_of, size_of, take_published
@@ -53,7 +53,8 @@ def train(
 ) -> None:
     """Train and write `weights` (best on dev) and `history`; keep the state in folder `state`.
 
-    The weights file repeats the `licences` of the corpora. Excerpts of a dev recording are kept
+    The weights file repeats the `licences` of the corpora and those of the weights that it starts
+    from. Excerpts of a dev recording are kept
     in the folder `samples` beside it. A training that has ended before, by the same code (that of
     `extensions` included) on the same data, is not done again: its weights are written once more.
     A published network is not trained: its weights are taken as they are.
@@ -131,6 +132,7 @@ def _fit(
     loss = Loss(settings.loss or {}, TASKS[job.task].permuted, train.sample_rate)
     trainee = Trainee(network, loss, settings, front)
     size = size_of(job, network, train)  # at once, since an error of it would come after the night
+    licences = [*licences, *(licences_of(job.init_from, job.model) if job.init_from else ())]
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
@@ -138,7 +140,7 @@ def _fit(
         _refuse_without_best(curve, state, monitor)
         _load_best(network, state.best)
         card = card_of(job, train, curve, size, len(data.segments), describe(device), devices)
-        card.training.update(licences=list(licences), programs=state.programs)
+        card.training.update(licences=list(dict.fromkeys(licences)), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
 

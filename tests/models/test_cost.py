@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipeline import models
-from pipeline.models.cost import SECONDS, multiply_adds
+from pipeline.models.cost import SECONDS, AtOnce, multiply_adds
 
 PAPER = {"N": 512, "L": 16, "B": 128, "H": 512, "Sc": 128, "P": 3, "X": 8, "R": 3}
 SMALL = {"N": 128, "L": 40, "B": 64, "H": 128, "Sc": 64, "P": 3, "X": 6, "R": 2}
@@ -57,6 +57,51 @@ def test_recurrent_layers_are_counted(monkeypatch, network):
     monkeypatch.setattr("pipeline.models.cost.build", lambda *_: network())
     frame = 4 * (80 * 32 + 32 * 32) + 32 * 80  # four gates, then the layer back
     assert multiply_adds("conv_tasnet", {}, 1, 8000) == 100 * frame
+
+
+LAYERS = [
+    (nn.LSTM, {"batch_first": True, "num_layers": 2, "bidirectional": True}),
+    (nn.LSTM, {"proj_size": 16}),
+    (nn.GRU, {"bidirectional": True}),
+    (nn.GRU, {"batch_first": True, "num_layers": 3}),
+    (nn.RNN, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), LAYERS, ids=str)
+def test_a_recurrent_layer_that_is_counted_at_once_equals_its_steps(monkeypatch, kind, options):
+    class Twice(nn.Module):
+        """Hands the state of one piece of audio to the next one."""
+
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(400, 32, **options)
+
+        def forward(self, mixtures):
+            frames = mixtures.unflatten(1, (-1, 400))
+            found, state = self.layer(frames[:, :20])
+            more, _ = self.layer(frames[:, 20:40], state)
+            return (found + more).flatten(1)[:, None]
+
+    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: Twice())
+    at_once = multiply_adds("recurrent", {}, 1, 8000)
+    monkeypatch.setattr("pipeline.models.cost.RNNS", ())
+    assert at_once == multiply_adds("recurrent", {}, 1, 8000) > 0
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 400), (5, 400)])
+@pytest.mark.parametrize(("kind", "options"), LAYERS, ids=str)
+def test_a_recurrent_layer_that_is_counted_keeps_its_shapes(kind, options, shape):
+    layer = kind(400, 32, **options)
+
+    def shapes():
+        found, state = layer(torch.ones(shape))
+        state = state if isinstance(state, tuple) else (state,)
+        return [tensor.shape for tensor in (found, *state)]
+
+    expected = shapes()
+    AtOnce(layer)
+    assert shapes() == expected
 
 
 def test_counting_draws_nothing_and_leaves_the_default_device():

@@ -13,16 +13,20 @@ from pipeline.models import MODELS
 from pipeline.models.card import read_card
 from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.models.entry import Entry
+from pipeline.models.weights import load_network, save_weights
 from pipeline.tasks import SEPARATE
 
 SMALL = {
     "sudormrf": {"n_filters": 32, "bn_chan": 16, "num_blocks": 2},
     "dprnn": {"n_filters": 16, "bn_chan": 16, "hid_size": 16, "chunk_size": 20, "n_repeats": 1},
+    "demucs": {"hidden": 16, "depth": 3, "resample": 2, "normalize": "running"},
+    "wave_u_net": {"L": 4, "F": 8},
+    "gatewave": {"channels": 8, "depth": 3},
 }
 
 
 @pytest.mark.parametrize("name", list(SMALL))
-def test_a_network_of_asteroid_learns_and_separates(attempt, sets, tmp_path, name):
+def test_a_network_learns_and_separates(attempt, sets, tmp_path, name):
     done = attempt(tmp_path, model=(name, SMALL[name]), epochs=4).run()
     history = done.history
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 1
@@ -61,3 +65,19 @@ def test_a_network_without_parameters_is_not_trained(attempt, tmp_path, monkeypa
     )
     monkeypatch.setitem(MODELS, "halves", replace(entry, trained=False))
     assert read_card(attempt(tmp_path, model=("halves", {})).run().weights).model == "halves"
+
+
+def test_the_card_of_a_training_repeats_the_licences_of_the_weights_it_starts_from(
+    attempt, tmp_path
+):
+    first = attempt(tmp_path / "first", epochs=1).run()
+    card = read_card(first.weights)
+    save_weights(
+        tmp_path / "start.safetensors",
+        load_network(first.weights, 2, 8000),
+        replace(card, training={"licences": ["Weights: CC BY-NC 4.0", "Corpus: CC BY 4.0"]}),
+    )
+    second = attempt(tmp_path / "second", epochs=1)
+    second.job = replace(second.job, init_from=str(tmp_path / "start.safetensors"))
+    licences = read_card(second.run().weights).training["licences"]
+    assert licences == ["Corpus: CC BY 4.0", "Weights: CC BY-NC 4.0"]

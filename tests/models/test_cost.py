@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from pipeline import models
+from pipeline.config import Section
 from pipeline.models.cost import SECONDS, AtOnce, multiply_adds
+from pipeline.models.entry import Entry
 
 PAPER = {"N": 512, "L": 16, "B": 128, "H": 512, "Sc": 128, "P": 3, "X": 8, "R": 3}
 SMALL = {"N": 128, "L": 40, "B": 64, "H": 128, "Sc": 64, "P": 3, "X": 6, "R": 2}
@@ -83,7 +85,8 @@ def test_a_recurrent_layer_that_is_counted_at_once_equals_its_steps(monkeypatch,
             more, _ = self.layer(frames[:, 20:40], state)
             return (found + more).flatten(1)[:, None]
 
-    monkeypatch.setattr("pipeline.models.cost.build", lambda *_: Twice())
+    entry = Entry(Section, lambda *_: Twice(), lambda *_: None)
+    monkeypatch.setitem(models.MODELS, "recurrent", entry)
     at_once = multiply_adds("recurrent", {}, 1, 8000)
     monkeypatch.setattr("pipeline.models.cost.RNNS", ())
     assert at_once == multiply_adds("recurrent", {}, 1, 8000) > 0

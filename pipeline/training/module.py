@@ -15,10 +15,10 @@ from pipeline.losses.loss import Loss
 from pipeline.models.signals import Inputs, passed
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
+from pipeline.training.ranks import STOPS
 
 DEV_SCORE, DEV_LOSS = "dev_si_sdri", "dev_loss"
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # a training saves its state on these
 
 
 class Monitor(NamedTuple):
@@ -143,19 +143,9 @@ class TrainingData(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader:
-        """Recordings one at a time, since their lengths differ.
-
-        Raises:
-            PipelineError: a device would have none.
-        """
+        """Recordings one at a time, since their lengths differ."""
         assert self.trainer is not None
-        ranks = self.trainer.world_size
-        if ranks > len(self.dev):
-            raise PipelineError(
-                f"training.devices: {ranks} is more than the {len(self.dev)} dev recordings; lower"
-                " it, or raise mixtures.counts.dev"
-            )
-        share = range(self.trainer.global_rank, len(self.dev), ranks)
+        share = range(self.trainer.global_rank, len(self.dev), self.trainer.world_size)
         return self._loader(self.dev, batch_size=1, sampler=share)
 
     def _loader(self, data: Dataset, **options: Any) -> DataLoader:

@@ -16,7 +16,9 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.jobs import cause_of, ignore_warnings
 from pipeline.base.processes import end_with_parent, end_workers
 from pipeline.config.extensions import LOADED, load_extensions
-from pipeline.training.module import STOPS
+
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+"""Signals on which a training saves its state."""
 
 
 def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None:

@@ -16,7 +16,8 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from pipeline.base.errors import PipelineError
-from pipeline.training.module import STOPS, Monitor, Trainee
+from pipeline.training.module import Monitor, Trainee
+from pipeline.training.ranks import STOPS
 from pipeline.training.state import State
 
 MOST_SKIPPED = 5  # in a row

@@ -68,6 +68,7 @@ def train(
         take_published(job, train, weights, history, licences)
         return
     open_device(machine, devices)
+    _refuse_idle(devices, len(dev.table))
     kept = State(state, extensions)
     with kept.alone():
         facts = asdict(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
@@ -143,6 +144,14 @@ def _fit(
         card.training.update(licences=list(dict.fromkeys(licences)), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
+
+
+def _refuse_idle(devices: int, recordings: int) -> None:
+    if devices > recordings:
+        raise PipelineError(
+            f"training.devices: {devices} is more than the {recordings} dev recordings; lower it,"
+            " or raise mixtures.counts.dev"
+        )
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.base.errors import PipelineError
 from pipeline.models.weights import read_card
-from pipeline.training.module import STOPS, Trainee
+from pipeline.training.module import Trainee
+from pipeline.training.ranks import STOPS
 from pipeline.training.saving import SaveState
 from pipeline.training.train import train
 

@@ -6,14 +6,16 @@ SEED ?= 1
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-fast test-slurm mutants chaos fuzz lint format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
+.PHONY: demo test test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
 	@echo "The report: $(CURDIR)/results/report/index.html"
 
 # In several processes, each with about 1 GB; the tests of a file share one (tests/conftest.py).
-IN_PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+# Half as many more as there are cores, since whole runs often wait.
+PROCESSES := $(shell $(PYTHON) -c "import os; print(min(8, -(-3 * os.cpu_count() // 2)))")
+IN_PARALLEL := --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test: lint
 	$(BIN)/pytest $(IN_PARALLEL)
@@ -29,11 +31,22 @@ test-slurm: .venv/installed
 		{ apt-get update && apt-get install --yes $(SLURM_PACKAGES); }
 	$(BIN)/pytest -m "" tests/slurm
 
+# Side by side, since most of them use one core.
+LINTS := lint-style lint-rules lint-types lint-workflow
 lint: .venv/installed
+	@$(MAKE) --no-print-directory --jobs --output-sync $(LINTS)
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-rules:
 	$(BIN)/snakefmt --check Snakefile workflow
+
+lint-types:
 	$(BIN)/mypy
+
+lint-workflow:
 	$(BIN)/snakemake --lint
 
 format: .venv/installed

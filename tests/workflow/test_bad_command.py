@@ -64,7 +64,8 @@ def test_values_out_of_place(asked, content):
 
 def test_the_docs_example_has_two_denoisers(workspace, tmp_path):
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (block,) = (text for text in blocks if "denoised-small, denoised-large" in text)
     mine = tmp_path / "mine.yaml"
     mine.write_text(block, encoding="utf-8")
     jobs = workspace.jobs(config=(mine,))

@@ -178,24 +178,36 @@ SETTINGS = {
         {"denoisers": {"conv_tasnet": {"arguments": {"Q": 1}}}},
         "denoisers.conv_tasnet.arguments.Q: unknown key; allowed here: B, H, L",
     ),
-    "too many mixtures": (
-        {"mixtures": {"counts": {"train": 50}}},
-        "mixtures.counts.train: 50 mixtures asked, the utterances give 8",
-    ),
-    "all too short": (
-        {"mixtures": {"min_seconds": 9.0}},
-        "split train has 0 speakers with long enough utterances",
-    ),
 }
 
 
 @pytest.mark.parametrize("case", SETTINGS)
 def test_wrong_settings(attempt, case, corpus):
     changes, line = SETTINGS[case]
-    # There is one split, since the scheduler chooses which of several is planned first.
-    code, printed = attempt(target="results/mixtures/train/mixtures.csv", **changes)
+    code, printed = attempt(**changes)
     assert code != 0
     assert_one_documented_line(printed, line, corpus)
+
+
+PLANS = {
+    "too many mixtures": (
+        "mixtures={counts: {train: 5000}}",
+        "mixtures.counts.train: 5000 mixtures asked, the utterances give 160",
+    ),
+    "all too short": (
+        "mixtures={min_seconds: 60.0}",
+        "split train has 0 speakers with long enough utterances",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_a_plan_that_the_corpora_do_not_allow(finished, case, corpus, tmp_path):
+    change, line = PLANS[case]
+    plan = "results/mixtures/plan/train/1-of-1.csv"
+    done = finished.copy(tmp_path / "run").run(plan, "--config", change)
+    assert done.returncode != 0
+    assert_one_documented_line(done.stdout + done.stderr, line, corpus)
 
 
 def faint(corpus) -> None:
@@ -237,23 +249,24 @@ def spoil(table: Path, column: str, value: str) -> None:
     cells.to_csv(table, index=False)
 
 
-def test_wrong_numbers_are_mended_as_the_line_says(attempt, workspace, tmp_path):
-    config = (SMOKE, tmp_path / "bad.yaml")
-    target, plan = "results/mixtures/dev/mixtures.csv", workspace / "mixtures/plan/dev/1-of-1.csv"
-    code, printed = attempt(target="results/mixtures/plan/dev/1-of-1.csv")
-    assert code == 0, printed
+def test_wrong_numbers_are_mended_as_the_line_says(finished, tmp_path):
+    workspace, target = finished.copy(tmp_path / "run"), "results/mixtures/dev/mixtures.csv"
+    plan = workspace / "mixtures/plan/dev/1-of-1.csv"
     spoil(plan, "noise_speed", "-1.00000")  # it is not shorter than before
-    done = workspace.run(target, config=config)
+    shutil.rmtree(workspace / "mixtures/dev")
+    done = workspace.run(target)
     line = "results/mixtures/plan/dev/1-of-1.csv: row 3, noise_speed: '-1.0' is not above 0; delete"
     assert assert_one_line(done.stdout + done.stderr, line).endswith("delete it and run again")
     plan.unlink()
-    workspace.succeed(target, config=config)
+    workspace.succeed(target)
     for table in ("noise.csv", "noise/1-of-1/index.csv"):
         spoil(workspace / f"corpora/{table}", "peak", f"1e{10**30}")
-    done = workspace.run("results/mixtures/plan/train/1-of-1.csv", config=config)
+    plan = workspace / "mixtures/plan/train/1-of-1.csv"
+    plan.unlink()
+    done = workspace.run("results/mixtures/plan/train/1-of-1.csv")
     line = "results/corpora/noise.csv: row 3, peak: 'inf' is not a finite number; run again with"
     assert assert_one_line(done.stdout + done.stderr, line).endswith("with --forcerun convert")
-    workspace.succeed(target, "--forcerun", "convert", config=config)
+    workspace.succeed("results/mixtures/plan/train/1-of-1.csv", "--forcerun", "convert")
 
 
 def test_a_gpu_that_is_not_there_is_reported_before_anything_runs(attempt, workspace):
@@ -281,7 +294,7 @@ def test_harmless_files_are_used_or_left_out_and_reported(attempt, workspace):
         path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
         next(path.parent.glob("*.trans.txt")).write_bytes("1001-7-0000 CAFÉ".encode("utf-16"))
 
-    code, printed = attempt(damage)
+    code, printed = attempt(damage, "corpora")
     assert code == 0, printed
     log = (workspace / "logs/corpora/convert_speech_1-of-1.log").read_text(encoding="utf-8")
     assert log.count("1 files have several channels") == 1

@@ -33,6 +33,7 @@ def make_mixtures(workspace, voice):
     folder = workspace / "mixtures/test"
     voices = {f"s{k}": voice(k, 0.6, 8000) for k in (1, 2)}
     signals = voices | {"mix_clean": sum(voices.values()), "mix_both": sum(voices.values())}
+    signals["noise"] = 0 * signals["mix_both"]
     row: dict[str, object] = {"mixture_id": "m0", "length": len(voices["s1"])}
     for name, samples in signals.items():
         audio.write(folder / name / "m0.wav", np.asarray(samples), 8000)

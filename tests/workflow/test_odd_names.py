@@ -101,6 +101,6 @@ def assert_metadata_comes_back(workspace, config):
     again = workspace.folder / "librimix.yaml"
     librimix = {"metadata": ODD, "subsets": {split: [split] for split in SPLITS}}
     again.write_text(yaml.safe_dump({"mixtures": {"kind": "librimix", "librimix": librimix}}))
-    workspace.succeed("mixtures", config=(*config, again))
+    workspace.succeed("results/mixtures/test/mixtures.csv", config=(*config, again))
     table = read_manifest(workspace / "mixtures/test/mixtures.csv")
     assert set(table["noise"]) == {f"-{ODDER}"}

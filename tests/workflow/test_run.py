@@ -103,9 +103,9 @@ def test_a_new_denoiser_does_not_affect_the_others(finished, tmp_path):
     jobs = finished.jobs(config=(SMOKE, change))
     assert jobs["train_denoiser"] == 1
     assert "train" not in jobs
-    # It denoises the test split alone, since no model is trained on its output; and the three
-    # separators are tested on one more condition.
-    assert jobs["apply"] == 1 + 3
+    # It denoises the test split alone, since no model is trained on its output, and clean mixtures;
+    # and the three separators are tested on one more condition.
+    assert jobs["apply"] == 2 + 3
     assert "render" not in jobs
     assert "demo_corpus" not in jobs
 
@@ -113,8 +113,9 @@ def test_a_new_denoiser_does_not_affect_the_others(finished, tmp_path):
 def test_more_repeats_train_the_new_runs_alone(finished):
     jobs = finished.jobs("--config", "training={repeats: 2}")
     assert (jobs["train_denoiser"], jobs["train"]) == (1, 3)
-    assert jobs["apply"] == 3 + SYSTEMS  # train, dev and test are denoised by the new denoiser
-    assert jobs["score"] == 1 + SYSTEMS
+    # Train, dev, test and its clean mixtures are denoised by the new denoiser.
+    assert jobs["apply"] == 4 + SYSTEMS
+    assert jobs["score"] == 2 + SYSTEMS
     assert not {"render", "convert", "draw_plan"} & jobs.keys()
 
 
@@ -126,7 +127,8 @@ def test_machine_settings_train_nothing_again(finished):
 def test_timed_jobs_do_not_depend_on_the_batch_size(finished):
     jobs = finished.jobs("--config", "inference={batch_size: 2}")
     assert jobs["train"] == 1
-    assert jobs["apply"] == 2 + SYSTEMS // 3  # train and dev are denoised; one separator's systems
+    # Train, dev and clean mixtures are denoised; one separator's systems.
+    assert jobs["apply"] == 3 + SYSTEMS // 3
 
 
 def test_changed_levels_mix_and_train_again_but_keep_the_corpus(finished):

@@ -6,7 +6,7 @@ import json
 def test_a_run_records_its_provenance(finished):
     facts = json.loads((finished / "logs/run.json").read_text(encoding="utf-8"))
     assert facts["command"].startswith("snakemake ") and "--cores 2" in facts["command"]
-    assert facts["jobs"]["apply"] == 9 + 3 and facts["pending"] == sum(facts["jobs"].values())
+    assert facts["jobs"]["apply"] == 9 + 4 and facts["pending"] == sum(facts["jobs"].values())
     assert ["train_denoiser", "apply"] in facts["edges"]
     page = (finished / "report/index.html").read_text(encoding="utf-8")
     assert facts["machine"]["cpu"] in page

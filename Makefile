@@ -4,6 +4,8 @@ CORES ?= all
 FAULTS ?= 40
 SEED ?= 1
 BIN := .venv/bin
+# Jobs start faster with the compiled code that the first one leaves.
+unexport PYTHONDONTWRITEBYTECODE
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: demo test test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers

@@ -79,7 +79,9 @@ def test_the_costs_of_both_sides_stand_beside_each_comparison(tmp_path):
         (False, True, "not of equal size"),
         (True, False, "not of equal compute"),
         (None, None, "–"),
-        (float("nan"), True, "–"),
+        (False, None, "not of equal size"),
+        (True, None, "size"),
+        (float("nan"), True, "compute"),
     ],
 )
 def test_what_is_equal_is_marked(size, compute, words, tmp_path):

@@ -47,6 +47,13 @@ def test_scores_are_those_of_the_summary_with_the_mixture_beside_them(tree, tmp_
     assert written["Preservation (dB)"].isna().tolist() == [True, False]
 
 
+def test_bss_eval_is_shown_only_without_si_sdr(tree, tmp_path):
+    assert not {"SDR (dB)", "SDRi (dB)"} & row_of(Run(tree.inputs), Site(tmp_path)).keys()
+    table = read_manifest(tree.inputs.summary)
+    write_manifest(tree.inputs.summary, table[~table["metric"].str.startswith("si_sdr")])
+    assert "SDR (dB)" in row_of(Run(tree.inputs), Site(tmp_path / "other"))
+
+
 def test_costs_are_those_of_the_card_and_of_the_latencies(tree, tmp_path):
     path = tree.inputs.weights[LABEL]
     card = read_card(path)

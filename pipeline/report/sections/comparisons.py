@@ -126,11 +126,11 @@ def _costs(cost: str, a: float, b: float) -> Cell:
 
 
 def _equality(size: Any, compute: Any) -> str:
-    """The mark of a pair; a dash where it is not known."""
-    if pd.isna(size) or pd.isna(compute):
-        return "–"
-    unequal = [name for name, equal in (("size", size), ("compute", compute)) if not equal]
-    return f"not of equal {' or '.join(unequal)}" if unequal else "size and compute"
+    """The mark of a pair; a dash where nothing is known."""
+    known = [(n, e) for n, e in (("size", size), ("compute", compute)) if not pd.isna(e)]
+    if unequal := [name for name, equal in known if not equal]:
+        return f"not of equal {' or '.join(unequal)}"
+    return " and ".join(name for name, _ in known) or "–"
 
 
 def differences(run: Run, comparisons: pd.DataFrame) -> list[Difference]:

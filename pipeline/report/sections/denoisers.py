@@ -19,9 +19,15 @@ COSTS = ["mixture added (%)", "parameters (M)", "MACs (G/s)", "p50 (ms)", "RTF, 
 COSTS += ["licence"]
 
 
+BSS_EVAL = {"sdri", "sdr", "sar"}
+"""Metrics that say of a single target what SI-SDR says; they are shown where that is missing."""
+
+
 def content(run: Run, site: Site) -> dict[str, Any] | None:
     """Return a table of all denoisers, and their quality against their latency."""
     scores = of_systems(run.summary, of_denoising)
+    if "si_sdr" in set(scores["metric"]):
+        scores = scores[~scores["metric"].isin(BSS_EVAL)]
     metric = next(iter(metrics_in(scores)), "")
     draw_quality_latency(list(_points(run, scores, metric)), metric, site.figure("denoisers"))
     if (scores["system"] == MIXTURE_AS_DENOISED).all():

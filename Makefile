@@ -36,7 +36,7 @@ test-slurm: .venv/installed
 # Side by side, since most of them use one core.
 LINTS := lint-style lint-rules lint-types lint-workflow
 lint: .venv/installed
-	@$(MAKE) --no-print-directory --jobs --output-sync $(LINTS)
+	@$(MAKE) --no-print-directory --jobs $(LINTS)
 
 lint-style:
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ WEIGHTS = "models/denoise/conv_tasnet/noisy/0/model.safetensors"
 SCORES = "scores/scores.csv"
 LONGER = (
     "--config",
-    "denoisers={conv_tasnet: {training: {epochs: 40}}}",
+    "denoisers={conv_tasnet: {training: {epochs: 15}}}",
     "machine={save_seconds: 0}",
 )
 TARGET = f"results/{WEIGHTS}"

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipeline.config import Section
-from pipeline.models.entry import Entry
 from pipeline.models.package import Package, library_file
+from pipeline.models.published import packaged
 from pipeline.models.published.frames import Samples, in_frames
-from pipeline.tasks import DENOISE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -107,13 +106,4 @@ def look_ahead(arguments: Arguments, sample_rate: int) -> float:
     return (DELAY + FRAME - 1) / RATE
 
 
-ENTRY = Entry(
-    Arguments,
-    build,
-    look_ahead,
-    tasks=(DENOISE.name,),
-    sample_rates=(RATE,),
-    exact_padding=True,
-    trained=False,
-    package=PACKAGE,
-)
+ENTRY = packaged(Arguments, build, look_ahead, RATE, PACKAGE)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Section
-from pipeline.models.entry import Entry
 from pipeline.models.package import Package
+from pipeline.models.published import packaged
 from pipeline.models.published.frames import Samples, in_frames
-from pipeline.tasks import DENOISE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -100,13 +99,4 @@ def look_ahead(arguments: Arguments, sample_rate: int) -> float:
     return (WINDOW - 1) / RATE
 
 
-ENTRY = Entry(
-    Arguments,
-    build,
-    look_ahead,
-    tasks=(DENOISE.name,),
-    sample_rates=(RATE,),
-    exact_padding=True,
-    trained=False,
-    package=PACKAGE,
-)
+ENTRY = packaged(Arguments, build, look_ahead, RATE, PACKAGE)

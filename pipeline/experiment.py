@@ -36,6 +36,10 @@ def system_of(wildcards: Any) -> System:
     return System.parse(f"{model_of(wildcards).path}/{wildcards.tested}")
 
 
+def _denoises(system: System) -> bool:
+    return system.model.task == DENOISE.name
+
+
 def seed_of(seed: int, run: int) -> int:
     """The seed of one of the trainings of a model: of the first, that of the configuration."""
     return int(np.random.SeedSequence([seed, run]).generate_state(1)[0]) if run else seed
@@ -82,6 +86,13 @@ class Experiment:
         if "si_sdr" not in self.config.evaluation.metrics:
             return []
         return [System(model, CLEAN) for model in self.models if model.task == DENOISE.name]
+
+    @cached_property
+    def swept(self) -> list[System]:
+        """Denoisers, and systems behind one: tried with shares of the mixture added back."""
+        if not self.config.evaluation.dry_sweep:
+            return []
+        return [s for s in self.systems if _denoises(s) or s.tested.kind == "denoised"]
 
     def _tested(self, model: ModelKey) -> list[str]:
         return ["noisy"] if model.task == DENOISE.name else self.config.conditions
@@ -258,7 +269,7 @@ class Experiment:
 
     @cached_property
     def batched(self) -> list[str]:
-        """Folders of denoised mixtures that other models train on or are chosen by."""
+        """Folders of denoised mixtures that models train on, or models or shares are chosen by."""
         folders = [
             f"{denoising(model.trained, model.run).path}/{split}"
             for model in self.models
@@ -266,6 +277,7 @@ class Experiment:
             if model.trained.kind == "denoised"
             and not (split == "train" and self.is_dynamic(model))
         ]
+        folders += [f"{system.path}/dev" for system in self.swept if _denoises(system)]
         return list(dict.fromkeys(folders))
 
     @cached_property
@@ -290,6 +302,19 @@ class Experiment:
             "estimates": [] if wildcards.name == UNPROCESSED else [estimates],
             "references": [texts] if wildcards.measure == "asr" else [],
             "model": self.recogniser() if wildcards.measure == "asr" else [],
+        }
+
+    def sweep_inputs(self, wildcards: Any) -> Inputs:
+        """Input files of the scores of a shard with shares of the mixture added back."""
+        system, split = system_of(wildcards), wildcards.split
+        alone = _denoises(system)
+        denoised = f"results/estimates/{system.path}/{split}/estimates.csv"
+        return {
+            "mixtures": [f"results/mixtures/{split}/mixtures.csv"],
+            "denoised": [denoised]
+            if alone
+            else self._denoised(system.tested, system.model.run, split),
+            "weights": [] if alone else [f"results/models/{system.model.path}/model.safetensors"],
         }
 
     def measured(self, wildcards: Any) -> dict[str, Any]:

@@ -58,6 +58,10 @@ def jobs(of: Experiment) -> dict:
         measure, path = folder.split("/", 1)
         given = wildcards(System.parse(path), measure=measure, scatteritem="1-of-1")
         found[f"score {folder}"] = of.scoring_inputs(given) | {"settings": of.measured(given)}
+    for system in of.swept:
+        for split in ("dev", "test"):
+            given = wildcards(system, split=split)
+            found[f"sweep {system.path}/{split}"] = of.sweep_inputs(given)
     return found | {"timed": of.timed, "batched": of.batched}
 
 
@@ -121,6 +125,33 @@ def test_only_the_test_split_is_timed_one_mixture_after_another():
     assert {folder.rpartition("/")[2] for folder in of.timed} == {"test"}
     batched = "denoise/conv_tasnet/noisy/0/noisy"
     assert of.batched == [f"{batched}/{split}" for split in ("train", "dev")]
+
+
+def test_a_sweep_is_of_denoisers_and_of_what_is_behind_them():
+    of = experiment(SMOKE, evaluation={"dry_sweep": True})
+    alone, *behind = of.swept
+    assert alone.path == "denoise/conv_tasnet/noisy/0/noisy"
+    assert {system.path for system in behind} == {
+        f"separate/{model}/0/{CONDITION}"
+        for model in ("conv_tasnet/noisy", f"conv_tasnet/{CONDITION}", "small/clean")
+    }
+    for system in of.swept:
+        given = of.sweep_inputs(wildcards(system, split="dev"))
+        assert given["mixtures"] == [MIXTURES.format("dev")]
+        assert given["denoised"] == [DENOISED.format("dev")]
+        weights = f"results/models/{system.model.path}/model.safetensors"
+        assert given["weights"] == ([] if system == alone else [weights])
+
+
+def test_a_sweep_trains_and_times_nothing_more():
+    plain = experiment(SMOKE, denoisers={"other": {"model": "conv_tasnet"}})
+    swept = experiment(
+        SMOKE, denoisers={"other": {"model": "conv_tasnet"}}, evaluation={"dry_sweep": True}
+    )
+    assert plain.swept == [] and plain.models == swept.models and plain.timed == swept.timed
+    # A denoiser that no model is trained behind denoises the dev split, too.
+    assert set(swept.batched) - set(plain.batched) == {"denoise/other/noisy/0/noisy/dev"}
+    assert len(swept.batched) == len(set(swept.batched))
 
 
 def test_a_dry_share_changes_the_output_of_its_denoiser_and_trains_it_not_again():

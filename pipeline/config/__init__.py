@@ -97,6 +97,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _sweep_begins_at_nothing(self) -> "Config":
+        given = [name for name, denoiser in self.denoisers.items() if denoiser.dry]
+        if self.evaluation.dry_sweep and given:
+            raise ValueError(
+                f"denoisers.{given[0]}.dry: evaluation.dry_sweep tries every share; leave dry out,"
+                " or the sweep"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _transcripts_fit(self) -> "Config":
         asr, given = self.evaluation.asr, self.mixtures
         whole = given.mode == "max" and given.join_silence is None

@@ -37,7 +37,8 @@ class Evaluation(Section):
 
     `metrics` are computed from signals alone, `snr` for denoisers only, since separators leave the
     scale of their outputs open. Over several trainings, a difference that certainly
-    lies within `equivalence_db` is reported as no difference.
+    lies within `equivalence_db` is reported as no difference. `dry_sweep` tries every denoiser with
+    shares of the mixture from 0 to 1 added back, by itself and before each separator.
     """
 
     metrics: Annotated[list[Metric], Distinct] = Field(default=list(get_args(Metric)), min_length=1)
@@ -46,6 +47,7 @@ class Evaluation(Section):
     bootstrap_samples: int = Field(default=2000, ge=100, le=100_000)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     equivalence_db: float = Field(default=0.25, gt=0, le=100)
+    dry_sweep: bool = False
 
     @model_validator(mode="after")
     def _separators_have_a_metric(self) -> "Evaluation":

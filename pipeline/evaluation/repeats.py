@@ -26,7 +26,7 @@ def over_trainings(scores: pd.DataFrame, clusters: pd.DataFrame, confidence: flo
         values = _values(part)
         if len(values) < 2:
             continue
-        found, known = _estimate(values, clusters, confidence)
+        found, known = estimate(values, clusters, confidence)
         means = known.mean().groupby("mixture_id").mean()
         missing = int(values.isna().to_numpy().sum())
         numbers = (found.mean, means.median(), found.low, found.high, len(means), missing)
@@ -52,7 +52,7 @@ def differences(
     metric = scores["metric"].iloc[0]
     for a, b in pairs_of(arms):
         one, other = arms[a].align(arms[b], join="inner")
-        found, known = _estimate(one - other, clusters, confidence, margin)
+        found, known = estimate(one - other, clusters, confidence, margin)
         means = known.mean().groupby("mixture_id").mean()
         better = means < 0 if metric in LOWER_IS_BETTER else means > 0
         both = (side[known.columns].mean() for side in (one, other))
@@ -78,17 +78,24 @@ def of_all_trainings(table: pd.DataFrame) -> pd.DataFrame:
     return table[(runs == ALL) | ~several].assign(run=0)
 
 
-def _values(rows: pd.DataFrame) -> pd.DataFrame:
-    """Values of one system in one metric: a row a training, a column a mixture and source."""
-    return rows.pivot(index="run", columns=["mixture_id", "source"], values="value")
-
-
-def _estimate(
+def estimate(
     values: pd.DataFrame, clusters: pd.DataFrame, confidence: float, margin: float = 0.0
 ) -> tuple[Estimate, pd.DataFrame]:
-    """The mean over items that are defined in every training, and their values."""
+    """Return the mean over items that are defined in every training, and their values.
+
+    Args:
+        values: a row a training, a column a mixture and source.
+        clusters: what `read_clusters` returns.
+        confidence: of the interval.
+        margin: a difference that does not matter.
+    """
     known = values.dropna(axis=1)
     if known.empty:
         return Estimate(*[np.nan] * len(Estimate._fields)), known
     items = items_of(pd.MultiIndex.from_frame(known.columns.to_frame()), clusters)
     return repeated_mean(known.to_numpy(float), items, confidence, margin), known
+
+
+def _values(rows: pd.DataFrame) -> pd.DataFrame:
+    """Values of one system in one metric: a row a training, a column a mixture and source."""
+    return rows.pivot(index="run", columns=["mixture_id", "source"], values="value")

@@ -15,6 +15,7 @@ class ReportInputs:
         summary: mean, median and interval per system and metric.
         comparisons: paired differences between systems.
         answer: the question and the sentences that answer it (JSON).
+        dry: SI-SDRi by the share of the mixture added back; it may have no rows.
         latency: one row per timed call.
         latency_summary: percentiles per stage, model and test condition.
         throughput: audio, time and device time of each run of a network.
@@ -32,6 +33,7 @@ class ReportInputs:
     summary: Path
     comparisons: Path
     answer: Path
+    dry: Path
     latency: Path
     latency_summary: Path
     throughput: Path

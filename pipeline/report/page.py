@@ -18,6 +18,7 @@ SECTIONS = (
     "matrix",
     "comparisons",
     "denoisers",
+    "dry",
     "breakdown",
     "listen",
     "latency",

@@ -82,6 +82,11 @@ class Run:
         return with_pairs(_rows(self.inputs.comparisons))
 
     @cached_property
+    def dry(self) -> pd.DataFrame:
+        """SI-SDRi by the share of the mixture added back to a denoiser's output."""
+        return with_systems(_rows(self.inputs.dry))
+
+    @cached_property
     def latency(self) -> pd.DataFrame:
         """One row per timed call."""
         return with_networks(_rows(self.inputs.latency))

@@ -1,7 +1,6 @@
 """The synchronised players, in a browser and from a file."""
 
 from functools import partial
-from statistics import median
 
 import pytest
 from report.rendered import rendered
@@ -10,6 +9,7 @@ from report.results_tree import Builder
 from pipeline.report.parcel import write_single_file
 
 SECONDS = 5
+START = 1.0  # in s: where playing begins, so that a track from its beginning is told apart
 AUDIOS = "example => [...example.querySelectorAll('audio')]"
 SOUNDING = "[...document.querySelectorAll('audio')].filter(a => !a.paused && !a.ended)"
 
@@ -73,13 +73,17 @@ def clock(page, track):
     )
 
 
-def switch_gap(page, action, before, after):
-    """The distance of a track from the present position of the previous one, in s."""
+def assert_goes_on(page, action, before, after):
+    """An action switches to a track, which plays on where the previous one would be.
+
+    A busy computer plays the new track a little late; a track from its beginning would be further
+    off.
+    """
     place, time = clock(page, before)
     action()
     wait_until_alone(page, after)
     place_now, time_now = clock(page, after)
-    return abs((place_now - place) - (time_now - time))
+    assert place > START and place_now - place == pytest.approx(time_now - time, abs=START / 2)
 
 
 def test_every_track_decodes_and_plays(page):
@@ -99,23 +103,20 @@ def test_every_track_decodes_and_plays(page):
 
 
 def test_a_click_switches_in_place_and_playing_continues(page):
+    example(page).locator(".seek").fill(str(START))
     button(page, 0).click()
     wait_until_alone(page, 0)
-    gaps = []
     for before, after in ((0, 3), (3, 8), (8, 1)):
-        gaps.append(switch_gap(page, button(page, after).click, before, after))
+        assert_goes_on(page, button(page, after).click, before, after)
         assert pressed(page) == [after]
-    assert median(gaps) < 0.1
 
 
 def test_number_keys_switch_in_place_and_playing_continues(page):
+    example(page).locator(".seek").fill(str(START))
     example(page).locator(".play").click()
     wait_until_alone(page, 0)
-    gaps = []
     for before, after in ((0, 4), (4, 6), (6, 2)):
-        press = partial(page.keyboard.press, str(after + 1))
-        gaps.append(switch_gap(page, press, before, after))
-    assert median(gaps) < 0.1
+        assert_goes_on(page, partial(page.keyboard.press, str(after + 1)), before, after)
     page.keyboard.press("0")  # there is no tenth track
     assert pressed(page) == [2]
 

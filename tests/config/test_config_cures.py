@@ -46,6 +46,14 @@ CASES = [
         [{"shards": 4}, {"mixtures": {"counts": {"train": 5, "dev": 5, "test": 5}}}],
     ),
     (
+        {
+            "denoisers": {"small": {"model": "conv_tasnet", "dry": 0.2}},
+            "evaluation": {"dry_sweep": True},
+        },
+        "denoisers.small.dry: evaluation.dry_sweep tries every share; leave dry out, or the sweep",
+        [{"denoisers": {"small": {"dry": 0.0}}}, {"evaluation": {"dry_sweep": False}}],
+    ),
+    (
         {"training": {"batch_size": 4, "devices": 3}},
         "training: batch_size: 4 is not a multiple of devices: 3; set it to 6, or lower devices",
         [{"training": {"batch_size": 6}}, {"training": {"devices": 2}}],

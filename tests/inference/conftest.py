@@ -1,4 +1,4 @@
-"""A rendered set of noise, and untrained weights."""
+"""A rendered set of mixtures of noise, and untrained weights."""
 
 from pathlib import Path
 
@@ -23,9 +23,11 @@ def mixtures(tmp_path_factory) -> Path:
     folder, rng, rows = tmp_path_factory.mktemp("mixtures"), np.random.default_rng(0), []
     for number, length in enumerate([2000, 2501, 3000, 4000, 1800]):
         row = {"mixture_id": f"test-{number:04d}", "length": length}
-        for name in ("mix_both", "mix_clean", "s1", "s2", "noise"):
+        parts = {name: 0.05 * rng.standard_normal(length) for name in ("s1", "s2", "noise")}
+        clean = parts["s1"] + parts["s2"]
+        signals = parts | {"mix_clean": clean, "mix_both": clean + parts["noise"]}
+        for name, samples in signals.items():
             row[f"{name}_path"] = folder / name / f"{number}.wav"
-            samples = 0.1 * rng.standard_normal(length)
             audio.write(row[f"{name}_path"], samples.astype(np.float32), RATE)
         rows.append(row | {"source_1_path": "/raw/a.wav", "source_2_path": "/raw/b.wav"})
     write_manifest(folder / "mixtures.csv", pd.DataFrame(rows))

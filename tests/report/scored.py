@@ -49,7 +49,7 @@ def write_run(root: Path, scores, facts=None, answer_facts=(), **config) -> Repo
     answer = {"question": "Does it help?", "sentences": ["Yes."], "facts": list(answer_facts)}
     write_json(root / "answer.json", answer)
     tables = ("mixtures", "scores", "summary", "comparisons")
-    tables += ("latency", "latency_summary", "throughput")
+    tables += ("dry", "latency", "latency_summary", "throughput")
     return ReportInputs(
         **{name: root / f"{name}.csv" for name in tables},
         answer=root / "answer.json",

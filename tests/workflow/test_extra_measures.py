@@ -28,6 +28,22 @@ def test_other_metrics_score_the_signals_again(finished):
     assert jobs == REPORTED | {"score": (1 + 9) + 2}
 
 
+def test_a_sweep_of_shares_trains_and_separates_nothing_again(finished, tmp_path):
+    sweep = ("--config", "evaluation={dry_sweep: true}")
+    # A denoiser and three separators behind it, on dev and test.
+    assert finished.jobs(*sweep) == REPORTED | {"sweep": 8}
+    workspace = finished.copy(tmp_path / "run")
+    workspace.succeed("results/scores/dry.csv", *sweep)
+    shares = pd.read_csv(workspace / "scores/dry.csv").set_index(["task", "name", "trained", "dry"])
+    assert len(shares) == 4 * 11 and shares["chosen"].sum() == 4
+    summary = pd.read_csv(workspace / "scores/summary.csv").set_index("metric").loc["si_sdri"]
+    means = summary.set_index(["task", "name", "trained", "tested"])["mean"]
+    direct = ("separate", "conv_tasnet", "noisy")
+    assert shares["mean"][*direct, 1.0] == pytest.approx(means[*direct, "noisy"], abs=1e-3)
+    cascade = shares["mean"][*direct, 0.0]
+    assert cascade == pytest.approx(means[*direct, "denoised-conv_tasnet"], abs=1e-3)
+
+
 def make_mixtures(workspace, voice):
     """One rendered test mixture of two speakers, with the transcripts of the utterances."""
     folder = workspace / "mixtures/test"

@@ -115,6 +115,12 @@ def weights_of(task):
     return expand("results/models/{model}/model.safetensors", model=models)
 
 
+def shares_of(split):
+    """Return the scores of a split with shares of the mixture added back."""
+    swept = [f"{system.path}/{split}" for system in experiment.swept]
+    return gather.shards("results/scores/dry/{system}/{scatteritem}.csv", system=swept)
+
+
 def drawn_mixtures(wildcards):
     return experiment.drawing(wildcards.split)
 

@@ -1,5 +1,5 @@
 # in:  estimates and rendered test mixtures, latencies
-# out: results/scores/{scores,summary,comparisons,costs}.csv and answer.json
+# out: results/scores/{scores,summary,comparisons,costs,dry}.csv and answer.json
 
 
 rule score:
@@ -41,11 +41,37 @@ rule reference_texts:
         "../scripts/reference_texts.py"
 
 
+# Nothing is kept but the scores: of a denoiser's output with shares of the mixture added back, or of
+# the output of a network for that.
+rule sweep:
+    input:
+        unpack(experiment.sweep_inputs),
+    output:
+        "results/scores/dry/{task}/{name}/{trained}/{run}/{tested}/{split}/{scatteritem}.csv",
+    log:
+        "<logs>/evaluation/dry_{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/sweep/{task}_{name}_{trained}_{run}_{tested}_{split}_{scatteritem}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: cfg.machine.threads
+    resources:
+        gpu=GPU,
+    params:
+        sample_rate=cfg.sample_rate,
+        timed=False,
+        inference=cfg.inference.model_dump(mode="json"),
+    script:
+        "../scripts/sweep.py"
+
+
 rule aggregate:
     input:
         scores=gather.shards(
             "results/scores/{table}/{scatteritem}.csv", table=experiment.scored
         ),
+        dev=shares_of("dev"),
+        test=shares_of("test"),
         weights=expand("results/models/{model}/model.safetensors", model=MODELS),
         latency="results/estimates/latency.csv",
         mixtures="results/mixtures/test/mixtures.csv",
@@ -62,6 +88,7 @@ rule aggregate:
             category="Scores",
         ),
         costs="results/scores/costs.csv",
+        dry="results/scores/dry.csv",
         answer="results/scores/answer.json",
     log:
         "<logs>/evaluation/aggregate.log",

@@ -9,6 +9,7 @@ rule report:
         summary="results/scores/summary.csv",
         comparisons="results/scores/comparisons.csv",
         answer="results/scores/answer.json",
+        dry="results/scores/dry.csv",
         latency="results/estimates/latency.csv",
         latency_summary="results/estimates/latency_summary.csv",
         throughput="results/estimates/throughput.csv",
@@ -38,6 +39,11 @@ rule report:
         denoisers=report(
             "results/report/figures/denoisers.svg",
             caption="../report/denoisers.rst",
+            category="Denoising",
+        ),
+        dry=report(
+            "results/report/figures/dry.svg",
+            caption="../report/dry.rst",
             category="Denoising",
         ),
         breakdown=report(

@@ -25,6 +25,7 @@ with job(snakemake):
         "summary",
         "comparisons",
         "answer",
+        "dry",
         "latency",
         "latency_summary",
         "throughput",

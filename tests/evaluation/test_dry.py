@@ -1,0 +1,83 @@
+"""The share of the mixture that is chosen on dev, and what it gains on test."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.base.files import read_manifest, write_manifest
+from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.dry import SWEEP, summarise_dry
+from pipeline.tasks.grammar import System
+
+SHARES = (0.0, 0.1, 0.2)
+IDS = [f"m{n}" for n in range(20)]
+SYSTEM = "separate/direct/noisy/{}/denoised-x"
+
+
+def table(means, runs=1, seed=0, system=SYSTEM):
+    """SI-SDRi of two sources of each mixture; `means` are those of the shares."""
+    rng = np.random.default_rng(seed)
+    difficulty = rng.normal(0, 2, (len(IDS), 2))
+    rows = [
+        {"mixture_id": name, **System.parse(system.format(run)).columns, "source": f"s{k + 1}"}
+        | {"dry": share, "si_sdri": mean + difficulty[place, k] + 0.1 * run * share}
+        for run in range(runs)
+        for share, mean in zip(SHARES, means, strict=True)
+        for place, name in enumerate(IDS)
+        for k in range(2)
+    ]
+    return pd.DataFrame(rows)
+
+
+def swept(folder, dev, test):
+    """What `summarise_dry` writes for tables of dev and test."""
+    for name, tables in (("dev", dev), ("test", test)):
+        for number, part in enumerate(tables):
+            write_manifest(folder / f"{name}{number}.csv", part)
+    speakers = {f"source_{k}_speaker": [f"r{n % 7}" for n in range(len(IDS))] for k in (1, 2)}
+    paths = {f"source_{k}_path": "x.wav" for k in (1, 2)}
+    mixtures = pd.DataFrame({"mixture_id": IDS, "noise": [f"n{n % 5}" for n in range(len(IDS))]})
+    write_manifest(folder / "mixtures.csv", mixtures.assign(**speakers, **paths))
+    files = [sorted(folder.glob(f"{name}?.csv")) for name in ("dev", "test")]
+    summarise_dry(*files, folder / "mixtures.csv", folder / "dry.csv", Bootstrap(200))
+    return read_manifest(folder / "dry.csv")
+
+
+def test_the_share_is_chosen_on_dev_and_shown_on_test(tmp_path):
+    dev, test = table([1.0, 3.0, 2.0]), table([5.0, 5.5, 7.0], seed=1)
+    found = swept(tmp_path, [dev], [test]).set_index("dry")
+    assert found["chosen"].tolist() == [False, True, False]  # on test it would be the last one
+    for column, of in (("dev", dev), ("mean", test)):
+        assert found[column].tolist() == pytest.approx(of.groupby("dry")["si_sdri"].mean().tolist())
+    assert found["gain"].tolist() == pytest.approx([0, 0.5, 2.0])
+    # The mixtures are equally difficult with every share, so that the differences do not vary.
+    assert found.loc[0.1, ["gain_low", "gain_high"]].tolist() == pytest.approx([0.5, 0.5])
+    assert (found["low"] < found["mean"]).all() and (found["mean"] < found["high"]).all()
+    assert (found["mixtures"] == 20).all() and (found["trainings"] == 1).all()
+
+
+def test_of_shares_that_are_equal_on_dev_the_lowest_is_chosen(tmp_path):
+    found = swept(tmp_path, [table([2.0, 2.0, 1.0])], [table([1.0, 2.0, 3.0])])
+    assert found["chosen"].tolist() == [True, False, False]
+
+
+def test_several_trainings_widen_the_interval_of_the_gain(tmp_path):
+    found = swept(tmp_path, [table([1, 2, 3], runs=3)], [table([1, 2, 3], runs=3)])
+    last = found.iloc[-1]
+    # The gains of the runs are 2.00, 2.02 and 2.04: t(2) times their standard error.
+    assert last["gain"] == pytest.approx(2.02)
+    assert last["gain_high"] - last["gain"] == pytest.approx(4.303 * 0.02 / np.sqrt(3), rel=1e-3)
+    assert (found["trainings"] == 3).all()
+
+
+def test_each_system_has_its_own_share(tmp_path):
+    alone = {"system": "denoise/x/noisy/{}/noisy"}
+    dev = [table([1, 2, 3]), table([3, 2, 1], **alone)]
+    found = swept(tmp_path, dev, [table([1, 2, 3]), table([1, 2, 3], **alone)])
+    chosen = found[found["chosen"]].set_index("task")["dry"]
+    assert chosen.to_dict() == {"separate": 0.2, "denoise": 0.0}
+
+
+def test_no_sweep_is_a_table_without_rows(tmp_path):
+    found = swept(tmp_path, [], [])
+    assert list(found) == SWEEP and found.empty

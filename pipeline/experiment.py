@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import losses, models, tasks
 from pipeline.config import SPLITS, Config, Split
 from pipeline.config.extensions import LOADED
-from pipeline.config.models import LEFT_TO_TASK
+from pipeline.config.models import LEFT_OUT
 from pipeline.corpora.catalogue import librimix_parts
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
@@ -198,7 +198,7 @@ class Experiment:
         network, dynamic = self.network(model), self.is_dynamic(model)
         training = self.training(model).model_dump(mode="json")
         del training["devices"]  # they share the same batches
-        for name in LEFT_TO_TASK:
+        for name in LEFT_OUT:
             if training[name] is None:
                 del training[name]
         if not dynamic:

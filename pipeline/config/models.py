@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pipeline.config.augment import Augment
 from pipeline.config.paths import InputPath
 from pipeline.config.problems import shown
 from pipeline.config.section import (
@@ -46,13 +47,15 @@ class Training(Section):
     """The training loop. Each model may override any of these under its own `training:`.
 
     `data: dynamic` draws fresh mixtures, `mixtures.counts.train` of them an epoch, each speaker
-    at a speed drawn from `speech_speed`; `rendered` goes through the rendered train split.
+    at a speed drawn from `speech_speed`, and changes them as `augment` says; `rendered` goes
+    through the rendered train split.
     `devices` share every batch of `batch_size`. `loss` has the weights of its terms, `monitor` is
     the value of dev that chooses the best epoch, by default those of the task.
     """
 
     data: Literal["rendered", "dynamic"] = "rendered"
     speech_speed: Speeds = (0.95, 1.05)
+    augment: Augment | None = None
     segment_seconds: PieceSeconds = 3.0
     batch_size: Amount = 8
     epochs: Amount = 100
@@ -70,6 +73,14 @@ class Training(Section):
     devices: int = Field(default=1, ge=1, le=1024)
 
     @model_validator(mode="after")
+    def _augmented_are_fresh(self) -> "Training":
+        if self.augment is not None and self.data != "dynamic":
+            raise ValueError(
+                "augment: changes fresh mixtures only; set data to dynamic, or leave augment out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _batch_is_shared(self) -> "Training":
         if self.batch_size % self.devices:
             raise ValueError(
@@ -79,8 +90,8 @@ class Training(Section):
         return self
 
 
-LEFT_TO_TASK = ("loss", "optimizer", "schedule", "monitor")
-"""Keys of `Training` that are the task's own where the configuration does not name them."""
+LEFT_OUT = ("loss", "optimizer", "schedule", "monitor", "augment")
+"""Keys of `Training` without a value unless the configuration gives one; most are the task's."""
 
 
 class RepeatedTraining(Training):

@@ -45,6 +45,10 @@ PieceSeconds = Annotated[float, Field(ge=0.1, le=1_000_000)]  # of audio that a 
 Decibels = Annotated[float, Field(ge=-150, le=150)]
 Range = Annotated[tuple[Decibels, Decibels], BeforeValidator(_pair), AfterValidator(_ordered)]
 Speed = Annotated[float, Field(ge=0.1, lt=10)]
+ReverberationTime = Annotated[float, Field(ge=0.05, le=3)]  # s
+ReverberationTimes = Annotated[
+    tuple[ReverberationTime, ReverberationTime], BeforeValidator(_pair), AfterValidator(_ordered)
+]
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 

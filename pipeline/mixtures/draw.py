@@ -47,7 +47,28 @@ def draw_mixture(
     for k, talk in enumerate(chosen, 1):
         row |= _source(k, talk, _speech_gain(talk, settings, rng))
         row |= _place(k, talk["samples"], segment, rng) if segment else {}
-    return row | _noise(pool, row["length"], settings, rng, split)
+    return row | draw_noise(pool, row["length"], settings, rng, split)
+
+
+def draw_noise(
+    pool: Pool, length: int, settings: Mixtures, rng: np.random.Generator, split: Split
+) -> dict[str, Any]:
+    """Draw start and level of a noise; its gain is set in rendering if the rule needs the audio."""
+    i = int(rng.integers(len(pool.noises["path"])))
+    noise = {name: column[i] for name, column in pool.noises.items()}
+    speed = _noise_speed(settings, rng, split)
+    spare = int(noise["samples"]) - math.ceil(length * speed)
+    start = rng.integers(spare + 1) if spare >= 0 else rng.integers(int(noise["samples"]))
+    row = {
+        "noise": noise["noise"],
+        "noise_source_path": noise["path"],
+        "noise_start": int(start),
+        "noise_speed": speed,
+    }
+    if settings.noise_rule == "wham":
+        return row | {"noise_rms": noise["rms"], "noise_snr": _noise_snr(settings, rng)}
+    gain = 10 ** ((rng.uniform(*settings.noise_lufs) - noise["lufs"]) / 20)
+    return row | {"noise_gain": min(gain, settings.peak / noise["peak"])}
 
 
 def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator) -> dict[str, Any]:
@@ -102,27 +123,6 @@ def _place(k: int, samples: int, segment: Segment, rng: np.random.Generator) -> 
         f"source_{k}_speed": speed,
         f"source_{k}_start": int(rng.integers(spare + 1)) if spare > 0 else 0,
     }
-
-
-def _noise(
-    pool: Pool, length: int, settings: Mixtures, rng: np.random.Generator, split: Split
-) -> dict[str, Any]:
-    """Start and level of the noise; its gain is set in rendering if the rule needs the audio."""
-    i = int(rng.integers(len(pool.noises["path"])))
-    noise = {name: column[i] for name, column in pool.noises.items()}
-    speed = _noise_speed(settings, rng, split)
-    spare = int(noise["samples"]) - math.ceil(length * speed)
-    start = rng.integers(spare + 1) if spare >= 0 else rng.integers(int(noise["samples"]))
-    row = {
-        "noise": noise["noise"],
-        "noise_source_path": noise["path"],
-        "noise_start": int(start),
-        "noise_speed": speed,
-    }
-    if settings.noise_rule == "wham":
-        return row | {"noise_rms": noise["rms"], "noise_snr": _noise_snr(settings, rng)}
-    gain = 10 ** ((rng.uniform(*settings.noise_lufs) - noise["lufs"]) / 20)
-    return row | {"noise_gain": min(gain, settings.peak / noise["peak"])}
 
 
 def _noise_speed(settings: Mixtures, rng: np.random.Generator, split: Split) -> float:

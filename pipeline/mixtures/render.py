@@ -103,17 +103,46 @@ def render(
         of the stretch used, `noise_gain`, `noise_snr` (dB, loudest source to noise, as power ratio
         over the mixture), `noise_snr_asked` where the row asks for an SNR, and `scale`.
     """
-    sources, noise, facts = _parts(row, num_speakers, sample_rate)
-    signals, scale = _capped(mix([*sources], noise, single), peak)
+    sources, noise, facts = render_parts(row, num_speakers, sample_rate)
+    signals, scale = capped(mix([*sources], noise, single), peak)
     return signals, facts | {"noise_snr": snr(sources, noise), "scale": scale}
 
 
-def render_signals(
-    row: dict[str, Any], num_speakers: int, sample_rate: int, peak: float
-) -> dict[str, audio.Samples]:
-    """Return the signals of `render` without the facts, which training does not use."""
-    sources, noise, _ = _parts(row, num_speakers, sample_rate)
-    return _capped(mix([*sources], noise, single=False), peak)[0]
+def render_parts(
+    row: dict[str, Any], num_speakers: int, sample_rate: int
+) -> tuple[audio.Samples, audio.Samples, dict[str, float]]:
+    """Return scaled sources `[sources, time]`, the scaled noise `[time]`, and its facts."""
+    length = int(row["length"])
+    sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
+    noise, start = read_noise(row, length, sample_rate)
+    if "noise_gain" in row:
+        facts = {"noise_gain": row["noise_gain"]}
+    else:
+        gain = snr_gain(sources, noise, row["noise_snr"])
+        facts = {"noise_gain": gain, "noise_snr_asked": row["noise_snr"]}
+    return sources, noise * np.float32(facts["noise_gain"]), {"noise_start": start} | facts
+
+
+def read_noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Samples, int]:
+    """Return a noise at its recorded level, `[time]`, and where in the file it begins."""
+    speed = row["noise_speed"]
+    samples = math.ceil(length * speed)
+    piece, start = read_stretch(row, sample_rate, samples)
+    if len(piece) == samples:
+        return _fit(audio.change_speed(without_offset(piece), speed), length), start
+    recorded = without_offset(audio.read_at(row["noise_source_path"], sample_rate))
+    whole = audio.change_speed(recorded, speed)
+    fade = int(FADE_SECONDS * sample_rate)
+    return repeat_noise(whole, round(start / speed), length, fade), start
+
+
+def capped(
+    signals: dict[str, audio.Samples], peak: float
+) -> tuple[dict[str, audio.Samples], float]:
+    """Return the signals, scaled down together if one is above the peak, and the scale."""
+    loudest = max(float(abs(samples).max()) for samples in signals.values())
+    scale = peak / max(loudest, peak)
+    return {name: samples * np.float32(scale) for name, samples in signals.items()}, scale
 
 
 def snr(sources: np.ndarray, noise: np.ndarray) -> float:
@@ -157,30 +186,6 @@ def repeat_noise(noise: audio.Samples, start: int, length: int, fade: int) -> au
     return np.resize(np.roll(period, -start), length)
 
 
-def _parts(
-    row: dict[str, Any], num_speakers: int, sample_rate: int
-) -> tuple[audio.Samples, audio.Samples, dict[str, float]]:
-    """Scaled sources `[sources, time]`, the scaled noise `[time]`, and the facts of the noise."""
-    length = int(row["length"])
-    sources = np.stack([_source(row, k, length, sample_rate) for k in range(1, num_speakers + 1)])
-    noise, start = _noise(row, length, sample_rate)
-    if "noise_gain" in row:
-        facts = {"noise_gain": row["noise_gain"]}
-    else:
-        gain = snr_gain(sources, noise, row["noise_snr"])
-        facts = {"noise_gain": gain, "noise_snr_asked": row["noise_snr"]}
-    return sources, noise * np.float32(facts["noise_gain"]), {"noise_start": start} | facts
-
-
-def _capped(
-    signals: dict[str, audio.Samples], peak: float
-) -> tuple[dict[str, audio.Samples], float]:
-    """The signals scaled down together if one is above the peak, and the scale."""
-    loudest = max(float(abs(samples).max()) for samples in signals.values())
-    scale = peak / max(loudest, peak)
-    return {name: samples * np.float32(scale) for name, samples in signals.items()}, scale
-
-
 def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio.Samples:
     speed, start = row.get(f"source_{k}_speed", 1.0), int(row[f"source_{k}_start"])
     samples = math.ceil(length * speed)
@@ -200,19 +205,6 @@ def _joined(paths: list[str], silence: int, sample_rate: int) -> audio.Samples:
     pause = np.zeros(silence, np.float32)
     parts = [part for path in paths for part in (pause, audio.read_at(path, sample_rate))]
     return np.concatenate(parts[1:])
-
-
-def _noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Samples, int]:
-    """The noise of a mixture at its recorded level, `[time]`, and where in the file it begins."""
-    speed = row["noise_speed"]
-    samples = math.ceil(length * speed)
-    piece, start = read_stretch(row, sample_rate, samples)
-    if len(piece) == samples:
-        return _fit(audio.change_speed(without_offset(piece), speed), length), start
-    recorded = without_offset(audio.read_at(row["noise_source_path"], sample_rate))
-    whole = audio.change_speed(recorded, speed)
-    fade = int(FADE_SECONDS * sample_rate)
-    return repeat_noise(whole, round(start / speed), length, fade), start
 
 
 def _fit(noise: audio.Samples, length: int) -> audio.Samples:

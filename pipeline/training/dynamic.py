@@ -10,14 +10,19 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from pipeline.audio import Samples
 from pipeline.config import SPLITS, Mixtures, Training
-from pipeline.mixtures.draw import Segment, draw_mixture
+from pipeline.mixtures.augment import augment
+from pipeline.mixtures.draw import Segment, draw_mixture, draw_noise
+from pipeline.mixtures.names import mix
 from pipeline.mixtures.pool import Pool, load_pool
-from pipeline.mixtures.render import render_signals
+from pipeline.mixtures.render import capped, read_noise, render_parts
 from pipeline.tasks import Task
 from pipeline.training.data import EpochSampler
 
-DRAWS = len(SPLITS)  # as the number of the split in a seed; no plan has these draws
+# As the number of the split in a seed; no plan has these draws.
+DRAWS = len(SPLITS)
+AUGMENTS = DRAWS + 1
 
 Key = tuple[int, int]  # epoch, item of the epoch
 
@@ -89,6 +94,7 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.fresh, self.seed = fresh, seed
         samples = round(training.segment_seconds * fresh.sample_rate)
         self.segment = Segment(samples, training.speech_speed)
+        self.augment = training.augment
 
     def __len__(self) -> int:
         """Number of mixtures in an epoch: as configured, or as many as fill the hours."""
@@ -98,11 +104,25 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return math.ceil(hours.train * 3600 * self.fresh.sample_rate / self.segment.samples)
 
     def __getitem__(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
-        fresh, settings = self.fresh, self.fresh.settings
-        row = self.draw(key)
-        signals = render_signals(row, settings.num_speakers, fresh.sample_rate, settings.peak)
+        fresh, signals = self.fresh, self.signals(key)
         targets = np.stack([signals[name] for name in fresh.targets])
         return torch.from_numpy(signals[fresh.input]), torch.from_numpy(targets)
+
+    def signals(self, key: Key) -> dict[str, Samples]:
+        """Return all signals of one item of an epoch, by LibriMix's names."""
+        settings, rate, row = self.fresh.settings, self.fresh.sample_rate, self.draw(key)
+        sources, noise, _ = render_parts(row, settings.num_speakers, rate)
+        if self.augment is not None:
+            rng = np.random.default_rng([self.seed, AUGMENTS, *key])
+            wanted = row.get("noise_snr")
+            sources, noise = augment(sources, noise, wanted, self._noise, rate, self.augment, rng)
+        return capped(mix([*sources], noise, single=False), settings.peak)[0]
+
+    def _noise(self, rng: np.random.Generator) -> Samples:
+        """Another noise of the length of an item, `[time]`."""
+        length = self.segment.samples
+        row = draw_noise(self.fresh.pool, length, self.fresh.settings, rng, "train")
+        return read_noise(row, length, self.fresh.sample_rate)[0]
 
     def draw(self, key: Key) -> dict[str, Any]:
         """Draw the row of a plan for one item of an epoch."""

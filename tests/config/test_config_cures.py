@@ -54,6 +54,11 @@ CASES = [
         [{"denoisers": {"small": {"dry": 0.0}}}, {"evaluation": {"dry_sweep": False}}],
     ),
     (
+        {"training": {"augment": {"remix": True}}},
+        "training: augment: changes fresh mixtures only; set data to dynamic, or leave augment out",
+        [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],
+    ),
+    (
         {"training": {"batch_size": 4, "devices": 3}},
         "training: batch_size: 4 is not a multiple of devices: 3; set it to 6, or lower devices",
         [{"training": {"batch_size": 6}}, {"training": {"devices": 2}}],

@@ -302,3 +302,36 @@ def test_a_front_of_another_rate_is_refused(attempt, tmp_path):
     other = attempt(tmp_path / "run", data="dynamic", front=path)
     with pytest.raises(PipelineError, match="trained at 16000 Hz, asked for 8000 Hz"):
         other.run()
+
+
+AUGMENT = {"chance": 1, "remix": True, "shift": 0.1, "reverberation": [0.2, 0.4]}
+AUGMENT |= {"band_mask": 0.2, "gain": [-6, 6], "clipping": [-12, -3]}
+AUGMENTED = Training(**(SECTION.model_dump() | {"augment": AUGMENT}))
+
+
+def test_an_augmented_mixture_is_still_a_sum_at_the_snr_of_its_row(fresh):
+    data = fresh("noisy")
+    items, plain = FreshMixtures(data, AUGMENTED, 7), FreshMixtures(data, SECTION, 7)
+    for key in [(1, item) for item in range(5)]:
+        signals = items.signals(key)
+        sources = np.stack([signals[f"s{k}"] for k in (1, 2, 3)])
+        clean, noise = signals["mix_clean"], signals["noise"]
+        np.testing.assert_allclose(sources.sum(0), clean, atol=1e-6)
+        np.testing.assert_allclose(clean + noise, signals["mix_both"], atol=1e-6)
+        row = items.draw(key)
+        assert row == plain.draw(key)  # of which the augmentation changes nothing
+        level = 10 * np.log10(mean_powers(sources).max() / mean_powers(noise))
+        assert level == pytest.approx(row["noise_snr"], abs=0.05)
+        inputs, targets = items[key]
+        assert (inputs.numpy() == signals["mix_both"]).all()
+        assert (targets.numpy() == sources).all()
+        assert not torch.equal(inputs, plain[key][0])
+
+
+def test_augmentations_depend_on_seed_epoch_and_item_alone(fresh):
+    items = FreshMixtures(fresh("noisy"), AUGMENTED, 7)
+    again = FreshMixtures(fresh("noisy"), AUGMENTED, 7)
+    one, other = items[1, 3][0], items[2, 3][0]
+    again[0, 0]
+    assert torch.equal(again[1, 3][0], one) and not torch.equal(one, other)
+    assert not torch.equal(FreshMixtures(items.fresh, AUGMENTED, 8)[1, 3][0], one)

@@ -62,7 +62,13 @@ SCRIPTS = [
             'self._denoised(model.trained, model.run, "dev")',
             'self._denoised(NOISY, model.run, "dev")',
         ),
-        ("self._denoised(system.tested,", "self._denoised(NOISY,"),
+        (
+            '"denoised": self._denoised(system.tested,',
+            '"denoised": self._denoised(NOISY,',
+        ),
+        ("else self._denoised(system.tested,", "else self._denoised(NOISY,"),
+        ("if _denoises(s) or s.tested", "if s.tested"),
+        ("for system in self.swept if _denoises(system)", "for system in []"),
         (
             'self._denoised(model.trained, model.run, "train")',
             'self._denoised(model.trained, model.run, "dev")',
@@ -361,7 +367,24 @@ EVALUATION = [
         "evaluation/test_repeats.py",
         ("known = values.dropna(axis=1)", "known = values.iloc[:1]"),
         ("(runs == ALL) | ~several", "(runs != ALL) | ~several"),
-        ("found, known = _estimate(one - other,", "found, known = _estimate(other - one,"),
+        ("found, known = estimate(one - other,", "found, known = estimate(other - one,"),
+    ),
+    *of(
+        "pipeline/evaluation/dry.py",
+        "evaluation/test_dry.py",
+        ("means = _read(dev)", "means = _read(test)"),
+        ("of_share - values[0.0]", "of_share"),
+        ("share == on_dev.idxmax()", "share == on_dev.idxmin()"),
+        ("if len(values) > 1:", "if False:"),
+    ),
+    *of(
+        "pipeline/inference/sweep.py",
+        "inference/test_sweep.py",
+        ("denoised.lerp(mixture, share)", "mixture.lerp(denoised, share)"),
+        ("if permuted:", "if not permuted:"),
+        ("found.any(1) & targets.any(1)", "targets.any(1)"),
+        ("neg_si_sdr(mixture.expand_as(targets), targets) - ", "-"),
+        ("shard = shard_of(table, scatteritem)", "shard = table"),
     ),
     *of(
         "pipeline/evaluation/score.py",
@@ -379,6 +402,18 @@ EVALUATION = [
 ]
 
 MIXTURES = [
+    *of(
+        "pipeline/mixtures/augment.py",
+        "mixtures/test_augment.py",
+        ("if value and rng.random() < settings.chance", "if value"),
+        ("return both * _ratio(noise, both)", "return both"),
+        ("delayed[start:] = source[: length - start]", "delayed[:] = source"),
+        ("response[:end])[direct : direct + length]", "response)[direct : direct + length]"),
+        ("early[k] *= gain", "early[k] *= 1"),
+        ("LATE * max(allowed", "max(allowed"),
+        ("while not missed(0, limit) > 0 > missed(largest, limit):", "while False:"),
+        ("return (given - bandpass", "return (bandpass"),
+    ),
     *of(
         "pipeline/mixtures/render.py",
         "mixtures/test_render.py",

@@ -203,13 +203,15 @@ def all_noise(
         wanted: SNR in dB; None leaves g = 1.
         level: of the clipping, in dB relative to the peak of the mixture; None for no clipping.
     """
-    clean = sources.sum(axis=0)
     first = 1.0
     if wanted is not None:
         allowed = float(power(sources).max()) / 10 ** (wanted / 10)
         excess = float(power(late)) / (LATE * max(allowed, SILENCE))
         late = late / np.float32(np.sqrt(max(excess, 1)))
         first = snr_gain(sources, noise, wanted)
+    if level is None and not late.any():
+        return noise * np.float32(first)
+    clean = sources.sum(axis=0)
 
     def total(gain: float, limit: float) -> Samples:
         mixed = clean + np.float32(gain) * noise + late

@@ -69,7 +69,10 @@ def test_the_default_configuration_is_valid(laid_over):
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "workflow/presets").glob("*.yaml")))
 def test_presets_are_valid_over_the_default(preset):
-    config = load_config(merge(read_yaml("config.yaml"), read_yaml(preset)))
+    demo, above = read_yaml("config.yaml"), read_yaml(preset)
+    values = merge(demo, above)
+    choose_models(values, demo, above)
+    config = load_config(values)
     check_networks(config)
     assert config.corpora.kind in ("local", "download")
     assert config.mixtures.num_speakers == (1 if preset.stem == "denoiser" else 3)
@@ -106,8 +109,11 @@ def test_a_dumped_configuration_is_read_back():
         ("denoisers.small.argument", "arguments, dry, init_from, model, training"),
         ("denoisers.small.conditions", "arguments, dry, init_from, model, training"),
         ("separators.small.traning", "arguments, conditions, init_from, model, training"),
-        ("denoisers.small.training.epoch", "batch_size, data, devices, ema_decay, epochs"),
-        ("separators.small.training.model", "batch_size, data, devices, ema_decay, epochs"),
+        ("denoisers.small.training.epoch", "augment, batch_size, data, devices, ema_decay, epochs"),
+        (
+            "separators.small.training.model",
+            "augment, batch_size, data, devices, ema_decay, epochs",
+        ),
         ("denoisers.small.arguments.Q", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),
         ("separators.small.arguments.n_filters", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),
     ],

@@ -20,6 +20,7 @@ PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs/bad-input.md")  # its examples are wrong on purpose
 PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extending.py
+DENOISERS = set(MODELS) - {"dprnn", "sudormrf"}  # which were made to separate
 LOCAL = {"kind": "local", "local": {"speech": "/data/LibriSpeech", "noise": "/data/wham_noise"}}
 
 
@@ -107,6 +108,10 @@ def test_a_command_configures_a_run(page, command):
 def test_a_preset_has_the_models_of_the_demo_and_no_others(preset):
     check_files([preset])
     config = configured(read_file(preset))
+    if preset.stem == "denoisers":  # one of each, and the separator behind them
+        assert {denoiser.model for denoiser in config.denoisers.values()} == DENOISERS
+        assert list(config.separators) == ["conv_tasnet"]
+        return
     assert list(config.denoisers) == ["conv_tasnet"]
     # The separator behind the denoiser, and one of the size of both.
     assert list(config.separators) == ["conv_tasnet", "conv_tasnet_deep"]

@@ -90,8 +90,8 @@ def test_each_speaker_is_delayed_by_at_most_the_shift(sources):
         start = int(np.flatnonzero(late)[0]) - int(np.flatnonzero(source)[0])
         assert (late[start:] == source[: LENGTH - start]).all() and not late[:start].any()
         starts.append(start)
-    assert len(set(starts)) == 3 and 0 <= min(starts) and max(starts) <= 0.3 * RATE
-    assert not shift(sources, 100.0, RATE, generator())[:, :LENGTH].any()
+    assert len(set(starts)) == 3 and min(starts) >= 0 and max(starts) <= 0.3 * RATE
+    assert not shift(sources, 1e4, RATE, generator()).any()
 
 
 def test_reflections_after_50_ms_are_noise_and_the_direct_sound_comes_first():
@@ -126,8 +126,8 @@ def test_a_band_is_removed_and_the_rest_stays():
     kept = power(inner) / power(waves[:, RATE:-RATE])
     removed = tones[kept < 0.01]
     assert len(removed) > 5 and (np.diff(removed) == 25).all()  # one band
-    outside = (tones < removed[0] - 100) | (tones > removed[-1] + 100)
-    assert outside.sum() > 50 and (abs(kept[outside] - 1) < 0.2).all()
+    outside = (tones < 0.75 * removed[0]) | (tones > 1.25 * removed[-1])  # beyond the edges
+    assert outside.sum() > 30 and (abs(kept[outside] - 1) < 0.2).all()
 
 
 @pytest.mark.parametrize("wanted", [-3.0, 10.0])

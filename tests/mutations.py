@@ -212,6 +212,10 @@ TRAINING = [
         "training/test_train.py",
         ("self.loss_sum / self.steps", "self.loss_sum"),
         ("trainer.global_step >= self.steps", "trainer.global_step > self.steps"),
+    ),
+    *of(
+        "pipeline/training/samples.py",
+        "training/test_train.py",
         ("if score > self.best:", "if score < self.best or self.best < -1e9:"),
     ),
     *of(
@@ -382,8 +386,7 @@ EVALUATION = [
         "inference/test_sweep.py",
         ("denoised.lerp(mixture, share)", "mixture.lerp(denoised, share)"),
         ("if permuted:", "if not permuted:"),
-        ("found.any(1) & targets.any(1)", "targets.any(1)"),
-        ("neg_si_sdr(mixture.expand_as(targets), targets) - ", "-"),
+        ("(si_sdr(sources, found) - before)", "si_sdr(sources, found)"),
         ("shard = shard_of(table, scatteritem)", "shard = table"),
     ),
     *of(

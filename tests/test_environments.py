@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # module names differ from these
-OPTIONAL = {"torch_stoi", "faster_whisper"}  # imported if it is installed
+# Imported if they are installed, or if the configuration names them.
+OPTIONAL = {"torch_stoi", "faster_whisper", "mlflow", "clearml", "wandb"}
 
 
 def normal(name):

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "pipeline"
 ROOMS = [
     *("base", "tasks", "config", "fetch", "audio", "corpora", "mixtures", "models"),
-    *("losses", "training", "inference", "evaluation", "report"),
+    *("losses", "evaluation", "training", "inference", "report"),
 ]
 APART = {("inference", "training")}  # a network is used without the code that trained it
 

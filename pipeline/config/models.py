@@ -29,11 +29,15 @@ Weighted = Annotated[Any, BeforeValidator(_weighted)]
 """The weight of a term of a loss, or its weight and arguments."""
 
 
+Tracker = Literal["tensorboard", "mlflow", "clearml", "wandb"]
+
+
 class Machine(Section):
     """How things run, not what is computed: a change here reruns nothing but the report.
 
     `threads` is per training, inference or scoring job, `save_seconds` the time between saved
-    states of a training, `loader_workers` the processes that read audio for it.
+    states of a training, `loader_workers` the processes that read audio for it. `trackers` are
+    given curves, and after every `track_every`-th epoch audio and further scores of dev.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -41,6 +45,8 @@ class Machine(Section):
     loader_workers: int = Field(default=0, ge=0, le=1024)
     save_seconds: float = Field(default=60.0, ge=0, le=1_000_000)
     compile: Literal["auto"] | bool = "auto"
+    trackers: Annotated[list[Tracker], Distinct] = Field(default=["tensorboard"])
+    track_every: Amount = 5
 
 
 class Training(Section):

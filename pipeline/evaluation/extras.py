@@ -17,6 +17,8 @@ def check_extras(cfg: Config) -> None:
         PipelineError: one line that names the key and the command that installs what is missing.
     """
     _check_networks(cfg)
+    for tracker in set(cfg.machine.trackers) - {"tensorboard"}:
+        _need("machine.trackers", [tracker], f"-e '.[{tracker}]'")
     if cfg.evaluation.dnsmos:
         _need("evaluation.dnsmos", ["onnxruntime", "speechmos"], "-e '.[dnsmos]'")
     asr = cfg.evaluation.asr

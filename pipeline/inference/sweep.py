@@ -16,11 +16,10 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.base.files import read_manifest, shard_of, write_manifest
+from pipeline.evaluation.metrics import permutation, si_sdr
 from pipeline.inference.chunks import Recording
 from pipeline.inference.estimator import Estimator
 from pipeline.inference.run import Setting, apply, load_model
-from pipeline.losses.loss import aligned
-from pipeline.losses.waveform import neg_si_sdr
 from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
 from pipeline.tasks import TASKS
@@ -114,10 +113,10 @@ def _si_sdri(
     row: Row, names: list[str], estimates: audio.Samples, permuted: bool, sample_rate: int
 ) -> list[float]:
     """SI-SDR of estimates `[sources, time]`, in their best order, less that of the mixture."""
-    read = [audio.read_at(row[f"{name}_path"], sample_rate) for name in (*names, "mix_both")]
-    targets, mixture = torch.from_numpy(np.stack(read[:-1])), torch.from_numpy(read[-1])
-    found = torch.from_numpy(estimates)
+    read = (audio.read_at(row[f"{name}_path"], sample_rate) for name in (*names, "mix_both"))
+    *targets, mixture = (samples.astype(np.float64) for samples in read)
+    sources, found = np.stack(targets), estimates.astype(np.float64)
     if permuted:
-        found = aligned(found[None], targets[None])[0]
-    gain = neg_si_sdr(mixture.expand_as(targets), targets) - neg_si_sdr(found, targets)
-    return gain.where(found.any(1) & targets.any(1), torch.nan).tolist()
+        found = found[permutation(sources, found)]
+    before = si_sdr(sources, np.broadcast_to(mixture, sources.shape))
+    return (si_sdr(sources, found) - before).tolist()

@@ -32,7 +32,9 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     """
     if ranks == 1:
         return function(*arguments)
-    context = multiprocessing.get_context("spawn")
+    # Forks of a process that has imported everything once, and has no thread and no GPU.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline.training.train"])
     log, errors = context.Queue(), context.SimpleQueue()
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     place |= {"NODE_RANK": "0", "WORLD_SIZE": str(ranks)}

@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -19,6 +18,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.training.module import Monitor, Trainee
 from pipeline.training.ranks import STOPS
 from pipeline.training.state import State
+from pipeline.training.trackers import Tracker
 
 MOST_SKIPPED = 5  # in a row
 
@@ -147,7 +147,8 @@ class SaveState(pl.Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero:
             # Otherwise a kill would leave a gap in the curves before the step that is resumed.
-            cast(TensorBoardLogger, trainer.logger).experiment.flush()
+            for tracker in cast(list[Tracker], trainer.loggers):
+                tracker.flush()
         self.state.keep(
             lambda path: trainer.save_checkpoint(path, weights_only=False), trainer.is_global_zero
         )

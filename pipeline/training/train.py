@@ -11,8 +11,12 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, TQDMProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.callbacks import (
+    DeviceStatsMonitor,
+    EarlyStopping,
+    EMAWeightAveraging,
+    TQDMProgressBar,
+)
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
@@ -26,15 +30,18 @@ from pipeline.models.blended import Blended
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import licences_of, load_network, save_weights, start_from
 from pipeline.tasks import TASKS
-from pipeline.training.callbacks import History, Plateau, Samples, StepLimit
+from pipeline.training.callbacks import History, Plateau, StepLimit
 from pipeline.training.cards import card_of, parameters_of, size_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.job import Job, recipe
 from pipeline.training.module import Monitor, Trainee, TrainingData
+from pipeline.training.quality import Quality
 from pipeline.training.ranks import in_ranks
+from pipeline.training.samples import Samples
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
-from pipeline.training.state import Saved, State
+from pipeline.training.state import State
+from pipeline.training.trackers import TRACKERS
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -113,14 +120,15 @@ def _fit(
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
-        logger=_logger(state, saved),
+        logger=[TRACKERS[name](state, saved, asdict(job)) for name in machine.trackers],
         callbacks=[
             curve,
             Best(state.best, monitor),
             EarlyStopping(
                 monitor.name, mode=monitor.mode, patience=settings.stop_patience, check_finite=False
             ),
-            Samples(train.sample_rate, state.samples, monitor),
+            Samples(train.sample_rate, state.samples, monitor, machine.track_every),
+            *_watching(machine, train.sample_rate),
             # Only where somebody looks; logs have a line an epoch.
             TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0),
             skips,
@@ -221,10 +229,11 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
     }
 
 
-def _logger(state: State, saved: Saved | None) -> TensorBoardLogger:
-    """Curves that go on from the state, without what was drawn beyond it."""
-    step = saved.step if saved else None
-    return TensorBoardLogger(state.folder, name="", version=state.tensorboard.name, purge_step=step)
+def _watching(machine: Machine, sample_rate: int) -> Iterator[pl.Callback]:
+    """What is computed for trackers alone."""
+    if machine.trackers:
+        yield Quality(sample_rate, machine.track_every)
+        yield DeviceStatsMonitor(cpu_stats=True)
 
 
 def _optional(settings: Training, monitor: Monitor) -> Iterator[pl.Callback]:

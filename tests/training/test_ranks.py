@@ -140,5 +140,5 @@ def kill_a_rank_after(state, parent):
     """Wait for a saved state, then kill a process that trains."""
     while not state.exists():
         time.sleep(0.01)
-    ranks = [p for p in psutil.Process(parent).children() if "spawn_main" in " ".join(p.cmdline())]
-    ranks[-1].kill()
+    [server] = [p for p in psutil.Process(parent).children() if "forkserver" in str(p.cmdline())]
+    server.children()[-1].kill()

@@ -75,11 +75,11 @@ def test_models_of_an_earlier_version_are_moved_and_not_trained_again(finished, 
     said = run.succeed("-n", "denoisers")
     assert "results: was made by an earlier version; 4 models would be moved" in said
     assert (run / "models/denoisers/conv_tasnet").exists()  # a dry run moves nothing
-    said = run.succeed("separators")
-    assert said.count("this training has ended before; its weights are taken") == 4
+    said = run.succeed("denoisers", "results/models/separate/small/clean/0/model.safetensors")
+    assert said.count("this training has ended before; its weights are taken") == 2
     assert {path: (run / str(path)).read_bytes() for path in weights} == weights
     assert not (run / "estimates/separated").exists()
     assert (run / "models/denoisers/notes.txt").read_text() == "mine"
-    assert run.jobs("separators") == {}
+    assert "train_denoiser" not in run.jobs("separators")
     changed = run.jobs("separators", "--config", "training={segment_seconds: 0.9}")
     assert (changed["train_denoiser"], changed["train"]) == (1, 3)

@@ -1,0 +1,319 @@
+"""Where curves and sounds of a training go besides its history: TensorBoard, MLflow, ClearML, W&B.
+
+A tracker only watches: a training ends at the same weights with any of them, and goes on without
+one whose server does not answer.
+"""
+
+import logging
+import os
+import socket
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from pipeline import audio
+from pipeline.base.files import read_json, write_json
+from pipeline.training.state import Saved, State
+
+PROJECT = "denoise-then-separate"
+SECONDS = 10  # that a server has to answer
+# What ClearML would otherwise do by itself: patch packages, and look for a repository, by a
+# process that may hang for minutes beside those of torch.
+PATCHES: tuple[str, ...] = (
+    "catboost",
+    "detect_repository",
+    "fastai",
+    "gradio",
+    "hydra",
+    "joblib",
+    "jsonargparse",
+)
+PATCHES += ("lightgbm", "matplotlib", "megengine", "pytorch", "scikit", "tensorboard", "tensorflow")
+PATCHES += ("tfdefines", "xgboost")
+PORTS = {"http": 80, "https": 443}
+
+
+class TensorBoard(TensorBoardLogger):
+    """Curves in the state. They continue from the saved step, without what was drawn beyond it."""
+
+    def __init__(self, state: State, saved: Saved | None, facts: Mapping[str, Any]) -> None:
+        step = saved.step if saved else None
+        super().__init__(state.folder, name="", version=state.tensorboard.name, purge_step=step)
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        self.experiment.flush()
+
+    @rank_zero_only
+    def show(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Add a FLAC and its spectrogram, a PNG."""
+        samples, rate = audio.read(sound)
+        self.experiment.add_audio(tag, torch.from_numpy(samples)[None], step, rate)
+        pixels = np.asarray(Image.open(picture))
+        self.experiment.add_image(f"{tag}_spectrogram", pixels, step, dataformats="HW")
+
+
+class Remote(Logger):
+    """A tracker that may fail: its first error is a warning, and ends it.
+
+    Args:
+        state: of the training. It keeps the number that the tracker gives to this run, so that a
+            resumed training continues the run.
+        saved: the step from which it is resumed, which trackers need not know.
+        facts: settings of the training.
+    """
+
+    title = ""  # its key in the configuration
+
+    def __init__(self, state: State, saved: Saved | None, facts: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.folder, self.facts = state.folder.absolute(), facts
+        self.run = "/".join(self.folder.parts[-5:-1])  # task, name, condition, run
+        self.begun, self.failed = False, False
+
+    @property
+    def name(self) -> str:
+        """The name of the tracker."""
+        return self.title
+
+    @property
+    def version(self) -> str:
+        """The run."""
+        return self.run
+
+    @abstractmethod
+    def begin(self, number: str | None) -> str:
+        """Begin a run, or continue the one of this number; return its number."""
+
+    @abstractmethod
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of these curves."""
+
+    @abstractmethod
+    def media(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Add a FLAC and a PNG."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the run."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a point to each curve."""
+        values = {name: float(value) for name, value in metrics.items()}
+        self._attempt(lambda: self.scalars(values, step or 0))
+
+    def flush(self) -> None:
+        """Do nothing, since what is passed on is on its way."""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing, since the facts are passed on as the run begins."""
+
+    @rank_zero_only
+    def show(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Add a FLAC and its spectrogram, a PNG."""
+        self._attempt(lambda: self.media(tag, sound, picture, step))
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the run."""
+        if self.begun:
+            self._attempt(self.end)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        if self.failed:
+            return
+        try:
+            if not self.begun:
+                self._begin()
+            action()
+        except Exception as error:  # of any package or server
+            self.failed = True
+            [reason, *_] = str(error).strip().splitlines() or [type(error).__name__]
+            logging.warning("%s: %s; the training goes on without it", self.title, reason)
+
+    def _begin(self) -> None:
+        kept = self.folder / "trackers.json"
+        numbers = read_json(kept) if kept.exists() else {}
+        number = self.begin(numbers.get(self.title))
+        self.begun = True
+        write_json(kept, numbers | {self.title: number})
+
+
+class MLflow(Remote):
+    """To `MLFLOW_TRACKING_URI`, by default the database results/mlflow.db."""
+
+    title = "mlflow"
+
+    def begin(self, number: str | None) -> str:
+        """Begin a run of the experiment `PROJECT`, or continue it."""
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS))
+        from mlflow import MlflowClient
+
+        results, address = self.folder.parents[5], os.environ.get("MLFLOW_TRACKING_URI")
+        if address:
+            reach(address)
+        self.client = MlflowClient(address or f"sqlite:///{results / 'mlflow.db'}")
+        if number is None:
+            found = self.client.get_experiment_by_name(PROJECT)
+            place = None if address else (results / "mlflow").as_uri()
+            experiment = (
+                found.experiment_id if found else self.client.create_experiment(PROJECT, place)
+            )
+            number = str(self.client.create_run(experiment, run_name=self.run).info.run_id)
+            for name, value in flat(self.facts).items():
+                self.client.log_param(number, name, value)
+        self.number = number
+        return number
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of these curves."""
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
+        # A name may hold no percent sign, as those of the load of processors do.
+        points = [
+            Metric(name.replace("%", "percent"), value, now, step) for name, value in values.items()
+        ]
+        self.client.log_batch(self.number, points)
+
+    def media(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Keep both files."""
+        for file in (sound, picture):
+            self.client.log_artifact(self.number, str(file), f"{tag}/{step:08d}")
+
+    def end(self) -> None:
+        """End the run."""
+        self.client.set_terminated(self.number)
+
+
+class ClearML(Remote):
+    """To the server of clearml.conf, or into a ZIP with `CLEARML_OFFLINE_MODE=1`."""
+
+    title = "clearml"
+
+    def begin(self, number: str | None) -> str:
+        """Begin a task of the project `PROJECT`, or continue it."""
+        from clearml import Task
+        from clearml.backend_api import Session
+
+        offline = Task.is_offline()
+        if not offline:
+            reach(Session.get_api_server_host())
+        self.task: Any = Task.init(
+            project_name=PROJECT,
+            task_name=self.run,
+            continue_last_task=number if number and not offline else False,
+            reuse_last_task_id=False,
+            auto_connect_arg_parser=False,
+            auto_connect_frameworks=dict.fromkeys(PATCHES, False),
+            auto_connect_streams=False,
+            auto_resource_monitoring=False,
+        )
+        if offline:  # or files would wait for a server
+            data = Path(self.task.get_offline_mode_folder(), "data")
+            self.task.get_logger().set_default_upload_destination(data.as_uri())
+        self.task.connect(flat(self.facts), name="training")
+        return str(self.task.id)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of these curves."""
+        for name, value in values.items():
+            self.task.get_logger().report_scalar(name, name, value, step)
+
+    def media(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Keep both files."""
+        report = self.task.get_logger().report_media
+        for file in (sound, picture):  # in memory, since they are sent after the files are gone
+            report(
+                tag, file.stem, step, stream=BytesIO(file.read_bytes()), file_extension=file.suffix
+            )
+
+    def end(self) -> None:
+        """End the task, once everything is sent or written."""
+        self.task.close()
+
+
+class WandB(Remote):
+    """To the account of `wandb login` or `WANDB_API_KEY`, or with `WANDB_MODE=offline` a folder."""
+
+    title = "wandb"
+
+    def begin(self, number: str | None) -> str:
+        """Begin a run of the project `PROJECT`, or continue it."""
+        import wandb
+
+        if os.environ.get("WANDB_MODE", "online") == "online":
+            reach(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+        self.writer = wandb.init(
+            project=PROJECT,
+            name=self.run,
+            id=number,
+            resume="allow" if number else None,
+            dir=self.folder,
+            config=flat(self.facts),
+            settings=wandb.Settings(console="off", init_timeout=SECONDS, silent=True),
+        )
+        return str(self.writer.id)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of these curves."""
+        self.writer.log({**values, "trainer/global_step": step})
+
+    def media(self, tag: str, sound: Path, picture: Path, step: int) -> None:
+        """Keep both files."""
+        import wandb
+
+        files = {tag: wandb.Audio(str(sound)), f"{tag}_spectrogram": wandb.Image(str(picture))}
+        self.writer.log(files | {"trainer/global_step": step})
+
+    def end(self) -> None:
+        """End the run."""
+        self.writer.finish()
+
+
+Tracker = TensorBoard | Remote
+TRACKERS: dict[str, type[Tracker]] = {
+    "tensorboard": TensorBoard,
+    **{tracker.title: tracker for tracker in (MLflow, ClearML, WandB)},
+}
+
+
+def flat(facts: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Settings without nesting, as text.
+
+    >>> flat({"seed": 0, "training": {"epochs": 2}})
+    {'seed': '0', 'training.epochs': '2'}
+    """
+    found = dict[str, str]()
+    for key, value in facts.items():
+        name = f"{above}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: str(value)}
+    return found
+
+
+def reach(address: str) -> None:
+    """Connect to a server, since some packages try for hours.
+
+    Raises:
+        OSError: nothing answers there.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in PORTS or not parts.hostname:
+        return  # a file or a database
+    try:
+        socket.create_connection((parts.hostname, parts.port or PORTS[parts.scheme]), SECONDS)
+    except OSError as error:
+        raise OSError(f"{address} does not answer ({error.strerror or error})") from error

@@ -59,7 +59,7 @@ def dev_scores(attempt):
 @pytest.fixture(scope="module", params=["denoise", "separate"])
 def trained(request, attempt, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    return attempt(folder, task=TASKS[request.param], epochs=8).run()
+    return attempt(folder, task=TASKS[request.param], epochs=8).run(track_every=3)
 
 
 def test_history_has_a_row_an_epoch(trained):
@@ -153,7 +153,11 @@ def test_no_bar_is_drawn_where_nobody_looks_and_each_epoch_is_a_line(
 def test_tensorboard_has_curves_sounds_and_pictures(trained):
     events = EventAccumulator(str(trained.state / "tensorboard"), {"audio": 0}).Reload()
     tags = events.Tags()
-    assert {"train_loss", "dev_loss", "dev_si_sdri"} <= set(tags["scalars"])
+    curves = {"train_loss", "dev_loss", "dev_si_sdri", "dev_stoi", "dev_pesq"}
+    assert curves <= set(tags["scalars"])
+    assert ("dev_snr" in tags["scalars"]) == (trained.job.task == "denoise")
+    every_third = trained.history["step"][::3].tolist()
+    assert [s.step + 1 for s in events.Scalars("dev_stoi")] == every_third
     kinds = ["mixture", "estimate_1", "reference_1"]
     if trained.job.task == "separate":
         kinds += ["estimate_2", "reference_2"]
@@ -161,7 +165,7 @@ def test_tensorboard_has_curves_sounds_and_pictures(trained):
     assert set(tags["audio"]) == sounds
     assert set(tags["images"]) == {f"{tag}_spectrogram" for tag in sounds}
     sound = events.Audio("dev_1/estimate_1")
-    assert [s.step for s in sound] == trained.history["step"].tolist()
+    assert [s.step for s in sound] == every_third
     assert sound[0].sample_rate == 8000 and sound[0].length_frames == 9001
 
 

@@ -1,12 +1,14 @@
 """Small synthetic corpora in the layouts of LibriSpeech and WHAM!, and how tests are shared."""
 
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 # One of several processes that run the tests. They share the cores: more threads than cores would
 # only wait for each other.
-if WORKER := "PYTEST_XDIST_WORKER" in os.environ:
+if WORKER := os.environ.get("PYTEST_XDIST_WORKER", ""):
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -40,6 +42,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if WORKER and not alone:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def smoke_in_time(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Where several processes run the tests, make the run that many need beside the first tests."""
+    from workspace import smoke_run
+
+    needed = any("finished" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    thread = threading.Thread(target=smoke_run, args=(tmp_path_factory.getbasetemp(),))
+    if needed and WORKER == "gw0":
+        thread.start()
+    yield
+    if thread.is_alive():
+        thread.join()
 
 
 SUBSETS = {split: [f"{split}-clean"] for split in SPLITS}

@@ -83,19 +83,25 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A finished run of the smoke configuration. Tests must not change it: copy it.
+def smoke_run(base: Path) -> Workspace:
+    """The finished run of the smoke configuration, made by the first process that asks for it.
 
-    If several processes run the tests, the first one that needs it makes it for all of them.
+    Args:
+        base: folder of a session, or of one of the processes that run the tests of it.
     """
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     run, done = Workspace(root / "smoke"), root / "smoke.done"
     with (root / "smoke.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             run.folder.mkdir(exist_ok=True)
-            run.succeed()
+            made = subprocess.run(run.command(), capture_output=True, text=True, timeout=1200)
+            assert made.returncode == 0, made.stdout + made.stderr
             done.touch()
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A finished run of the smoke configuration. Tests must not change it: copy it."""
+    return smoke_run(tmp_path_factory.getbasetemp())

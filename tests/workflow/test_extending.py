@@ -20,6 +20,12 @@ def blocks(language):
 
 
 @pytest.fixture
+def workspace(finished, tmp_path):
+    """A finished run, whose mixtures are used."""
+    return finished.copy(tmp_path / "run")
+
+
+@pytest.fixture
 def config(workspace):
     """Configuration files of the page's run, made small."""
     (workspace.folder / "mine.py").write_text(blocks("python"), encoding="utf-8")

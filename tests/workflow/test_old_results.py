@@ -69,15 +69,19 @@ def in_the_old_layout(run: Workspace) -> None:
 
 def test_models_of_an_earlier_version_are_moved_and_not_trained_again(finished, tmp_path):
     run = finished.copy(tmp_path / "run")
-    weights = {p.relative_to(run / ""): p.read_bytes() for p in (run / "").rglob("*.safetensors")}
+    denoiser, separator = (
+        f"models/{model}/0/model.safetensors"
+        for model in ("denoise/conv_tasnet/noisy", "separate/small/clean")
+    )
+    weights = {path: (run / path).read_bytes() for path in (denoiser, separator)}
     in_the_old_layout(run)
     (run / "models/denoisers/notes.txt").write_text("mine")
     said = run.succeed("-n", "denoisers")
     assert "results: was made by an earlier version; 4 models would be moved" in said
     assert (run / "models/denoisers/conv_tasnet").exists()  # a dry run moves nothing
-    said = run.succeed("denoisers", "results/models/separate/small/clean/0/model.safetensors")
+    said = run.succeed(f"results/{denoiser}", f"results/{separator}")
     assert said.count("this training has ended before; its weights are taken") == 2
-    assert {path: (run / str(path)).read_bytes() for path in weights} == weights
+    assert {path: (run / path).read_bytes() for path in weights} == weights
     assert not (run / "estimates/separated").exists()
     assert (run / "models/denoisers/notes.txt").read_text() == "mine"
     assert "train_denoiser" not in run.jobs("separators")

@@ -136,6 +136,8 @@ class Experiment:
             "noise_snr": given.noise_rule != "wham" or given.noise_snr_levels,
             "noise_snr_levels": given.noise_rule != "wham",
             "noise_lufs": given.noise_rule != "librimix",
+            "babble": not given.babble,
+            "babble_voices": not given.babble,
         }
         left_out = {"kind", "librimix", "mix_single"} | {k for k, v in unused.items() if v}
         settings = given.model_dump(mode="json", exclude=left_out)

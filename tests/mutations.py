@@ -406,6 +406,18 @@ EVALUATION = [
 
 MIXTURES = [
     *of(
+        "pipeline/mixtures/draw.py",
+        "mixtures/test_plan.py",
+        ('pool.voices["speaker"][bounds[k]] not in taken', "True"),
+        ("rng.random() < settings.babble", "rng.random() > settings.babble"),
+        ("if settings.babble and", "if"),
+    ),
+    *of(
+        "pipeline/mixtures/pool.py",
+        "mixtures/test_plan.py",
+        ('speech = _read(utterances, "train")', 'speech = _read(utterances, "test")'),
+    ),
+    *of(
         "pipeline/mixtures/augment.py",
         "mixtures/test_augment.py",
         ("if value and rng.random() < settings.chance", "if value"),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.corpora import Subsets
 from pipeline.config.paths import InputPath
@@ -14,6 +14,7 @@ from pipeline.config.section import (
     Range,
     Section,
     Speed,
+    VoiceCounts,
 )
 
 HoursOfSplit = Annotated[float, Field(gt=0, le=100_000)]
@@ -38,7 +39,8 @@ class Mixtures(Section):
     """How mixtures are made. Levels in LUFS or dBFS, SNR in dB, lengths in seconds, peak of 1.0.
 
     `kind: drawn` draws mixtures, `kind: librimix` uses LibriMix's own. The keys below `librimix`
-    apply to drawn mixtures only, and `noise_speeds` to their train split only.
+    apply to drawn mixtures only, and `noise_speeds` to their train split only. In a share `babble`
+    of the mixtures the noise is no recording, but so many `babble_voices` of the train split.
     """
 
     kind: Literal["drawn", "librimix"] = "drawn"
@@ -53,9 +55,17 @@ class Mixtures(Section):
     speech_lufs: Range = (-33.0, -25.0)
     speech_rms: Range | None = None
     exclude_noises: list[str] = Field(default=[])
+    babble: float = Field(default=0.0, ge=0, le=1)
+    babble_voices: VoiceCounts = (3, 30)
     noise_speeds: Annotated[list[Speed], Distinct] = Field(default=[1.0], min_length=1)
     noise_rule: Literal["wham", "librimix"] = "wham"
     noise_snr: Range = (-6.0, 3.0)
     noise_snr_levels: list[Decibels] | None = Field(default=None, min_length=1)
     noise_lufs: Range = (-38.0, -30.0)
     peak: float = Field(default=0.9, ge=0.001, le=1)
+
+    @model_validator(mode="after")
+    def _babble_has_a_level(self) -> "Mixtures":
+        if self.babble and self.noise_rule != "wham":
+            raise ValueError("babble: has no loudness before it is mixed; set noise_rule to wham")
+        return self

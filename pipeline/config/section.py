@@ -52,6 +52,10 @@ ReverberationTimes = Annotated[
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
 
 
+Voices = Annotated[int, Field(ge=3, le=30)]
+VoiceCounts = Annotated[tuple[Voices, Voices], BeforeValidator(_pair), AfterValidator(_ordered)]
+
+
 class Section(BaseModel):
     """Base of all sections: a key that is not declared is an error."""
 

@@ -1,6 +1,7 @@
 """Draw one mixture: speakers, an utterance and a level for each, a noise, its start and level."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +48,24 @@ def draw_mixture(
     for k, talk in enumerate(chosen, 1):
         row |= _source(k, talk, _speech_gain(talk, settings, rng))
         row |= _place(k, talk["samples"], segment, rng) if segment else {}
-    return row | draw_noise(pool, row["length"], settings, rng, split)
+    taken = {talk["speaker"] for talk in chosen}
+    return row | draw_noise(pool, row["length"], settings, rng, split, taken)
 
 
 def draw_noise(
-    pool: Pool, length: int, settings: Mixtures, rng: np.random.Generator, split: Split
+    pool: Pool,
+    length: int,
+    settings: Mixtures,
+    rng: np.random.Generator,
+    split: Split,
+    taken: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Draw start and level of a noise; its gain is set in rendering if the rule needs the audio."""
+    """Draw start and level of a noise; its gain is set in rendering if the rule needs the audio.
+
+    Speakers that are `taken` are none of the voices of babble.
+    """
+    if settings.babble and rng.random() < settings.babble:
+        return _babble(pool, settings, rng, taken)
     i = int(rng.integers(len(pool.noises["path"])))
     noise = {name: column[i] for name, column in pool.noises.items()}
     speed = _noise_speed(settings, rng, split)
@@ -69,6 +81,26 @@ def draw_noise(
         return row | {"noise_rms": noise["rms"], "noise_snr": _noise_snr(settings, rng)}
     gain = 10 ** ((rng.uniform(*settings.noise_lufs) - noise["lufs"]) / 20)
     return row | {"noise_gain": min(gain, settings.peak / noise["peak"])}
+
+
+def _babble(
+    pool: Pool, settings: Mixtures, rng: np.random.Generator, taken: Collection[str]
+) -> dict[str, Any]:
+    """Several voices at once, one utterance each, with the start that `render.babble` takes."""
+    low, high = settings.babble_voices
+    count, bounds = int(rng.integers(low, high + 1)), pool.voice_bounds
+    speakers = rng.permutation(len(bounds) - 1)
+    others = [k for k in speakers if pool.voices["speaker"][bounds[k]] not in taken]
+    picked = [int(rng.integers(*bounds[k : k + 2])) for k in others[:count]]
+    rows = {name: [column[i] for i in picked] for name, column in pool.voices.items()}
+    return {
+        "noise": f"babble-{count}-{rows['utterance'][0]}",
+        "noise_source_path": join_paths(rows["path"]),
+        "noise_start": int(rng.integers(max(rows["samples"]))),
+        "noise_speed": 1.0,
+        "noise_rms": max(rows["rms"]),
+        "noise_snr": _noise_snr(settings, rng),
+    }
 
 
 def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator) -> dict[str, Any]:

@@ -118,12 +118,13 @@ def _speaker_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The mixtures in which each speaker says one utterance; LibriMix cannot name others."""
-    paths = table[[f"source_{k}_path" for k in _sources(table)]]
+    """Mixtures of one utterance of each speaker and a recorded noise; LibriMix names no others."""
+    paths = table[[*(f"source_{k}_path" for k in _sources(table)), "noise_source_path"]]
     joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
     if joined.any():
         logging.warning(
-            "%s: %d of %d mixtures have joined utterances; LibriMix's metadata leaves them out",
+            "%s: %d of %d mixtures have joined utterances or babble; LibriMix's metadata leaves them"
+            " out",
             split,
             joined.sum(),
             len(table),

@@ -27,13 +27,16 @@ class Pool:
     """Utterances in the order of their speakers, and noises, as columns at `rate` Hz.
 
     Utterances `bounds[k]` to `bounds[k + 1]` are those of speaker k, so that a draw costs the same
-    from a small corpus and from a large one.
+    from a small corpus and from a large one. `voices`, with bounds of their own, are the utterances
+    of the train split that babble is made of.
     """
 
     utterances: Columns
     bounds: list[int]
     noises: Columns
     rate: int
+    voices: Columns
+    voice_bounds: list[int]
 
     @property
     def num_speakers(self) -> int:
@@ -54,17 +57,16 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
             cell is not a finite number.
     """
     speech = _long_enough(_read(utterances, split), settings, rate, split)
-    speech = speech.sort_values("speaker", kind="stable")
-    sizes = speech.groupby("speaker").size()
-    if len(sizes) < settings.num_speakers:
+    found = speech["speaker"].nunique()
+    if found < settings.num_speakers:
         raise PipelineError(
-            f"mixtures: split {split} has {len(sizes)} speakers with long enough utterances,"
+            f"mixtures: split {split} has {found} speakers with long enough utterances,"
             f" num_speakers is {settings.num_speakers}; lower mixtures.min_seconds or num_speakers"
         )
     noise = _wanted(_read(noises, split), settings, split)
     _check_usable(noise, settings)
-    bounds = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-    return Pool(_columns(speech, SPEECH_COLUMNS), bounds, _columns(noise, NOISE_COLUMNS), rate)
+    voices = _voices(utterances, settings) if settings.babble else speech[:0]
+    return Pool(*_by_speaker(speech), _columns(noise, NOISE_COLUMNS), rate, *_by_speaker(voices))
 
 
 def _read(manifest: Path, split: Split) -> pd.DataFrame:
@@ -87,6 +89,28 @@ def _long_enough(speech: pd.DataFrame, settings: Mixtures, rate: int, split: Spl
             short,
         )
     return kept
+
+
+def _voices(utterances: Path, settings: Mixtures) -> pd.DataFrame:
+    """Utterances of the train split with a loudness; enough for babble beside the speakers."""
+    speech = _read(utterances, "train")
+    speech = speech[speech["lufs"].notna()]
+    most, speakers = settings.babble_voices[1], speech["speaker"].nunique()
+    if speakers < most + settings.num_speakers:
+        raise PipelineError(
+            f"mixtures.babble_voices: up to {most} beside the {settings.num_speakers} speakers of a"
+            f" mixture, the train split has {speakers} speakers; lower it, add speakers,"
+            " or set mixtures.babble to 0"
+        )
+    return speech
+
+
+def _by_speaker(speech: pd.DataFrame) -> tuple[Columns, list[int]]:
+    """Utterances in the order of their speakers, and the bounds of these."""
+    speech = speech.sort_values("speaker", kind="stable")
+    sizes = speech.groupby("speaker").size()
+    bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
+    return _columns(speech, SPEECH_COLUMNS), bounds
 
 
 def _wanted(noise: pd.DataFrame, settings: Mixtures, split: Split) -> pd.DataFrame:

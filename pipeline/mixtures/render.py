@@ -125,6 +125,9 @@ def render_parts(
 
 def read_noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audio.Samples, int]:
     """Return a noise at its recorded level, `[time]`, and where in the file it begins."""
+    voices = split_paths(row["noise_source_path"])
+    if len(voices) > 1:
+        return babble(voices, int(row["noise_start"]), length, sample_rate), int(row["noise_start"])
     speed = row["noise_speed"]
     samples = math.ceil(length * speed)
     piece, start = read_stretch(row, sample_rate, samples)
@@ -134,6 +137,21 @@ def read_noise(row: dict[str, Any], length: int, sample_rate: int) -> tuple[audi
     whole = audio.change_speed(recorded, speed)
     fade = int(FADE_SECONDS * sample_rate)
     return repeat_noise(whole, round(start / speed), length, fade), start
+
+
+def babble(voices: list[str], start: int, length: int, sample_rate: int) -> audio.Samples:
+    """Return voices of equal power at once, `[time]`: Σ_k v_k / √P(v_k).
+
+    Each utterance is repeated without end, and begins at sample `start` of that. Many talkers near
+    a microphone are a model of a café (Krishnamurthy & Hansen 2009, "Babble noise: modeling,
+    analysis, and applications").
+    """
+    fade, total = int(FADE_SECONDS * sample_rate), np.zeros(length, np.float32)
+    for path in voices:
+        said = without_offset(audio.read_at(path, sample_rate))
+        said = said / np.float32(np.sqrt(max(float(power(said)), SILENCE)))
+        total += repeat_noise(said, start % len(said), length, fade)
+    return total
 
 
 def capped(

@@ -54,6 +54,11 @@ CASES = [
         [{"denoisers": {"small": {"dry": 0.0}}}, {"evaluation": {"dry_sweep": False}}],
     ),
     (
+        {"mixtures": {"babble": 0.5, "noise_rule": "librimix"}},
+        "mixtures: babble: has no loudness before it is mixed; set noise_rule to wham",
+        [{"mixtures": {"noise_rule": "wham"}}],
+    ),
+    (
         {"training": {"augment": {"remix": True}}},
         "training: augment: changes fresh mixtures only; set data to dynamic, or leave augment out",
         [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],

@@ -288,3 +288,21 @@ def test_more_shards_than_mixtures_of_librimix(metadata):
 
     assert refused(read, 3) == "shards: 3 is more than the 2 mixtures of split train; lower it"
     read(2)
+
+
+BABBLE = {"num_speakers": 1, "babble": 1, "babble_voices": [3, 3]}
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_babble_of_more_voices_than_there_are(made, more):
+    line = refused(made.draw, **BABBLE)
+    assert line == (
+        "mixtures.babble_voices: up to 3 beside the 1 speakers of a mixture, the train split has 3"
+        " speakers; lower it, add speakers, or set mixtures.babble to 0"
+    )
+    if more:
+        made.corpus.speak("train", "1004", seconds=1.0)
+        made.make()
+        made.draw(**BABBLE)
+    else:  # three voices are the fewest
+        made.draw(**BABBLE | {"babble": 0})

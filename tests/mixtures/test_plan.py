@@ -11,7 +11,7 @@ import pytest
 from pipeline import audio
 from pipeline.audio.loudness import loudness
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import read_manifest, write_manifest
+from pipeline.base.files import read_manifest, split_paths, write_manifest
 from pipeline.mixtures.draw import Segment, draw_mixture
 from pipeline.mixtures.plan import _combinations, draw_plan
 from pipeline.mixtures.pool import Pool, load_pool
@@ -160,7 +160,7 @@ def test_every_start_of_the_noise_can_be_drawn(settings, longer, starts):
     noise = {"noise": "d", "path": "e", "samples": 8000 + longer, "lufs": -20.0, "rms": -20.0}
     noise |= {"peak": 0.5}
     columns = [{name: [value] for name, value in facts.items()} for facts in (voice, noise)]
-    pool = Pool(columns[0], [0, 1], columns[1], RATE)
+    pool = Pool(columns[0], [0, 1], columns[1], RATE, columns[0], [0, 1])
     rngs = (np.random.default_rng(i) for i in range(200))
     drawn = [draw_mixture(pool, settings(num_speakers=1), rng, "train") for rng in rngs]
     assert {row["noise_start"] for row in drawn} == starts
@@ -407,3 +407,35 @@ def test_plans_are_drawn_and_written_without_scipy():
     code = "import sys, pipeline.mixtures.plan, pipeline.mixtures.metadata; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pandas" in done.stdout.split() and "scipy" not in done.stdout.split()
+
+
+BABBLE = {"babble": 1, "babble_voices": [3, 3], "num_speakers": 2}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_babble_is_of_other_voices_of_the_train_split(converted, settings, split):
+    pool = load_pool(converted.speech, converted.noise, split, settings(**BABBLE), RATE)
+    train = read_manifest(converted.speech).query("split == 'train'").set_index("path")
+    for seed in range(30):
+        row = draw_mixture(pool, settings(**BABBLE), np.random.default_rng(seed), split)
+        voices = train.loc[split_paths(row["noise_source_path"])]
+        speakers = [*voices["speaker"], *(row[f"source_{k}_speaker"] for k in (1, 2))]
+        assert len(voices) == 3 and len(set(map(str, speakers))) == 5
+        assert row["noise"].startswith("babble-3-") and -6 <= row["noise_snr"] <= 3
+
+
+def test_a_share_of_the_noises_is_babble_and_none_changes_nothing(converted, settings):
+    drawn = {}
+    for share in (0, 0.3):
+        given = settings(**BABBLE | {"babble": share})
+        pool = load_pool(converted.speech, converted.noise, "train", given, RATE)
+        rows = [
+            draw_mixture(pool, given, np.random.default_rng(seed), "train") for seed in range(100)
+        ]
+        drawn[share] = [row["noise"].startswith("babble") for row in rows]
+    assert not any(drawn[0]) and 15 < sum(drawn[0.3]) < 45
+    plain = settings(num_speakers=2)
+    pool = load_pool(converted.speech, converted.noise, "train", plain, RATE)
+    none = settings(**BABBLE | {"babble": 0})
+    one, other = (draw_mixture(pool, s, np.random.default_rng(1), "train") for s in (plain, none))
+    assert one == other

@@ -10,7 +10,14 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import digest_of, read_manifest, write_manifest
 from pipeline.mixtures.plan import draw_plan
-from pipeline.mixtures.render import render, render_shard, repeat_noise, snr, snr_gain
+from pipeline.mixtures.render import (
+    babble,
+    render,
+    render_shard,
+    repeat_noise,
+    snr,
+    snr_gain,
+)
 
 RATE = 8000
 STEP = 1 / 32768  # of 16 bit
@@ -396,3 +403,26 @@ def test_a_faster_voice_is_higher_and_shorter(tmp_path, speed):
     lag = 2 * np.pi * 500 * 3 / RATE  # the noise begins at sample 3
     expected = 0.3 * np.sin(2 * np.pi * 500 * speed * np.arange(8000) / RATE + lag)
     assert np.abs(mixed["noise"] - expected)[200:-200].max() < 1e-3
+
+
+def test_babble_is_a_sum_of_voices_of_equal_power(tmp_path, voice):
+    voices, paths = [voice(k, 1 + k / 2, 8000) * 10**-k for k in range(3)], []
+    for k, samples in enumerate(voices):
+        paths.append(str(tmp_path / f"{k}.wav"))
+        audio.write(paths[-1], samples.astype(np.float32), 8000)
+    found = babble(paths, 5000, 20000, 8000)
+    parts = [
+        repeat_noise(samples / np.sqrt(np.mean(samples**2)), 5000 % len(samples), 20000, 400)
+        for samples in voices
+    ]
+    np.testing.assert_allclose(found, sum(parts), atol=2e-2)  # 16-bit files of quiet voices
+    shares = np.linalg.lstsq(np.stack(parts, 1), found, rcond=None)[0]
+    assert shares == pytest.approx([1, 1, 1], abs=1e-2)
+
+
+def test_babble_is_at_the_snr_of_the_plan(make):
+    index = make(num_speakers=2, babble=1, babble_voices=[3, 3])
+    assert len(set(index["noise"])) > 1 and index["noise"].str.startswith("babble-3-").all()
+    assert (abs(index["noise_snr"] - index["noise_snr_asked"]) < 0.05).all()
+    noises = [audio.read_at(path, 8000) for path in index["noise_path"]]
+    assert all(samples.std() > 0 for samples in noises)

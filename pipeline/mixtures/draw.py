@@ -91,7 +91,7 @@ def _babble(
     count, bounds = int(rng.integers(low, high + 1)), pool.voice_bounds
     speakers = rng.permutation(len(bounds) - 1)
     others = [k for k in speakers if pool.voices["speaker"][bounds[k]] not in taken]
-    picked = [int(rng.integers(*bounds[k : k + 2])) for k in others[:count]]
+    picked = [int(rng.integers(bounds[k], bounds[k + 1])) for k in others[:count]]
     rows = {name: [column[i] for i in picked] for name, column in pool.voices.items()}
     return {
         "noise": f"babble-{count}-{rows['utterance'][0]}",

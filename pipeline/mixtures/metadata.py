@@ -123,7 +123,7 @@ def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
     joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
     if joined.any():
         logging.warning(
-            "%s: %d of %d mixtures have joined utterances or babble; LibriMix's metadata leaves them"
+            "%s: %d of %d mixtures have joined utterances or babble, which LibriMix's metadata leaves"
             " out",
             split,
             joined.sum(),

@@ -406,7 +406,7 @@ def test_a_faster_voice_is_higher_and_shorter(tmp_path, speed):
 
 
 def test_babble_is_a_sum_of_voices_of_equal_power(tmp_path, voice):
-    voices, paths = [voice(k, 1 + k / 2, 8000) * 10**-k for k in range(3)], []
+    voices, paths = [voice(k, 1 + k / 2, 8000) * 10 ** (-k / 4) for k in range(3)], []
     for k, samples in enumerate(voices):
         paths.append(str(tmp_path / f"{k}.wav"))
         audio.write(paths[-1], samples.astype(np.float32), 8000)

@@ -123,8 +123,8 @@ def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
     joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
     if joined.any():
         logging.warning(
-            "%s: %d of %d mixtures have joined utterances or babble, which LibriMix's metadata leaves"
-            " out",
+            "%s: %d of %d mixtures have joined utterances or babble; LibriMix's metadata leaves"
+            " them out",
             split,
             joined.sum(),
             len(table),

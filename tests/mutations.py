@@ -362,7 +362,7 @@ EVALUATION = [
         ("variance = of_trainings + of_items", "variance = of_trainings"),
         ("variance = of_trainings + of_items", "variance = of_items + of_trainings * 0"),
         ("if runs > 2 else 1.0", "if runs > 1 else 1.0"),
-        ("(margin - abs(mean)) / error", "(abs(mean) - margin) / error"),
+        ("(abs(mean) - margin) / error", "(margin - abs(mean)) / error"),
         ("max(speakers + noises - pairs, speakers, noises)", "pairs"),
         ("np.maximum.accumulate(", "("),
     ),

@@ -1,11 +1,15 @@
 """Loudness of recordings."""
 
+from __future__ import annotations
+
 import warnings
 from functools import lru_cache
-
-import pyloudnorm
+from typing import TYPE_CHECKING
 
 from pipeline.audio import Samples
+
+if TYPE_CHECKING:
+    import pyloudnorm
 
 BLOCK = 0.4  # seconds, the block of ITU-R BS.1770
 
@@ -31,4 +35,6 @@ def loudness(samples: Samples, sample_rate: int) -> float:
 
 @lru_cache
 def _meter(sample_rate: int) -> pyloudnorm.Meter:
+    import pyloudnorm  # takes a second, and most jobs measure no loudness
+
     return pyloudnorm.Meter(sample_rate)

@@ -131,3 +131,6 @@ def _normal(segments: Array, axis: int = -1) -> Array:
 
 def _norm(segments: Array, axis: int = -1) -> Array:
     return np.linalg.norm(segments, axis=axis, keepdims=True)
+
+
+MEASURES = {"stoi": stoi, "estoi": estoi}

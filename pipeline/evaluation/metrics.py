@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pesq as pypesq
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from pipeline.config import Metric
 from pipeline.evaluation.bss_eval import FILTER_TAPS, square_cosines
 from pipeline.evaluation.error_parts import split_error
-from pipeline.evaluation.intelligibility import envelopes, estoi, stoi
 
 Array = NDArray[np.float64]
 Signals = NDArray[Any]
@@ -30,7 +28,7 @@ SILENCE = 1e-8
 LONGEST_PESQ = 20.0
 """Longest signal in seconds given to PESQ whole: its C code crashes above 50 utterances."""
 
-INTELLIGIBILITY = {"stoi": stoi, "estoi": estoi}
+INTELLIGIBILITY = ("stoi", "estoi")
 
 ERROR_PARTS = ("e_interf", "e_noise", "e_artif")
 
@@ -100,6 +98,8 @@ def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
     >>> permutation(signals, signals[::-1])
     array([1, 0])
     """
+    from scipy.optimize import linear_sum_assignment
+
     pairwise = _decibels((_unit(reference) @ _unit(estimate).T) ** 2)
     return linear_sum_assignment(np.nan_to_num(pairwise, nan=-1e6), maximize=True)[1]
 
@@ -144,11 +144,14 @@ def intelligibility(
     Returns:
         `[sources]` for each; NaN where 30 frames or fewer hold speech.
     """
+    # Here, since it takes half a second, and many jobs score nothing.
+    from pipeline.evaluation.intelligibility import MEASURES, envelopes
+
     wanted = [name for name in INTELLIGIBILITY if name in metrics]
     values = np.full((len(wanted), len(reference)), np.nan)
     for place, one, other in _sounding(reference, estimate):
         if compared := envelopes(one, other, sample_rate):
-            values[:, place] = [INTELLIGIBILITY[name](compared) for name in wanted]
+            values[:, place] = [MEASURES[name](compared) for name in wanted]
     return dict(zip(wanted, values, strict=True))
 
 
@@ -239,7 +242,7 @@ def score_item(
         values["snr"] = snr(references, estimates)
     if set(ERROR_PARTS).intersection(wanted):
         values |= error_parts(references, estimates, speakers, noise)
-    if INTELLIGIBILITY.keys() & wanted:
+    if set(INTELLIGIBILITY).intersection(wanted):
         values |= intelligibility(references, estimates, sample_rate, wanted)
     if "pesq" in wanted:
         values["pesq"] = pesq(references, estimates, sample_rate)

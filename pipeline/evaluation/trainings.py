@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from pipeline.base.files import read_manifest
 
@@ -71,9 +71,9 @@ def repeated_mean(values: Array, items: Items, confidence: float, margin: float 
     parts = of_trainings**2 / (runs - 1) + of_items**2 / (groups - 1)
     # Two trainings that are close by chance would give too many degrees of freedom.
     freedom, error = variance**2 / parts if runs > 2 else 1.0, np.sqrt(variance)
-    reach = stats.t.ppf(0.5 + confidence / 2, freedom) * error
-    p_value = 2 * stats.t.sf(abs(mean) / error, freedom)
-    p_equivalence = stats.t.sf((margin - abs(mean)) / error, freedom)
+    reach = stdtrit(freedom, 0.5 + confidence / 2) * error
+    p_value = 2 * stdtr(freedom, -abs(mean) / error)
+    p_equivalence = stdtr(freedom, (abs(mean) - margin) / error)
     found = (mean, mean - reach, mean + reach, p_value, p_equivalence)
     return Estimate(*map(float, found))
 

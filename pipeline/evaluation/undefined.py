@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation import intelligibility
 from pipeline.evaluation.bss_eval import FILTER_TAPS
 from pipeline.evaluation.metrics import silent
 
@@ -36,5 +35,7 @@ def why_undefined(metric: str, reference: Signal, estimate: Signal, sample_rate:
         short = len(reference) < FILTER_TAPS
         return "too short for BSS Eval" if short else "no other reference sounds"
     if metric in ("stoi", "estoi"):
-        return "too short for STOI" if seconds < intelligibility.SHORTEST else "too little speech"
+        from pipeline.evaluation.intelligibility import SHORTEST
+
+        return "too short for STOI" if seconds < SHORTEST else "too little speech"
     return "too short for PESQ" if seconds < SHORTEST_PESQ else "no utterance found"

@@ -8,7 +8,7 @@ from pipeline.config.section import Range, ReverberationTimes, Seconds, Section
 class Augment(Section):
     """Augmentations of fresh mixtures. Each that is named changes a share `chance` of them.
 
-    `remix` adds a second noise. `shift` lets every speaker begin up to so many seconds later.
+    `remix` adds a second noise. Every speaker begins up to `shift` seconds later.
     `reverberation` puts the speakers into a simulated room whose reverberation time, in seconds,
     is in this range. `band_mask` removes a band of up to this share of the mel scale. `gain` is a
     range in dB. `clipping` cuts the mixture off at a level in this range, in dB relative to its

@@ -40,7 +40,8 @@ class Mixtures(Section):
 
     `kind: drawn` draws mixtures, `kind: librimix` uses LibriMix's own. The keys below `librimix`
     apply to drawn mixtures only, and `noise_speeds` to their train split only. In a share `babble`
-    of the mixtures the noise is no recording, but so many `babble_voices` of the train split.
+    of the mixtures the noise is no recording, but a number of voices of the train split at once,
+    drawn from the range `babble_voices`.
     """
 
     kind: Literal["drawn", "librimix"] = "drawn"

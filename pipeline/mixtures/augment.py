@@ -226,7 +226,7 @@ def all_noise(
         return total(1.0, limit)
     largest = 4 * first
     while not missed(0, limit) > 0 > missed(largest, limit):
-        if limit > 100 * peak:
+        if limit >= 100 * peak:
             return total(first, np.inf)  # a speaker or the noise is silent
         limit *= 10 ** (2 / 20)
     return total(brentq(missed, 0, largest, (limit,), xtol=1e-5 * first, rtol=1e-5), limit)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class Fresh:
 
     def content(self) -> Iterator[bytes]:
         """Yield the contents of the pool for a fingerprint: lengths and levels, but no paths."""
-        for columns in (self.pool.utterances, self.pool.noises):
+        babble = [self.pool.voices] if self.settings.babble else []
+        for columns in (self.pool.utterances, self.pool.noises, *babble):
             yield repr([column for name, column in columns.items() if name != "path"]).encode()
         if self.front:
             yield self.front.read_bytes()
@@ -115,13 +117,15 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, AUGMENTS, *key])
             wanted = row.get("noise_snr")
-            sources, noise = augment(sources, noise, wanted, self._noise, rate, self.augment, rng)
+            taken = {row[f"source_{k}_speaker"] for k in range(1, settings.num_speakers + 1)}
+            second = partial(self._noise, taken)
+            sources, noise = augment(sources, noise, wanted, second, rate, self.augment, rng)
         return capped(mix([*sources], noise, single=False), settings.peak)[0]
 
-    def _noise(self, rng: np.random.Generator) -> Samples:
-        """Another noise of the length of an item, `[time]`."""
+    def _noise(self, taken: set[str], rng: np.random.Generator) -> Samples:
+        """Another noise of the length of an item, `[time]`, not of the speakers that are taken."""
         length = self.segment.samples
-        row = draw_noise(self.fresh.pool, length, self.fresh.settings, rng, "train")
+        row = draw_noise(self.fresh.pool, length, self.fresh.settings, rng, "train", taken)
         return read_noise(row, length, self.fresh.sample_rate)[0]
 
     def draw(self, key: Key) -> dict[str, Any]:

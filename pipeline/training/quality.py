@@ -45,9 +45,12 @@ class Quality(pl.Callback):
                 self.values[name] += values.tolist()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log the means over what is defined."""
+        """Log the means over what is defined, of all devices together."""
         for name, values in self.values.items():
-            module.log(f"dev_{name}", torch.tensor(values).nanmean(), sync_dist=True)
+            known = torch.tensor(values, dtype=torch.float32, device=module.device)
+            sums = torch.stack([known.nansum(), known.isfinite().sum()])
+            total, count = trainer.strategy.reduce(sums, reduce_op="sum")
+            module.log(f"dev_{name}", total / count)
         self.values.clear()
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -32,9 +33,10 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
     """
     if ranks == 1:
         return function(*arguments)
-    # Forks of a process that has imported everything once, and has no thread and no GPU.
+    # Each process is a fork of a server that has imported everything once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pipeline.training.train"])
+    _start_server()
     log, errors = context.Queue(), context.SimpleQueue()
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     place |= {"NODE_RANK": "0", "WORLD_SIZE": str(ranks)}
@@ -73,6 +75,17 @@ def in_ranks(ranks: int, function: Callable[..., None], *arguments: Any) -> None
             signal.signal(number, handler)
 
 
+def _start_server() -> None:
+    """Start the server so that it ignores signals to the whole job, of which it would die first."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPS}
+    try:
+        with _without_main():
+            forkserver.ensure_running()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Prevent a new process from running the main module first, which is a job's script here."""
@@ -96,6 +109,8 @@ def _run(
 ) -> None:
     """Run the function in one of the processes."""
     os.environ |= place
+    for number in STOPS:  # the server ignores them
+        signal.signal(number, signal.SIG_DFL)
     multiprocessing.set_start_method(method, force=True)  # for the workers of data loaders
     ignore_warnings()
     end_with_parent()

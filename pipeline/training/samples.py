@@ -50,7 +50,7 @@ class Samples(pl.Callback):
         inputs, targets, _ = batch
         given = {"mixture": inputs[0]} | numbered("reference", targets[0])
         shown = numbered("estimate", outputs[0]) | (given if trainer.current_epoch == 0 else {})
-        if trainer.current_epoch % self.every == 0:
+        if trainer.loggers and trainer.current_epoch % self.every == 0:
             self._show(trainer, {f"dev_{index}/{name}": each for name, each in shown.items()})
         if index == 0:
             self.estimates = cast(Trainee, module).loss.ordered(outputs, targets)[0]

@@ -21,7 +21,15 @@ from pipeline.base.provenance import sha256
 PACKAGE = Path(__file__).parents[1]
 # The code and libraries that map the facts of a training to weights; others may give other weights.
 CODE = ("audio", "losses", "mixtures", "models", "tasks", "training")
-LIBRARIES = ("asteroid", "numpy", "pytorch-lightning", "torch")
+LIBRARIES = (
+    "asteroid",
+    "julius",
+    "numpy",
+    "pyroomacoustics",
+    "pytorch-lightning",
+    "scipy",
+    "torch",
+)
 
 Facts = dict[str, Any]
 

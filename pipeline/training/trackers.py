@@ -10,10 +10,12 @@ import socket
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 import torch
@@ -104,7 +106,7 @@ class Remote(Logger):
         """Add a FLAC and a PNG."""
 
     @abstractmethod
-    def end(self) -> None:
+    def end(self, succeeded: bool) -> None:
         """End the run."""
 
     @rank_zero_only
@@ -127,9 +129,9 @@ class Remote(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """End the run."""
+        """End the run; `status` is Lightning's, `success` or another."""
         if self.begun:
-            self._attempt(self.end)
+            self._attempt(lambda: self.end(status == "success"))
 
     def _attempt(self, action: Callable[[], None]) -> None:
         if self.failed:
@@ -144,11 +146,13 @@ class Remote(Logger):
             logging.warning("%s: %s; the training goes on without it", self.title, reason)
 
     def _begin(self) -> None:
-        kept = self.folder / "trackers.json"
-        numbers = read_json(kept) if kept.exists() else {}
-        number = self.begin(numbers.get(self.title))
+        kept, facts = self.folder / "trackers.json", flat(self.facts)
+        runs = read_json(kept) if kept.exists() else {}
+        known = runs.get(self.title, {})
+        # Another training in the same folder is another run.
+        number = self.begin(known.get("number") if known.get("facts") == facts else None)
         self.begun = True
-        write_json(kept, numbers | {self.title: number})
+        write_json(kept, runs | {self.title: {"number": number, "facts": facts}})
 
 
 class MLflow(Remote):
@@ -160,19 +164,20 @@ class MLflow(Remote):
         """Begin a run of the experiment `PROJECT`, or continue it."""
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS))
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, MlflowException
 
         results, address = self.folder.parents[5], os.environ.get("MLFLOW_TRACKING_URI")
         if address:
             reach(address)
         self.client = MlflowClient(address or f"sqlite:///{results / 'mlflow.db'}")
         if number is None:
-            found = self.client.get_experiment_by_name(PROJECT)
             place = None if address else (results / "mlflow").as_uri()
-            experiment = (
-                found.experiment_id if found else self.client.create_experiment(PROJECT, place)
-            )
-            number = str(self.client.create_run(experiment, run_name=self.run).info.run_id)
+            if not self.client.get_experiment_by_name(PROJECT):
+                with suppress(MlflowException):  # another training has just made it
+                    self.client.create_experiment(PROJECT, place)
+            experiment: Any = self.client.get_experiment_by_name(PROJECT)
+            made = self.client.create_run(experiment.experiment_id, run_name=self.run)
+            number = str(made.info.run_id)
             for name, value in flat(self.facts).items():
                 self.client.log_param(number, name, value)
         self.number = number
@@ -194,9 +199,9 @@ class MLflow(Remote):
         for file in (sound, picture):
             self.client.log_artifact(self.number, str(file), f"{tag}/{step:08d}")
 
-    def end(self) -> None:
+    def end(self, succeeded: bool) -> None:
         """End the run."""
-        self.client.set_terminated(self.number)
+        self.client.set_terminated(self.number, "FINISHED" if succeeded else "FAILED")
 
 
 class ClearML(Remote):
@@ -212,11 +217,13 @@ class ClearML(Remote):
         offline = Task.is_offline()
         if not offline:
             reach(Session.get_api_server_host())
+        Task.set_random_seed(None)  # or it would seed all generators in the middle of a training
         self.task: Any = Task.init(
             project_name=PROJECT,
             task_name=self.run,
-            continue_last_task=number if number and not offline else False,
-            reuse_last_task_id=False,
+            # 0: steps are counted from the beginning of the training.
+            continue_last_task=0 if number and not offline else False,
+            reuse_last_task_id=number if number and not offline else False,
             auto_connect_arg_parser=False,
             auto_connect_frameworks=dict.fromkeys(PATCHES, False),
             auto_connect_streams=False,
@@ -241,8 +248,10 @@ class ClearML(Remote):
                 tag, file.stem, step, stream=BytesIO(file.read_bytes()), file_extension=file.suffix
             )
 
-    def end(self) -> None:
+    def end(self, succeeded: bool) -> None:
         """End the task, once everything is sent or written."""
+        if not succeeded:
+            self.task.mark_failed()
         self.task.close()
 
 
@@ -279,9 +288,9 @@ class WandB(Remote):
         files = {tag: wandb.Audio(str(sound)), f"{tag}_spectrogram": wandb.Image(str(picture))}
         self.writer.log(files | {"trainer/global_step": step})
 
-    def end(self) -> None:
+    def end(self, succeeded: bool) -> None:
         """End the run."""
-        self.writer.finish()
+        self.writer.finish(exit_code=0 if succeeded else 1)
 
 
 Tracker = TensorBoard | Remote
@@ -305,7 +314,7 @@ def flat(facts: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 
 def reach(address: str) -> None:
-    """Connect to a server, since some packages try for hours.
+    """Connect to a server, or to the proxy before it, since some packages try for hours.
 
     Raises:
         OSError: nothing answers there.
@@ -313,7 +322,11 @@ def reach(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme not in PORTS or not parts.hostname:
         return  # a file or a database
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(parts.hostname):
+        parts = urlsplit(proxy)
+    place = parts.hostname or "", parts.port or PORTS.get(parts.scheme, PORTS["http"])
     try:
-        socket.create_connection((parts.hostname, parts.port or PORTS[parts.scheme]), SECONDS)
+        socket.create_connection(place, SECONDS).close()
     except OSError as error:
         raise OSError(f"{address} does not answer ({error.strerror or error})") from error

@@ -1,7 +1,6 @@
 """Two processes that train together give the result of one process."""
 
 import os
-import signal
 import time
 from types import SimpleNamespace
 
@@ -75,7 +74,9 @@ def test_a_training_of_two_devices_stops_at_a_signal_and_continues(attempt, toge
     if child == 0:
         while not watch.exists():
             time.sleep(0.01)
-        os.kill(os.getppid(), signal.SIGTERM)
+        # As of a cluster, to all processes at once.
+        for process in [psutil.Process(os.getppid()), *servers_of(os.getppid())]:
+            process.terminate()
         os._exit(0)
     with pytest.raises(PipelineError, match=r"stopped by SIGTERM; its state is saved"):
         stopped.run(devices=2, save_seconds=0)
@@ -140,5 +141,10 @@ def kill_a_rank_after(state, parent):
     """Wait for a saved state, then kill a process that trains."""
     while not state.exists():
         time.sleep(0.01)
-    [server] = [p for p in psutil.Process(parent).children() if "forkserver" in str(p.cmdline())]
+    [server] = servers_of(parent)
     server.children()[-1].kill()
+
+
+def servers_of(parent):
+    """The process of which those that train are forks."""
+    return [p for p in psutil.Process(parent).children() if "forkserver" in str(p.cmdline())]

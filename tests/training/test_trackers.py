@@ -123,7 +123,7 @@ def test_mlflow_holds_curves_and_sounds_of_a_training_that_is_done_again(
     for _ in range(2):
         one, _ = tracked(["mlflow"])
         assert_same(one, reference)
-        numbers.append(json.loads((one.state / "trackers.json").read_text())["mlflow"])
+        numbers.append(json.loads((one.state / "trackers.json").read_text())["mlflow"]["number"])
         (one.state / "finished.json").unlink()
     address, number = served(), numbers[0]
     assert numbers == [number, number]

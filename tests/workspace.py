@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from preloaded import Preloaded
+from preloaded import SECONDS, Preloaded
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "tests/smoke.yaml"
@@ -35,6 +35,11 @@ def extras() -> dict[str, list[str]]:
     return {extra: [need.partition("==")[0] for need in needs] for extra, needs in optional}
 
 
+def apart(command: list[str]) -> Done:
+    """Run a command in a process of its own."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+
+
 class Workspace:
     """A working folder and the command that runs the workflow in it."""
 
@@ -53,7 +58,7 @@ class Workspace:
         command = self.command(*arguments, config=config)
         if self.snakefile == ROOT / "Snakefile":
             return PRELOADED.run(command[3:])  # without `python -m snakemake`
-        return subprocess.run(command, capture_output=True, text=True, timeout=1200)
+        return apart(command)
 
     def succeed(self, *arguments: str, config: tuple[Path, ...] = (SMOKE,)) -> str:
         done = self.run(*arguments, config=config)
@@ -95,7 +100,7 @@ def smoke_run(base: Path) -> Workspace:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             run.folder.mkdir(exist_ok=True)
-            made = subprocess.run(run.command(), capture_output=True, text=True, timeout=1200)
+            made = apart(run.command())
             assert made.returncode == 0, made.stdout + made.stderr
             done.touch()
     return run

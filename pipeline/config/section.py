@@ -50,8 +50,6 @@ ReverberationTimes = Annotated[
     tuple[ReverberationTime, ReverberationTime], BeforeValidator(_pair), AfterValidator(_ordered)
 ]
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
-
-
 Voices = Annotated[int, Field(ge=3, le=30)]
 VoiceCounts = Annotated[tuple[Voices, Voices], BeforeValidator(_pair), AfterValidator(_ordered)]
 

@@ -1,8 +1,8 @@
-"""Augmentations of fresh mixtures: what a random generator draws decides them, and nothing else.
+"""Augmentations of fresh mixtures, decided by the draws of a random generator alone.
 
-Each changes the speakers and their sum alike. What a denoiser should remove counts as noise: late
-reverberation and what clipping distorts. The SNR is set when both are there, so that it is that of
-the plan.
+Each changes the speakers and their sum alike. Late reverberation and the distortion by clipping
+count as noise, since a denoiser should remove them. The SNR is set when both are there, so that it
+is that of the plan.
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def _ratio(one: Samples, other: Samples) -> np.float32:
 
 
 def shift(sources: Samples, seconds: float, sample_rate: int, rng: np.random.Generator) -> Samples:
-    """Delay each of `[sources, time]` by up to so many seconds; what is behind the end is lost."""
+    """Delay each of `[sources, time]` by up to so many seconds, and cut it to its old length."""
     length, late = sources.shape[1], np.zeros_like(sources)
     for source, delayed in zip(sources, late, strict=True):
         start = min(int(rng.integers(round(seconds * sample_rate) + 1)), length)
@@ -117,9 +117,9 @@ def reverberate(
     early, late = np.zeros_like(sources), np.zeros_like(sources)
     for k, (response, direct) in enumerate(_responses(len(sources), times, sample_rate, rng)):
         end, length = direct + round(EARLY * sample_rate), sources.shape[1]
-        heard = fftconvolve(sources[k], response[:end])[direct : direct + length]
+        clear = fftconvolve(sources[k], response[:end])[direct : direct + length]
         tail = fftconvolve(sources[k], response[end:])[: max(length + direct - end, 0)]
-        early[k, : len(heard)] = heard
+        early[k, : len(clear)] = clear
         late[k, end - direct : end - direct + len(tail)] = tail
         gain = _ratio(sources[k], early[k])
         early[k] *= gain

@@ -8,7 +8,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
+.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -19,7 +19,11 @@ demo: .venv/installed
 PROCESSES := $(shell $(PYTHON) -c "import os; print(min(8, -(-3 * os.cpu_count() // 2)))")
 IN_PARALLEL := --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test: lint
+# First what fails in seconds; types are checked beside the tests.
+test: lint-style lint-rules
+	@$(MAKE) --no-print-directory --jobs lint-types lint-workflow tests
+
+tests: .venv/installed
 	$(BIN)/pytest $(IN_PARALLEL)
 
 # After every save: all tests but whole runs, browsers, and those that take more than some seconds.
@@ -35,7 +39,8 @@ test-slurm: .venv/installed
 
 # Side by side, since most of them use one core.
 LINTS := lint-style lint-rules lint-types lint-workflow
-lint: .venv/installed
+$(LINTS): .venv/installed
+lint:
 	@$(MAKE) --no-print-directory --jobs $(LINTS)
 
 lint-style:

@@ -187,19 +187,23 @@ class Chaos:
         return code == 0 and fault is None
 
     def strike(self, process: psutil.Popen, run: Workspace) -> tuple[Fault, float] | None:
-        """Wait for a moment, then apply the next fault; None if the run was faster."""
+        """Wait for a moment, then apply the next fault; None if the run was faster.
+
+        Each kind has its turn once before any comes again, if it is possible at that moment.
+        """
         began = time.monotonic()
         moment = self.rng.uniform(*MOMENTS) * self.pace
         corpus = sorted(p for p in (run.folder / "corpus").rglob("*.*") if p.suffix != ".txt")
         scene = Scene(process, run.folder, corpus, self.benchmarks, self.rng)
-        self.left = self.left or self.rng.sample(self.kinds, len(self.kinds))
+        drawn = self.rng.sample(self.kinds, len(self.kinds))
+        self.left = self.left or drawn
         while process.poll() is None:
             time.sleep(0.05)
             if (second := time.monotonic() - began) < moment:
                 continue
-            for kind in self.left:
+            for kind in (*self.left, *drawn):
                 if fault := scene.strike(kind):
-                    self.left.remove(kind)
+                    self.left = [other for other in self.left if other != kind]
                     return fault, second
         return None
 

@@ -11,6 +11,7 @@ line.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class Line(NamedTuple):
     template: str
 
 
+@cache
 def find_lines() -> set[Line]:
     """All lines that the code can print."""
     found = set()

@@ -1,7 +1,9 @@
 """Two processes that train together give the result of one process."""
 
 import os
+import signal
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pandas as pd
@@ -69,18 +71,9 @@ def test_two_devices_give_the_loss_curve_of_one(attempt, together, tmp_path, dat
 
 def test_a_training_of_two_devices_stops_at_a_signal_and_continues(attempt, together, tmp_path):
     stopped = attempt(tmp_path / "stopped", **EVEN)
-    watch = stopped.state / "last.ckpt"
-    child = os.fork()
-    if child == 0:
-        while not watch.exists():
-            time.sleep(0.01)
-        # As of a cluster, to all processes at once.
-        for process in [psutil.Process(os.getppid()), *servers_of(os.getppid())]:
-            process.terminate()
-        os._exit(0)
-    with pytest.raises(PipelineError, match=r"stopped by SIGTERM; its state is saved"):
+    stops = pytest.raises(PipelineError, match=r"stopped by SIGTERM; its state is saved")
+    with once_saved(stopped.state / "last.ckpt", stop_all), stops:
         stopped.run(devices=2, save_seconds=0)
-    os.waitpid(child, 0)
     stopped.run(devices=2)
     curves = [run.history.drop(columns="seconds") for run in (together, stopped)]
     pd.testing.assert_frame_equal(*curves, check_exact=True)
@@ -123,24 +116,43 @@ def test_as_many_devices_as_its_line_says_share_the_dev_recordings(
 
 def test_a_training_whose_process_was_killed_goes_on_as_its_line_says(attempt, together, tmp_path):
     killed = attempt(tmp_path / "killed", **EVEN)
-    child = os.fork()
-    if child == 0:
-        kill_a_rank_after(killed.state / "previous.ckpt", os.getppid())
-        os._exit(0)
     line = r"process \d of 2 that train together was killed by SIGKILL; run the same command again"
-    with pytest.raises(PipelineError, match=f"^{line} to go on from the last saved state$"):
+    dies = pytest.raises(PipelineError, match=f"^{line} to go on from the last saved state$")
+    with once_saved(killed.state / "previous.ckpt", kill_a_rank), dies:
         killed.run(devices=2, save_seconds=0)
-    os.waitpid(child, 0)
     killed.run(devices=2)
     assert read_card(killed.weights).training["resumed_at"] != []
     curves = [run.history.drop(columns="seconds") for run in (together, killed)]
     pd.testing.assert_frame_equal(*curves, check_exact=True)
 
 
-def kill_a_rank_after(state, parent):
-    """Wait for a saved state, then kill a process that trains."""
-    while not state.exists():
-        time.sleep(0.01)
+@contextmanager
+def once_saved(state, act):
+    """Call `act(pid of this process)` in a process of its own, once a training saved its state."""
+    parent, child = os.getpid(), os.fork()
+    if child == 0:
+        try:
+            while not state.exists():
+                time.sleep(0.01)
+            act(parent)
+        finally:
+            os._exit(0)  # an error must not go on to the next tests
+    try:
+        yield
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
+
+
+def stop_all(parent):
+    """Send the signal of a cluster to all processes at once."""
+    for process in [psutil.Process(parent), *servers_of(parent)]:
+        process.terminate()
+
+
+def kill_a_rank(parent):
     [server] = servers_of(parent)
     server.children()[-1].kill()
 

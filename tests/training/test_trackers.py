@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -28,32 +29,38 @@ NOWHERE = "http://127.0.0.1:9"
 FOLDER = "results/models/separate/x/noisy/0"
 
 
-@pytest.fixture
-def tracked(attempt, tmp_path):
-    """`tracked(trackers, **environment)`: a training of its own process, and what it printed."""
-
-    def run(trackers, place="run", **environment):
-        one = attempt(tmp_path / place / FOLDER, epochs=2)
-        job, machine, *others = one.arguments(trackers=trackers, track_every=2)
-        given = tmp_path / f"{place}.pickle"
-        given.write_bytes(pickle.dumps((job, machine, *others)))
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, str(given)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"} | environment,
-        )
-        assert done.returncode == 0, done.stderr
-        return one, done.stderr
-
-    return run
+def tracked(one, trackers, **environment):
+    """Run a training in a process of its own, and return what it printed."""
+    job, machine, *others = one.arguments(trackers=trackers, track_every=2)
+    one.folder.mkdir(parents=True, exist_ok=True)
+    run = one.folder / "run.pickle"
+    run.write_bytes(pickle.dumps((job, machine, *others)))
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(run)],
+        cwd=one.folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
-@pytest.fixture
-def reference(attempt, tmp_path):
-    """The same training without any tracker."""
-    return attempt(tmp_path / "plain", epochs=2).run(trackers=[])
+@pytest.fixture(scope="module")
+def reference(attempt, tmp_path_factory):
+    """A training without any tracker."""
+    return attempt(tmp_path_factory.mktemp("plain"), epochs=2).run(trackers=[])
+
+
+@pytest.fixture(scope="module")
+def offline(attempt, reference, tmp_path_factory):
+    """The same training, tracked by all that need no server, and its working folder."""
+    folder = tmp_path_factory.mktemp("offline")
+    one = attempt(folder / FOLDER, epochs=2)
+    environment = {"CLEARML_OFFLINE_MODE": "1", "CLEARML_CACHE_DIR": str(folder / "clearml")}
+    tracked(one, ["mlflow", "clearml", "wandb"], WANDB_MODE="offline", **environment)
+    assert_same(one, reference)
+    return SimpleNamespace(training=one, folder=folder)
 
 
 def assert_same(one, other):
@@ -63,12 +70,13 @@ def assert_same(one, other):
 
 @pytest.mark.slow
 def test_servers_that_do_not_answer_cost_a_warning_each_and_change_nothing(
-    tracked, reference, tmp_path
+    attempt, reference, tmp_path
 ):
     environment = {"MLFLOW_TRACKING_URI": NOWHERE, "WANDB_BASE_URL": NOWHERE}
     environment |= {"CLEARML_API_HOST": NOWHERE, "WANDB_API_KEY": "x" * 40}
     trackers = ["tensorboard", "mlflow", "clearml", "wandb"]
-    one, printed = tracked(trackers, **environment)
+    one = attempt(tmp_path / FOLDER, epochs=2)
+    printed = tracked(one, trackers, **environment)
     for name in trackers[1:]:
         line = f"{name}: {NOWHERE} does not answer (Connection refused); the training goes on"
         assert printed.count(line) == 1, printed
@@ -88,11 +96,11 @@ def free_port():
 
 @pytest.fixture
 def served(tmp_path):
-    """`served()`: the address of a server of the database that a training wrote."""
+    """`served(results)`: the address of a server of the database that a training wrote there."""
     processes = []
 
-    def serve():
-        port, results = free_port(), tmp_path / "run/results"
+    def serve(results):
+        port = free_port()
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{results / 'mlflow.db'}"]
         command += ["--artifacts-destination", str(results / "mlflow")]
@@ -117,19 +125,18 @@ def served(tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_holds_curves_and_sounds_of_a_training_that_is_done_again(
-    tracked, reference, served
+    offline, reference, served
 ):
-    numbers = []
-    for _ in range(2):
-        one, _ = tracked(["mlflow"])
-        assert_same(one, reference)
-        numbers.append(json.loads((one.state / "trackers.json").read_text())["mlflow"]["number"])
-        (one.state / "finished.json").unlink()
-    address, number = served(), numbers[0]
-    assert numbers == [number, number]
+    one = offline.training
+    first = number_of(one)
+    (one.state / "finished.json").unlink()
+    tracked(one, ["mlflow"])
+    assert_same(one, reference)
+    assert number_of(one) == first
+    address = served(offline.folder / "results")
 
     def ask(what, **parameters):
-        parameters |= {"run_id": number}
+        parameters |= {"run_id": first}
         found = requests.get(f"{address}/api/2.0/mlflow/{what}", params=parameters, timeout=30)
         found.raise_for_status()
         return found.json()
@@ -148,13 +155,14 @@ def test_mlflow_holds_curves_and_sounds_of_a_training_that_is_done_again(
     assert [path.rpartition("/")[2] for path in files] == ["estimate_1.flac", "estimate_1.png"]
 
 
+def number_of(one):
+    """The number of its run in MLflow."""
+    return json.loads((one.state / "trackers.json").read_text())["mlflow"]["number"]
+
+
 @pytest.mark.slow
-def test_clearmls_zip_holds_curves_and_sounds(tracked, reference, tmp_path):
-    one, _ = tracked(
-        ["clearml"], CLEARML_OFFLINE_MODE="1", CLEARML_CACHE_DIR=str(tmp_path / "clearml")
-    )
-    assert_same(one, reference)
-    [archive] = (tmp_path / "clearml").rglob("*.zip")
+def test_clearmls_zip_holds_curves_and_sounds(offline):
+    [archive] = (offline.folder / "clearml").rglob("*.zip")
     with zipfile.ZipFile(archive) as held:
         names = held.namelist()
         metrics = "".join(held.read(n).decode() for n in names if n.endswith("metrics.jsonl"))
@@ -163,10 +171,8 @@ def test_clearmls_zip_holds_curves_and_sounds(tracked, reference, tmp_path):
 
 
 @pytest.mark.slow
-def test_wandbs_folder_holds_curves_and_sounds(tracked, reference):
-    one, _ = tracked(["wandb"], WANDB_MODE="offline")
-    assert_same(one, reference)
-    [run] = (one.state / "wandb").glob("offline-run-*")
+def test_wandbs_folder_holds_curves_and_sounds(offline):
+    [run] = (offline.training.state / "wandb").glob("offline-run-*")
     [log] = run.glob("*.wandb")
     content = log.read_bytes()
     assert all(name.encode() in content for name in CURVES)

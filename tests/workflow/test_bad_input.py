@@ -316,14 +316,15 @@ def test_a_bad_transcript_stops_runs_that_need_it(attempt):
     assert_one_line(printed, "1001-7.trans.txt: is not UTF-8 text; save it as UTF-8")
 
 
-def test_weights_for_another_number_of_speakers(attempt, finished, tmp_path):
+def test_damaged_weights_to_start_from(finished, tmp_path):
+    workspace = finished.copy(tmp_path / "run")
     weights = finished / "models/denoise/conv_tasnet/noisy/0/model.safetensors"
     broken = tmp_path / "cut.safetensors"
     broken.write_bytes(weights.read_bytes()[:1000])
-    network = {"conv_tasnet": {"init_from": str(broken)}}
-    code, printed = attempt(target="denoisers", denoisers=network)
-    assert code != 0
-    assert_one_line(printed, "cut.safetensors: damaged weights")
+    given = f"denoisers={{conv_tasnet: {{init_from: {broken}}}}}"
+    done = workspace.run("denoisers", "--config", given)
+    assert done.returncode != 0
+    assert_one_line(done.stdout + done.stderr, "cut.safetensors: damaged weights")
 
 
 @pytest.fixture

@@ -191,7 +191,10 @@ TRAINING = [
     *of(
         "pipeline/losses/waveform.py",
         "losses/test_loss.py",
-        ("return singlesrc_neg_snr(", "return neg_si_sdr("),
+        ('("snr", zero_mean=False)', '("sdsdr", zero_mean=False)'),
+        ('("snr", zero_mean=False)', '("snr")'),
+        ('SingleSrcNegSDR("sisdr", zero_mean=False)', 'SingleSrcNegSDR("sisdr")'),
+        ('PairwiseNegSDR("sisdr", zero_mean=False)', 'PairwiseNegSDR("sisdr")'),
     ),
     *of(
         "pipeline/losses/spectral.py",

@@ -14,12 +14,8 @@ except (ImportError, OSError):
     _stand_in.NegSTOILoss = type("NegSTOILoss", (), {})  # type: ignore[attr-defined]
     sys.modules["torch_stoi"] = _stand_in
 
-from asteroid.losses import (
-    PITLossWrapper,
-    pairwise_neg_sisdr,
-    singlesrc_neg_sisdr,
-    singlesrc_neg_snr,
-)
+from asteroid.losses import PITLossWrapper
+from asteroid.losses.sdr import PairwiseNegSDR, SingleSrcNegSDR
 from asteroid.models import DPRNNTasNet, SuDORMRFImprovedNet
 from asteroid.utils.hub_utils import SR_HASHTABLE, cached_download
 
@@ -27,9 +23,8 @@ __all__ = [
     "SR_HASHTABLE",
     "DPRNNTasNet",
     "PITLossWrapper",
+    "PairwiseNegSDR",
+    "SingleSrcNegSDR",
     "SuDORMRFImprovedNet",
     "cached_download",
-    "pairwise_neg_sisdr",
-    "singlesrc_neg_sisdr",
-    "singlesrc_neg_snr",
 ]

@@ -35,7 +35,7 @@ from pipeline.training.cards import card_of, parameters_of, size_of, take_publis
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.job import Job, recipe
-from pipeline.training.module import Monitor, Trainee, TrainingData
+from pipeline.training.module import DEV_SCORE, Monitor, Trainee, TrainingData
 from pipeline.training.quality import Quality
 from pipeline.training.ranks import in_ranks
 from pipeline.training.samples import Samples
@@ -148,10 +148,21 @@ def _fit(
     if trainer.is_global_zero:
         _refuse_without_best(curve, state, monitor)
         _load_best(network, state.best)
+        _warn_if_useless(curve)
         card = card_of(job, train, curve, size, len(data.segments), describe(device), devices)
         card.training.update(licences=list(dict.fromkeys(licences)), programs=state.programs)
         save_weights(weights, network, card)
         curve.write(history)
+
+
+def _warn_if_useless(curve: History) -> None:
+    if curve.best and curve.best[DEV_SCORE] < 0:
+        logging.warning(
+            "its best weights give %s %.1f dB: worse than the mixture itself. Train longer, or"
+            " lower training.learning_rate",
+            DEV_SCORE,
+            curve.best[DEV_SCORE],
+        )
 
 
 def _refuse_idle(devices: int, recordings: int) -> None:

@@ -22,7 +22,6 @@ def signals(batch, sources, time=800, seed=0, leak=0.7):
 
 def si_sdr(estimate, target):
     """Le Roux et al. 2019, equation 3, in dB."""
-    estimate, target = estimate - estimate.mean(), target - target.mean()
     projection = estimate @ target / (target @ target) * target
     return 10 * np.log10((projection @ projection) / np.square(estimate - projection).sum())
 
@@ -43,6 +42,16 @@ def test_denoiser_loss_is_negative_snr_in_db():
 def test_denoiser_loss_is_not_blind_to_scale(gain, expected):
     _, targets = signals(3, 1)
     assert denoiser_loss(gain * targets, targets).item() == pytest.approx(-expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["snr", "si_sdr"])
+def test_an_offset_of_the_estimate_is_an_error(name):
+    _, targets = signals(1, 1, 4000)
+    targets -= targets.mean()
+    [(_, term, _)] = parse_terms({name: 1}, 8000)
+    ratio = -10 * torch.log10(targets.square().mean() / 0.1**2)  # of the target and the offset
+    for values in (term.single(targets[0] + 0.1, targets[0]), term.pairs(targets + 0.1, targets)):
+        assert values.item() == pytest.approx(ratio.item(), abs=1e-3)
 
 
 @pytest.mark.parametrize("sources", [2, 3, 4])

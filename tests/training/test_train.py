@@ -316,6 +316,17 @@ def test_an_epoch_whose_score_is_nan_is_said_and_never_the_best(
     assert (tmp_path / "samples/best_1.flac").exists()
 
 
+def test_a_model_that_is_worse_than_the_mixture_is_told(attempt, tmp_path, caplog):
+    def told(name, **settings):
+        caplog.clear()
+        best = attempt(tmp_path / name, **settings).run().history["dev_si_sdri"].max()
+        return best, [line for line in caplog.messages if "worse than the mixture" in line]
+
+    best, lines = told("still", epochs=1, learning_rate=1e-9)
+    assert best < 0 and len(lines) == 1 and f"dev_si_sdri {best:.1f} dB" in lines[0]
+    assert told("learned", epochs=3)[1] == []
+
+
 def test_a_training_without_any_finite_score_is_one_line_whose_cure_works(
     attempt, tmp_path, undefined_after
 ):

@@ -32,7 +32,8 @@ from workspace import ROOT, Workspace
 from pipeline.config import SPLITS
 
 CONFIG = ROOT / "tests/chaos.yaml"
-MOMENTS = (1, 10)  # seconds into a command; an undisturbed run takes a minute
+# Seconds into a command, more of them early, when the corpus is read; an undisturbed run takes 60.
+MOMENTS = (1, 10)
 LIMIT = 600  # seconds that a command may take
 TRACE = "Traceback (most recent call last)"
 PATIENCE = 3  # commands in a row that fail without a fault
@@ -192,7 +193,8 @@ class Chaos:
         Each kind has its turn once before any comes again, if it is possible at that moment.
         """
         began = time.monotonic()
-        moment = self.rng.uniform(*MOMENTS) * self.pace
+        first, last = MOMENTS
+        moment = (first + (last - first) * self.rng.random() ** 2) * self.pace
         corpus = sorted(p for p in (run.folder / "corpus").rglob("*.*") if p.suffix != ".txt")
         scene = Scene(process, run.folder, corpus, self.benchmarks, self.rng)
         drawn = self.rng.sample(self.kinds, len(self.kinds))

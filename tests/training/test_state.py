@@ -35,6 +35,14 @@ def test_a_change_of_any_file_that_computes_is_another_program(tmp_path, file):
     assert changed["libraries"] == program()["libraries"]
 
 
+def test_a_change_of_an_extension_is_another_program(tmp_path):
+    (mine := tmp_path / "mine.py").write_text("UNITS = 32\n", encoding="utf-8")
+    before = program(extensions=[mine])
+    assert before["code"] != program()["code"]
+    mine.write_text("UNITS = 64\n", encoding="utf-8")
+    assert program(extensions=[mine])["code"] != before["code"]
+
+
 def left_by(attempt):
     """Everything that a training leaves beside its outputs."""
     folders = attempt.folder / "samples", attempt.state / "tensorboard"

@@ -156,8 +156,8 @@ class Cluster:
         run("scancel", jobs)
 
     def end_limit(self, job: str) -> None:
-        """End the time limit of the job, which SLURM checks twice a minute."""
-        run("scontrol", "update", f"jobid={job}", "endtime=now")
+        """End the time limit of the job, which SLURM checks twice a minute, in 2 s: not in the past."""
+        run("scontrol", "update", f"jobid={job}", "endtime=now+2")
 
     def break_node(self, node: str) -> None:
         """Remove the node with all its processes, and tell the controller so."""

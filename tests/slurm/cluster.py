@@ -156,7 +156,7 @@ class Cluster:
         run("scancel", jobs)
 
     def end_limit(self, job: str) -> None:
-        """End the time limit of the job, which SLURM checks twice a minute, in 2 s: not in the past."""
+        """End the time limit of the job, not in the past; SLURM checks it twice a minute."""
         run("scontrol", "update", f"jobid={job}", "endtime=now+2")
 
     def break_node(self, node: str) -> None:

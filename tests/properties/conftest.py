@@ -5,6 +5,7 @@ import os
 import resource
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +16,9 @@ SLOW_IS_FINE = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("few", max_examples=100, derandomize=True, database=None, **SLOW_IS_FINE)
 settings.register_profile("fuzz", max_examples=1000, database=None, **SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
+
+
+pd.Series(["a"]).str.upper()  # Arrow reserves 1 GB of addresses at its first use
 
 
 @pytest.fixture(autouse=True)

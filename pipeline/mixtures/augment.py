@@ -136,9 +136,7 @@ def _responses(
     pra.constants.set("num_threads", 1)
     size: Place = rng.uniform(SMALLEST_ROOM, LARGEST_ROOM)
     wall = 2 * float(size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
-    shortest = (
-        0.17 * float(size.prod()) / wall
-    )  # s, of walls that absorb nearly everything (Sabine)
+    shortest = 0.17 * float(size.prod()) / wall  # s (Sabine), of walls that absorb nearly all
     time = max(rng.uniform(*times), shortest)
     absorption, order = pra.inverse_sabine(time, size)
     walls = pra.Material(absorption)

@@ -110,8 +110,7 @@ def _fit(
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
     compile_networks(machine, device, network, front)
-    skips = SkipNonFinite()
-    curve = History(skips, monitor)
+    curve = History(SkipNonFinite(), monitor)
     saved = state.newest()
     if saved:
         logging.info("resuming from %s, step %d", *saved)
@@ -121,20 +120,7 @@ def _fit(
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         logger=[TRACKERS[name](state, saved, asdict(job)) for name in machine.trackers],
-        callbacks=[
-            curve,
-            Best(state.best, monitor),
-            EarlyStopping(
-                monitor.name, mode=monitor.mode, patience=settings.stop_patience, check_finite=False
-            ),
-            Samples(train.sample_rate, state.samples, monitor, machine.track_every),
-            *_watching(machine, train.sample_rate),
-            # Only where somebody looks; logs have a line an epoch.
-            TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0),
-            skips,
-            *_optional(settings, monitor),
-            SaveState(state, machine.save_seconds, skips),
-        ],
+        callbacks=list(_callbacks(settings, machine, train.sample_rate, state, curve)),
         enable_model_summary=False,
         log_every_n_steps=10,
     )
@@ -226,9 +212,7 @@ def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
 def _hardware(settings: Training, device: torch.device, devices: int) -> dict[str, Any]:
     """What the trainer is told of where it runs; a batch is one whatever shares it."""
     gpu = device.type == "cuda"
-    together = DDPStrategy(
-        process_group_backend="nccl" if gpu else "gloo",
-    )
+    together = DDPStrategy(process_group_backend="nccl" if gpu else "gloo")
     return {
         "accelerator": "gpu" if gpu else "cpu",
         "devices": devices,
@@ -240,20 +224,30 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
     }
 
 
-def _watching(machine: Machine, sample_rate: int) -> Iterator[pl.Callback]:
-    """What is computed for trackers alone."""
-    if machine.trackers:
+def _callbacks(
+    settings: Training, machine: Machine, sample_rate: int, state: State, curve: History
+) -> Iterator[pl.Callback]:
+    """What is done at every step or epoch, in this order."""
+    monitor = curve.monitor
+    yield curve
+    yield Best(state.best, monitor)
+    yield EarlyStopping(
+        monitor.name, mode=monitor.mode, patience=settings.stop_patience, check_finite=False
+    )
+    yield Samples(sample_rate, state.samples, monitor, machine.track_every)
+    if machine.trackers:  # computed for them alone
         yield Quality(sample_rate, machine.track_every)
         yield DeviceStatsMonitor(cpu_stats=True)
-
-
-def _optional(settings: Training, monitor: Monitor) -> Iterator[pl.Callback]:
+    # Only where somebody looks; logs have a line an epoch.
+    yield TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0)
+    yield curve.skips
     if settings.schedule == "plateau":
         yield Plateau(settings.plateau_patience, monitor)
     if settings.ema_decay:
         yield EMAWeightAveraging(decay=settings.ema_decay)
     if settings.max_steps:
         yield StepLimit(settings.max_steps)
+    yield SaveState(state, machine.save_seconds, curve.skips)
 
 
 def _init_content(job: Job) -> str | None:

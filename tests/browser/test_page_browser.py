@@ -148,6 +148,22 @@ def test_long_words_are_broken(visit, index):
     assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS["phone"]["width"]
 
 
+# Of tables that were scrolled to their end: how many, and how far what names a value stands from
+# the left end of what is seen of the table.
+ASIDE = """() => [...document.querySelectorAll('.scroll:has(table)')]
+  .filter(s => s.checkVisibility() && s.scrollWidth > s.clientWidth + 20)
+  .flatMap(s => {
+    s.scrollLeft = s.scrollWidth;
+    return [...s.querySelectorAll('caption span, tbody th')].map(
+      e => Math.abs(e.getBoundingClientRect().left - s.getBoundingClientRect().left));
+  })"""
+
+
+def test_on_a_phone_wide_tables_keep_their_names_in_sight(visit, index):
+    moved = visit(index, viewport=SCREENS["phone"]).evaluate(ASIDE)
+    assert len(moved) > 10 and max(moved) < 2
+
+
 def test_prints(visit, index):
     page = visit(index, color_scheme="dark")
     paper = page.pdf(format="A4")

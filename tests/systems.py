@@ -6,6 +6,7 @@ denoises, `mixture` and `mixture-mix_clean` are the unprocessed mixture of the t
 
 import pandas as pd
 
+from pipeline.evaluation.costs import COSTS
 from pipeline.tasks.grammar import SYSTEM, System
 
 UNPROCESSED = {"mixture": "separate", "mixture-mix_clean": "denoise"}
@@ -63,4 +64,4 @@ def costs_of(shorts, values=None) -> pd.DataFrame:
             costs |= {"training_compute": 1e12, "minutes": 2.0}
             row = {name: cost * unit for name, cost in costs.items()} | {"dev_si_sdri": 1.0}
             rows.append(system.columns | row | (values or {}).get(short, {}))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, "dev_si_sdri"])

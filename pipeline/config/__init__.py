@@ -57,7 +57,7 @@ class Config(Section):
     mixtures: Mixtures = Mixtures()
     training: RepeatedTraining = RepeatedTraining()
     denoisers: dict[Name, Denoiser] = Field(min_length=1)
-    separators: dict[Name, Separator] = Field(min_length=1)
+    separators: dict[Name, Separator]
     inference: Inference = Inference()
     evaluation: Evaluation = Evaluation()
     report: Report = Report()

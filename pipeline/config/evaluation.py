@@ -75,5 +75,5 @@ class Evaluation(Section):
 class Report(Section):
     """The HTML report, with `examples` mixtures to listen to."""
 
-    title: str = "Does denoising first help separation?"
+    title: str | None = None
     examples: int = Field(default=4, ge=1, le=1000)

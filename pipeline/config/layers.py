@@ -11,9 +11,9 @@ def choose_models(
 ) -> list[str]:
     """Remove models from `config`, in place, that the user did not request.
 
-    Models set to null are removed. If `above` names a model that `below` lacks, its list is
-    complete: all other models of `below` are removed. If it names only models of `below`, it
-    changes these.
+    Models set to null are removed, and all of a section that is null. If `above` names a model that
+    `below` lacks, its list is complete: all other models of `below` are removed. If it names only
+    models of `below`, it changes these.
 
     Args:
         config: both layers, joined key by key.
@@ -25,6 +25,8 @@ def choose_models(
     """
     lines = []
     for section in (task.section for task in TASKS.values()):
+        if section in above and _is_null(above[section]):
+            config[section] = {}
         joined, old, new = (_models(values, section) for values in (config, below, above))
         named = {name for name, value in new.items() if not _is_null(value)}
         left_out = set(old) - set(new) if named - set(old) else set()

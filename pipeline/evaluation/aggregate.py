@@ -117,7 +117,7 @@ def compare(
     margin: float = 0.0,
     costs: Path | None = None,
 ) -> None:
-    """Write paired differences between systems that separate, over the mixtures both scored.
+    """Write paired differences between systems of one task, over the mixtures both scored.
 
     Pairs are those that are `comparable`. Within a pair a stands first in alphabetical order,
     which puts denoised before noisy for one network.
@@ -136,7 +136,7 @@ def compare(
         costs: what `costs.write_costs` wrote.
     """
     table = read_manifest(scores)
-    table = table[(table["name"] != UNPROCESSED) & (table["task"] != DENOISE.name)]
+    table = table[table["name"] != UNPROCESSED]
     parts = [part for metric in COMPARED if len(part := table[table["metric"] == metric])]
     if mixtures is not None and table["run"].nunique() > 1:
         clusters = read_clusters(mixtures)

@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
-from pipeline.evaluation.repeats import of_all_trainings
+from pipeline.evaluation import best_denoiser
+from pipeline.evaluation.repeats import ALL, of_all_trainings
 from pipeline.evaluation.rivals import Rivals, sizes
 from pipeline.evaluation.systems import ARM, has_rival
 from pipeline.evaluation.trainings import holm
 from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
 
-QUESTION = "Does denoising first help separation, and by how much?"
+QUESTION = "Does denoising first help separation?"
 METRIC = "si_sdri"
 
 VERDICTS = {
@@ -53,8 +54,8 @@ KINDS = ("matched", "clean-cascade", "clean-trained")
 """Forms of the question, in the order of the answer. The first two are against a rival."""
 CAUTION = (
     "Each network was trained once, and intervals are over test mixtures alone. Another training"
-    " may well reverse a difference of less than a decibel, so that this run decides nothing about"
-    " denoising in general."
+    " may well reverse a difference of less than a decibel, so that this run decides nothing in"
+    " general."
 )
 
 Fact = dict[str, Any]
@@ -83,7 +84,8 @@ def answer(
     timed, the fact has the time it adds in `timings`, one for each setting that it was timed
     under: `device` and `threads`, the medians `added_latency_ms` and `audio_seconds`, and of how
     many `files`. A further sentence names the best system that needs no clean mixture, where
-    several systems are given denoised ones.
+    several systems are given denoised ones. A run without separators asks which denoiser is the
+    best (`best_denoiser.py`).
 
     Args:
         comparisons: what `aggregate.compare` wrote.
@@ -94,18 +96,24 @@ def answer(
         equivalence_db: the margin of the comparisons, for the sentence.
     """
     pairs = _of_metric(read_manifest(comparisons))
-    means = _of_metric(of_all_trainings(read_manifest(summary)))
-    times = read_manifest(latency)
-    rivals = Rivals(read_manifest(costs))
-    found = list(_comparisons(pairs, means, rivals, times))
-    compared = _judged(sorted(found, key=lambda f: KINDS.index(f["kind"])), equivalence_db)
+    summed = read_manifest(summary)
+    means = _of_metric(of_all_trainings(summed))
+    alone = not (summed["task"] != DENOISE.name).any()
+    if alone:
+        trainings = len(set(summed["run"].astype(str)) - {ALL})
+        compared = best_denoiser.best_denoiser(pairs, means, trainings)
+    else:
+        rivals, times = Rivals(read_manifest(costs)), read_manifest(latency)
+        found = list(_comparisons(pairs, means, rivals, times))
+        compared = _judged(sorted(found, key=lambda f: KINDS.index(f["kind"])), equivalence_db)
     facts = compared or [_unavailable(means)]
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
     said = (sentence for fact in facts for sentence in _sentences(fact))
     sentences = list(dict.fromkeys(said))  # two cascades may have one rival
-    write_json(out, {"question": QUESTION, "sentences": sentences, "facts": facts})
+    question = best_denoiser.QUESTION if alone else QUESTION
+    write_json(out, {"question": question, "sentences": sentences, "facts": facts})
 
 
 def _sentences(fact: Fact) -> Iterator[str]:

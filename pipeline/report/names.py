@@ -58,8 +58,8 @@ def system_label(name: str) -> str:
 
 
 def full_label(name: str) -> str:
-    """Return a separation system's name in words, with the separator's."""
-    return f"{separator_of(name)}, {system_label(name)}"
+    """Return a system's name in words, with the separator's."""
+    return ", ".join(filter(None, [separator_of(name), system_label(name)]))
 
 
 def system_labels(names: Iterable[str]) -> dict[str, str]:
@@ -116,9 +116,10 @@ def of_systems(table: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFra
 
 
 def headline(summary: pd.DataFrame) -> str | None:
-    """Return the headline metric: the first one that separation systems were scored in."""
+    """Return the headline metric: the first of separation systems, or else of denoisers."""
     separation = of_systems(summary, lambda name: system(name) is not None)
-    return next(iter(metrics_in(separation)), None)
+    denoising = of_systems(summary, lambda name: denoiser_of(name) is not None)
+    return next(iter(metrics_in(separation) or metrics_in(denoising)), None)
 
 
 def counted(count: int, noun: str) -> str:

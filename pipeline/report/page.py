@@ -54,7 +54,7 @@ def write_report(inputs: ReportInputs, index: Path) -> None:
     templates = _templates(site)
     sections = list(_sections(run, site, templates))
     page = templates.get_template("page.html").render(
-        title=run.config.get("report", {}).get("title", run.answer["question"]),
+        title=run.config.get("report", {}).get("title") or run.answer["question"],
         answer=run.answer,
         settings=settings_line(run),
         sections=sections,

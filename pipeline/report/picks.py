@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
+from pipeline.report.systems import system
 
 RANDOM = "drawn at random"
 
@@ -76,5 +77,9 @@ def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int
 
 
 def shown_systems(run: Run) -> list[str]:
-    """Return the main system and its counterpart, if they have estimates."""
-    return [name for name in (run.main, run.counterpart) if name and name in run.inputs.estimates]
+    """Return the separation systems of the examples: the main one and its counterpart.
+
+    Only those that have estimates; denoisers are shown always.
+    """
+    named = [name for name in (run.main, run.counterpart) if name and system(name)]
+    return [name for name in named if name in run.inputs.estimates]

@@ -14,6 +14,7 @@ from pipeline.models.card import Card, read_card
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import headline, metric_of, metrics_in, of_systems
 from pipeline.report.systems import (
+    denoiser_of,
     direct_of,
     is_oracle,
     mean_scores,
@@ -22,7 +23,7 @@ from pipeline.report.systems import (
     with_pairs,
     with_systems,
 )
-from pipeline.tasks import SEPARATE
+from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import SYSTEM
 
 # Columns that are used before an empty table is noticed.
@@ -78,7 +79,16 @@ class Run:
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """Paired differences, with the costs of both sides."""
+        """Paired differences of all but denoisers, with the costs of both sides."""
+        return self._pairs[self._pairs["task"] != DENOISE.name]
+
+    @cached_property
+    def denoiser_comparisons(self) -> pd.DataFrame:
+        """Paired differences of denoisers, with the costs of both sides."""
+        return self._pairs[self._pairs["task"] == DENOISE.name]
+
+    @cached_property
+    def _pairs(self) -> pd.DataFrame:
         return with_pairs(_rows(self.inputs.comparisons))
 
     @cached_property
@@ -129,7 +139,13 @@ class Run:
 
     @cached_property
     def realistic(self) -> list[str]:
-        """The systems with a realistic input: those not tested on the clean mixture."""
+        """The systems with a realistic input: those not tested on the clean mixture.
+
+        Where there is no other system, the denoisers.
+        """
+        if not self.systems:
+            names = of_systems(self.summary, lambda name: denoiser_of(name) is not None)["system"]
+            return list(dict.fromkeys(names))
         return [name for name in self.systems if not is_oracle(name)]
 
     @cached_property
@@ -148,8 +164,11 @@ class Run:
 
     @cached_property
     def ranked(self) -> list[str]:
-        """The realistic systems that separate, with a mean of `metric`, the best first."""
-        metric, own = str(self.metric), f"{SEPARATE.name}/"
+        """The realistic systems that separate, with a mean of `metric`, the best first.
+
+        Where there is no such system, the denoisers.
+        """
+        metric, own = str(self.metric), f"{(SEPARATE if self.systems else DENOISE).name}/"
         names = [name for name in self.realistic if name.startswith(own)]
         means = self.means(metric)["mean"].reindex(names).dropna()
         ascending = metric_of(metric).low_is_good

@@ -15,6 +15,8 @@ INK, MUTED, LINE, PAPER = "#1b2431", "#5b6776", "#dde2e8", "#fefefe"
 FIRST, SECOND = "#8a97a6", "#1c7079"
 # Legible on light and dark paper, and distinct for readers with red-green blindness.
 COLOURS = ("#1c7079", "#d9822b", "#7d6bb3", "#b0477a", "#5b8c2a", "#3f7fd0")
+LEAST_WIDTH = 7.0
+"""Inches; a narrower figure would be enlarged on the page, its letters too."""
 # Hexadecimal colours that follow the page's light or dark theme in embedded figures.
 THEME = {
     INK: "var(--ink)",

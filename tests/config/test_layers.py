@@ -30,7 +30,7 @@ def test_a_new_name_replaces_those_of_the_demo_with_a_message():
     assert chosen(kept) == (["conv_tasnet", "small", "large"], separators, [])
 
 
-@pytest.mark.parametrize("change", [{}, {"seed": 1}, {"denoisers": None}, {"denoisers": [3]}])
+@pytest.mark.parametrize("change", [{}, {"seed": 1}, {"denoisers": [3]}])
 def test_a_file_without_models_keeps_them(change):
     config = merge(deepcopy(DEMO), change)
     expected = deepcopy(config)
@@ -49,3 +49,9 @@ def test_null_takes_a_model_out(null):
     both = {"denoisers": {"conv_tasnet": null, "other": {"model": "conv_tasnet"}}}
     assert chosen(both) == (["other"], list(DEMO["separators"]), [])
     assert chosen({"denoisers": {"conv_tasnet": null}})[0] == []  # refused because it is empty
+
+
+@pytest.mark.parametrize("null", [None, "null", "~"])
+def test_null_takes_all_models_of_a_section_out(null):
+    assert chosen({"separators": null}) == (["conv_tasnet"], [], [])
+    assert chosen({"denoisers": null}) == ([], list(DEMO["separators"]), [])

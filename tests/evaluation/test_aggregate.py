@@ -199,13 +199,15 @@ def test_paired_interval_is_tighter_than_unpaired(tmp_path):
 def test_pairs_share_a_separator_or_both_conditions(tmp_path):
     systems = ["x/noisy/noisy", "x/clean/noisy", "y/noisy/noisy", "y/clean/clean"]
     rows = [row for system in systems for row in per_mixture(system, [1.0, 2.0])]
-    rows += per_mixture("denoised-d", [1.0, 2.0], source="mix_clean")
+    for name in "de":
+        rows += per_mixture(f"denoised-{name}", [1.0, 2.0], source="mix_clean")
     rows += per_mixture("mixture", [1.0, 2.0], "si_sdr")
     table = compared(tmp_path, rows)
     assert set(zip(table["system_a"], table["system_b"], strict=True)) == {
         ("x/clean/noisy", "x/noisy/noisy"),
         ("x/noisy/noisy", "y/noisy/noisy"),
         ("y/clean/clean", "y/noisy/noisy"),
+        ("denoised-d", "denoised-e"),
     }
 
 

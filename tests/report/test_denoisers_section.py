@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from report.rendered import rendered
+from report.scored import write_run
 from safetensors.numpy import save_file
 from systems import path_of, with_columns
 
@@ -82,6 +83,16 @@ def test_what_is_unknown_is_a_dash(builder, tmp_path):
     cells = row_of(run, Site(tmp_path))
     unknown = ["parameters (M)", "MACs (G/s)", "p50 (ms)", "RTF, p50", "look-ahead", "licence"]
     assert {cells[name].text for name in unknown} == {"–"}
+
+
+def test_each_is_held_against_each(tmp_path):
+    scores = {f"denoised-{name}": np.full((4, 1), mean) for name, mean in (("a", 1.0), ("b", 3.0))}
+    run = Run(write_run(tmp_path, {"si_sdri": scores, "stoi": scores}))
+    run.inputs.latency_summary.write_text("\n")
+    [row] = denoisers.content(run, Site(tmp_path / "report"))["pairs"].rows
+    assert (row.heading, row.cells[0].text) == ("denoised by a", "denoised by b")
+    assert row.cells[2].value == -2.0 and row.cells[1].text == "SI-SDRi (dB)"
+    assert run.comparisons.empty and len(run.denoiser_comparisons) == 2
 
 
 def test_the_page_draws_them_and_leaves_the_section_out_without_any(tree, tmp_path):

@@ -34,6 +34,7 @@ def test_the_main_system_is_the_best_that_is_not_an_oracle(tmp_path, metric, bes
         ({DIRECT: 8.0, path_of("other/noisy/denoised-d"): 7.0}, (DIRECT, None)),
         ({HELPED: 8.0}, (HELPED, None)),
         ({"net/clean/clean": 8.0}, (None, None)),
+        ({"denoised-d": 1.0, "denoised-e": 2.0}, (path_of("denoised-e"), None)),
     ],
 )
 def test_it_is_compared_with_its_counterpart(tmp_path, means, pair):

@@ -15,6 +15,19 @@ def test_the_report_of_a_run_can_be_read_and_played(finished, visit):
     assert page.locator("#provenance pre").first.inner_text().startswith("snakemake")
 
 
+def test_denoisers_alone_make_a_report(finished, tmp_path, visit):
+    alone = ("--config", "separators=null")
+    assert set(finished.jobs(*alone)) == {"collect_latency", "aggregate", "report"}
+    workspace = finished.copy(tmp_path / "run")
+    workspace.succeed(*alone)
+    page = visit(workspace / "report/index.html")
+    assert page.locator("h1").inner_text() == "Which denoiser is the best?"
+    assert "conv_tasnet reached an SI-SDRi of" in page.locator(".answer").inner_text()
+    sections = page.locator("main > section").evaluate_all("all => all.map(s => s.id)")
+    assert {"denoisers", "listen", "latency"} <= set(sections) and "matrix" not in sections
+    assert min(lengths_of_players(page)) > 0.4
+
+
 def test_numbers_of_a_run_s_report_are_those_of_its_scores(finished, visit):
     page = visit(finished / "report/index.html")
     summary = with_short(pd.read_csv(finished / "scores/summary.csv"))

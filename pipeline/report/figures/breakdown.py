@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from pipeline.report.groups import Grouping
 from pipeline.report.names import metric_of, system_labels
-from pipeline.report.style import FIRST, INK, SECOND, nothing, svg
+from pipeline.report.style import FIRST, INK, LEAST_WIDTH, SECOND, nothing, svg
 
 MOST_GROUPS = 8
 """A panel with more groups, such as speakers, cannot be read."""
@@ -39,7 +39,7 @@ def draw_breakdown(
         return nothing("The test mixtures cannot be parted into groups.", path)
     across = min(2, len(panels))
     down = -(-len(panels) // across)
-    with svg(path, (4.3 * across, 0.9 + 2.6 * down)) as figure:
+    with svg(path, (max(4.3 * across, LEAST_WIDTH), 0.9 + 2.6 * down)) as figure:
         axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
         for ax, grouping in zip(axes, panels, strict=False):
             _panel(ax, grouping, list(_looks(systems, marked)))

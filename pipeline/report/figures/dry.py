@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pipeline.report.names import metric_of
-from pipeline.report.style import COLOURS, nothing, svg
+from pipeline.report.style import COLOURS, LEAST_WIDTH, nothing, svg
 
 STYLES = ("-", "--", ":")
 """Of lines, where there are more denoisers than colours."""
@@ -37,7 +37,7 @@ def draw_dry(curves: Sequence[Curve], path: Path) -> None:
     names = list(dict.fromkeys(curve.denoiser for curve in curves))
     across = min(2, len(panels))
     down = -(-len(panels) // across)
-    with svg(path, (4.3 * across, 1.1 + 2.9 * down)) as figure:
+    with svg(path, (max(4.3 * across, LEAST_WIDTH), 1.1 + 2.9 * down)) as figure:
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for ax, panel in zip(axes, panels, strict=False):
             ax.set_title(panel)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.names import number
-from pipeline.report.style import FIRST, INK, MUTED, SECOND, nothing, svg
+from pipeline.report.style import FIRST, INK, LEAST_WIDTH, MUTED, SECOND, nothing, svg
 
 DOTTED = 12
 """With fewer epochs, each is drawn as a dot."""
@@ -32,7 +32,7 @@ def draw_training_curves(
         return nothing("No model was trained.", path)
     bands = -(-len(histories) // 4)
     across = -(-len(histories) // bands)
-    with svg(path, (max(3.0 * across, 4.6), 3.9 * bands)) as figure:
+    with svg(path, (max(3.0 * across, LEAST_WIDTH), 3.9 * bands)) as figure:
         axes = figure.subplots(2 * bands, across, squeeze=False)
         for index in range(bands * across):
             band, column = divmod(index, across)

@@ -97,7 +97,13 @@ class Recording:
         return [self._read(self.row[f"{source}_path"]) for source in self.sources]
 
     def groups(self) -> list[Group]:
-        """Return the inputs of the separators, then a group for each speaker."""
+        """Return the inputs of the separators, then a group for each speaker.
+
+        Of denoisers alone: their input, reference and outputs.
+        """
+        if not self.run.systems:
+            reference = Track("mixture without noise", self._read(self.row["mix_clean_path"]))
+            return [Group("Mixture and denoised", [reference, *self._inputs()])]
         aligned = {
             name: self._by_source(name, table.loc[self.mixture_id])
             for name, table in self.estimates.separated.items()

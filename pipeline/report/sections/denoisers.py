@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
 from pipeline.report.names import metric_of, metrics_in, model_label, of_systems, system_label
 from pipeline.report.run import Run
+from pipeline.report.sections.comparisons import comparison_table
 from pipeline.report.sections.latency import ahead
 from pipeline.report.site import Site
 from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, of_denoising
@@ -24,7 +25,7 @@ BSS_EVAL = {"sdri", "sdr", "sar"}
 
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
-    """Return a table of all denoisers, and their quality against their latency."""
+    """Return a table of all denoisers, their quality against their latency, and differences."""
     scores = of_systems(run.summary, of_denoising)
     if "si_sdr" in set(scores["metric"]):
         scores = scores[~scores["metric"].isin(BSS_EVAL)]
@@ -32,8 +33,11 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     draw_quality_latency(list(_points(run, scores, metric)), metric, site.figure("denoisers"))
     if (scores["system"] == MIXTURE_AS_DENOISED).all():
         return None
+    pairs = run.denoiser_comparisons
+    compared = comparison_table(pairs[pairs["metric"] == metric], "Paired differences of denoisers")
     return {
         "table": site.table("denoisers", denoiser_table(run, scores)),
+        "pairs": site.table("denoiser-pairs", compared) if compared.rows else None,
         "first": metric_of(metric),
         "preserved": "preservation" in set(scores["metric"]),
         "drawn": len(run.latency_summary) > 0,

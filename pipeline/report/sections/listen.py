@@ -79,6 +79,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "drawn": sum(one.reason == RANDOM for one in chosen),
         "seed": run.seed,
         "main": full_label(str(run.main)),
+        "separated": bool(run.systems),
         "loudness": number(LOUDNESS, 0),
         "quietest": number(QUIETEST, 0),
         "span": f"{SPAN_DB:g}",

@@ -105,9 +105,13 @@ class Experiment:
         """Its training settings: the shared ones with its own laid over them."""
         return self.config.training_of(TASKS[model.task].section, model.name)
 
+    def is_trained(self, model: ModelKey) -> bool:
+        """Whether it is trained here; else it is a published network."""
+        return MODELS[self.network(model).model].trained
+
     def is_dynamic(self, model: ModelKey) -> bool:
         """Whether its mixtures are drawn as it trains."""
-        return bool(self.training(model).data == "dynamic")
+        return self.is_trained(model) and bool(self.training(model).data == "dynamic")
 
     # Corpora and mixtures
 
@@ -122,8 +126,8 @@ class Experiment:
 
     @cached_property
     def rendered(self) -> list[Split]:
-        """Splits that are needed: not the one that every model draws as it trains."""
-        all_fresh = all(map(self.is_dynamic, self.models))
+        """Splits that are needed: not a train split that no model is trained on."""
+        all_fresh = all(self.is_dynamic(model) for model in self.models if self.is_trained(model))
         return [split for split in SPLITS if split != "train" or not all_fresh]
 
     def drawing(self, split: Split) -> dict[str, Any]:
@@ -172,12 +176,13 @@ class Experiment:
         """Input files of a training, by the names that its script looks for."""
         model = model_of(wildcards)
         dynamic = self.is_dynamic(model)
+        rendered = ["results/mixtures/train/mixtures.csv"] if self.is_trained(model) else []
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
         source, front = self.network(model).init_from or "", self._front(model)
         fronts = [f"results/models/{front.path}/model.safetensors"] if front else []
         is_file = source.endswith(".safetensors") or Path(source).is_file()
         return {
-            "train": corpora if dynamic else ["results/mixtures/train/mixtures.csv"],
+            "train": corpora if dynamic else rendered,
             "dev": ["results/mixtures/dev/mixtures.csv"],
             "front": fronts if dynamic else [],
             "denoised_train": [] if dynamic else self._denoised(model.trained, model.run, "train"),
@@ -197,6 +202,8 @@ class Experiment:
     def training_job(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the weights of one model; only a change here trains it again."""
         model = model_of(wildcards)
+        if not self.is_trained(model):
+            return self._published_job(model)
         network, dynamic = self.network(model), self.is_dynamic(model)
         training = self.training(model).model_dump(mode="json")
         del training["devices"]  # they share the same batches
@@ -214,6 +221,18 @@ class Experiment:
             "training": training,
             "mixtures": self._fresh(model) if dynamic else None,
             "seed": seed_of(self.config.seed, model.run),
+        }
+
+    def _published_job(self, model: ModelKey) -> dict[str, Any]:
+        """The same of a network that is not trained: none of training, but the installed files."""
+        network = self.network(model)
+        package = MODELS[network.model].package
+        return {
+            "task": model.task,
+            "condition": str(model.trained),
+            "model": network.model,
+            "arguments": network.arguments,
+            "package": None if package is None or package.missing else package.sums(),
         }
 
     def devices(self, wildcards: Any) -> int:

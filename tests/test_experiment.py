@@ -14,7 +14,7 @@ from pipeline.config.extensions import LOADED
 from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
 from pipeline.losses import TERMS
-from pipeline.models import MODELS
+from pipeline.models import MODELS, package
 from pipeline.tasks.grammar import NOISY, ModelKey, System
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
@@ -49,7 +49,10 @@ def jobs(of: Experiment) -> dict:
     found |= {"rendering": of.rendering(), "converted": of.converted, "rendered": of.rendered}
     for model in of.models:
         given = wildcards(model)
-        found[f"train {model.path}"] = of.training_inputs(given) | {"job": of.training_job(given)}
+        job = of.training_job(given)
+        if files := job.get("package"):  # libraries differ between systems
+            job["package"] = sorted(name.partition(".")[0] for name in files)
+        found[f"train {model.path}"] = of.training_inputs(given) | {"job": job}
     for folder in (*of.timed, *of.batched):
         path, _, split = folder.rpartition("/")
         given = wildcards(System.parse(path), split=split)
@@ -194,6 +197,36 @@ def test_the_snr_is_that_of_denoisers_only():
     for system in of.scored_systems:
         found = of.measured(wildcards(system, measure="signal"))["metrics"]
         assert ("snr" in found) == (system.model.task == "denoise") and "si_sdr" in found
+
+
+def published(separators=("small",), **changes) -> Experiment:
+    """Two published denoisers, and separators of noisy mixtures."""
+    denoisers = {"gate": {"model": "spectral_gating"}, "dtln": {"model": "dtln"}}
+    behind = {name: {"model": "conv_tasnet", "conditions": ["noisy"]} for name in separators}
+    return Experiment(
+        load_config(merge(read() | {"denoisers": denoisers, "separators": behind}, changes))
+    )
+
+
+def test_nothing_of_a_training_decides_a_published_network():
+    plain, other = published(), published(seed=5, training={"epochs": 2, "data": "dynamic"})
+    for model in plain.models[:2]:
+        given = wildcards(model)
+        assert plain.training_job(given) == other.training_job(given)
+        assert plain.training_inputs(given) == other.training_inputs(given)
+        assert plain.training_inputs(given)["train"] == [] and not other.is_dynamic(model)
+    assert plain.rendered == ["train", "dev", "test"] and other.rendered == ["dev", "test"]
+    assert published(separators=()).rendered == ["dev", "test"]
+
+
+def test_another_installed_file_makes_a_published_network_anew(monkeypatch):
+    of = published()
+    gate, dtln = (wildcards(model) for model in of.models[:2])
+    before = of.training_job(dtln)["package"]
+    assert set(before) == {"model_1.onnx", "model_2.onnx"}
+    assert of.training_job(gate)["package"] is None
+    monkeypatch.setattr(package, "_sum", lambda path, modified: "another")
+    assert of.training_job(dtln)["package"] == dict.fromkeys(before, "another")
 
 
 def test_devices_and_threads_train_nothing_again():

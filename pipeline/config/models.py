@@ -14,15 +14,19 @@ from pipeline.config.section import (
     Seconds,
     Section,
     Speeds,
+    as_number,
 )
 
 
 def _weighted(value: Any) -> Any:
-    weight = value.get("weight", 1) if isinstance(value, dict) else value
+    given = value if isinstance(value, dict) else {"weight": value}
+    weight = as_number(given.get("weight", 1))
     number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
     if not number or not 0 < weight <= 1.0e9:
         raise ValueError(f"must be a weight above 0 and up to 1e9, not {shown(weight)}")
-    return value
+    if not isinstance(value, dict):
+        return weight
+    return value | {"weight": weight} if "weight" in value else value
 
 
 Weighted = Annotated[Any, BeforeValidator(_weighted)]
@@ -83,6 +87,16 @@ class Training(Section):
         if self.augment is not None and self.data != "dynamic":
             raise ValueError(
                 "augment: changes fresh mixtures only; set data to dynamic, or leave augment out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shift_leaves_speech(self) -> "Training":
+        shift = self.augment.shift if self.augment else None
+        if shift is not None and shift >= self.segment_seconds:
+            raise ValueError(
+                f"augment.shift: {shift:g} s would move speech out of a piece of"
+                f" {self.segment_seconds:g} s; lower it, or raise segment_seconds"
             )
         return self
 

@@ -17,6 +17,14 @@ def placed(path: str | Path) -> str:
     return f"{path}{where}"
 
 
+WEIGHTS = (".safetensors", ".pth", ".pt", ".th", ".ckpt", ".bin")
+
+
+def is_file_name(source: str) -> bool:
+    """Whether weights to start from are a file; names on the hub look like no file of weights."""
+    return "://" not in source and (source[:1] in ("/", ".") or source.endswith(WEIGHTS))
+
+
 def at_home(path: str) -> str:
     """Replace a leading `~` or `~user` by the home folder."""
     if "\0" in path:

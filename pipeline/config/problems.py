@@ -32,7 +32,7 @@ def describe_problems(
         elif problem["type"] == "too_short":
             yield f"{key}: is empty; give at least one"
         elif problem["type"] == "string_pattern_mismatch":
-            yield f"{key}: a name holds only a-z, 0-9 and _"
+            yield f"{key}: a name holds only a-z, 0-9 and _, 64 of them at most"
         elif problem["type"] == "value_error":
             yield (f"{key}: " if key else "") + str(problem["ctx"]["error"])
         else:

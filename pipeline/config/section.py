@@ -1,5 +1,6 @@
 """The types from which every section of the configuration is built."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -15,7 +16,20 @@ from pipeline.config.problems import shown
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+
+
+def as_number(value: Any) -> Any:
+    """A number that stands in a text, as the option `--config` gives it; other values as they are.
+
+    >>> as_number("3"), as_number("1e-2"), as_number("15 ms")
+    (3, 0.01, '15 ms')
+    """
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+    return value
 
 
 def _pair(value: Any) -> Any:

@@ -5,7 +5,9 @@ The best share is chosen on dev; the test split shows what it gains over none.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_manifest
@@ -28,7 +30,9 @@ def summarise_dry(
 
     `dev` is the mean SI-SDRi of dev in dB; the share with the highest one is `chosen`, the lower
     one of equals. `mean` is that of test, `gain` the mean of its paired differences to the share 0.
-    Intervals cover new mixtures, and with several trainings these, speakers and noises too.
+    Intervals cover new mixtures, and with several trainings these, speakers and noises too. Means
+    are over the sources that have a value with every share, of `mixtures` mixtures; a silent
+    estimate has none. Without any on dev no share is chosen.
 
     Args:
         dev: tables of `pipeline.inference.sweep`, of the dev split; there may be none.
@@ -44,26 +48,35 @@ def summarise_dry(
 def _rows(
     dev: list[Path], test: list[Path], mixtures: Path, bootstrap: Bootstrap
 ) -> Iterator[tuple[object, ...]]:
-    clusters = read_clusters(mixtures)
-    means = _read(dev).groupby([*ARM, "dry"])["si_sdri"].mean()
-    for arm, part in _read(test).groupby(ARM, sort=False):
-        values = part.pivot(index="run", columns=["dry", "mixture_id", "source"], values="si_sdri")
-        on_dev = means.loc[arm]
-        for share, here in values.T.groupby("dry"):
-            of_share = here.T.droplevel("dry", axis=1)
-            found = _interval(of_share, clusters, bootstrap)
-            gained = _interval(of_share - values[0.0], clusters, bootstrap)
-            chosen = share == on_dev.idxmax()
-            counts = of_share.columns.get_level_values("mixture_id").nunique(), len(of_share)
-            yield (*arm, share, on_dev[share], *found, *gained, chosen, *counts)
+    clusters, on_dev = read_clusters(mixtures), dict(_by_share(dev))
+    for arm, shares in _by_share(test):
+        means = {share: _mean(values) for share, values in on_dev[arm].items()}
+        best = max(means, key=lambda share: means[share])
+        chosen = None if np.isnan(means[best]) else best
+        for share, values in shares.items():
+            found = _interval(values, clusters, bootstrap)
+            gained = _interval(values - shares[0.0], clusters, bootstrap)
+            counts = values.columns.get_level_values("mixture_id").nunique(), len(values)
+            yield (*arm, share, means[share], *found, *gained, share == chosen, *counts)
 
 
-def _read(files: list[Path]) -> pd.DataFrame:
-    return pd.concat(map(read_manifest, files), ignore_index=True)
+def _by_share(files: list[Path]) -> Iterator[tuple[Any, dict[float, pd.DataFrame]]]:
+    """The values of each system for each share, `[runs, mixtures × sources]`."""
+    table = pd.concat(map(read_manifest, files), ignore_index=True)
+    for arm, part in table.groupby(ARM, sort=False):
+        items = part.pivot(index=["mixture_id", "source"], columns=["dry", "run"], values="si_sdri")
+        defined = items.dropna()
+        yield arm, {share: defined[share].T for share in part["dry"].unique()}
+
+
+def _mean(values: pd.DataFrame) -> float:
+    return float(values.to_numpy().mean()) if values.size else np.nan
 
 
 def _interval(values: pd.DataFrame, clusters: pd.DataFrame, bootstrap: Bootstrap) -> Interval:
-    """The mean of values, `[runs, mixtures × sources]`."""
+    """The mean of values, `[runs, mixtures × sources]`; NaN without any."""
+    if values.empty:
+        return np.nan, np.nan, np.nan
     if len(values) > 1:
         found, _ = estimate(values, clusters, bootstrap.confidence)
         return found.mean, found.low, found.high

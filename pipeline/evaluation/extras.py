@@ -1,17 +1,18 @@
-"""Check optional packages that a configuration needs, before anything is computed."""
+"""Check what a configuration needs from elsewhere, before anything is computed."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import Config
-from pipeline.config.paths import placed
+from pipeline.config.models import Network
+from pipeline.config.paths import is_file_name, placed
 from pipeline.models import entry_of
 from pipeline.tasks import TASKS
 
 
 def check_extras(cfg: Config) -> None:
-    """Refuse networks and measures whose packages or models are missing. Imports nothing heavy.
+    """Refuse networks and measures whose packages or files are missing. Imports nothing heavy.
 
     Raises:
         PipelineError: one line that names the key and the command that installs what is missing.
@@ -42,6 +43,17 @@ def _check_networks(cfg: Config) -> None:
             package = entry_of(network.model).package
             if package and package.missing:
                 raise PipelineError(f"config: {section}.{name}.model: {package.missing}")
+            if network.init_from:
+                _check_init(f"config: {section}.{name}.init_from", network)
+
+
+def _check_init(key: str, network: Network) -> None:
+    if not entry_of(network.model).trained:
+        raise PipelineError(f"{key}: {network.model} is not trained, but published; leave it out")
+    source = str(network.init_from)
+    ours = source.endswith(".safetensors")  # which this run may make
+    if is_file_name(source) and not ours and not Path(source).is_file():
+        raise PipelineError(f"{key}: {placed(source)}: no such file; give the path of weights")
 
 
 def _need(key: str, modules: list[str], source: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.config import Section
 from pipeline.config.problems import shown
+from pipeline.config.section import as_number
 from pipeline.losses.term import Settable, Term
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ LONGEST = 1_000_000  # samples
 
 
 def _length(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)? ?ms", value):
+    value = as_number(value)
+    if isinstance(value, str) and re.fullmatch(r"\d{1,5}(\.\d+)? ?ms", value):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST:
         return value
     raise ValueError(
-        f"must be a number of samples, or of milliseconds as '15 ms', not {shown(value)}"
+        f"must be a number of samples up to {LONGEST}, or of milliseconds as '15 ms', not"
+        f" {shown(value)}"
     )
 
 
@@ -63,6 +66,15 @@ class Arguments(Section):
     ffts: list[Length] = Field(default=["32 ms", "64 ms", "128 ms"], min_length=1)
     hops: list[Length] = Field(default=["3.125 ms", "7.5 ms", "15 ms"], min_length=1)
     windows: list[Length] = Field(default=["15 ms", "37.5 ms", "75 ms"], min_length=1)
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Arguments:
+        if self.spectral_convergence == self.log_magnitude == 0:
+            raise ValueError(
+                "spectral_convergence and log_magnitude are both 0, so that nothing counts; raise"
+                " one, or leave the term out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _lists_fit(self) -> Arguments:

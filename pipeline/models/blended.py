@@ -23,4 +23,5 @@ class Blended(nn.Module):
     def forward(self, mixture: Tensor, **given: Tensor) -> Outputs:
         """Run the network, with whatever other inputs it takes."""
         found = passed(self.network, Inputs(mixture, **given))
-        return found._replace(estimates=found.estimates.lerp(mixture[:, None], self.share))
+        estimates = found.estimates.float()  # a network in bfloat16 may return that
+        return found._replace(estimates=estimates.lerp(mixture[:, None].float(), self.share))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pipeline.base.errors import PipelineError, in_short
+from pipeline.config.paths import is_file_name
 from pipeline.config.problems import shown
 
 # Sizes that both networks have: asteroid's names and ours.
@@ -40,7 +41,6 @@ DEFAULTS = {
     "mask_act": "sigmoid",
     "causal": False,
 }
-SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")  # of files; the hub has no such names
 SILENCE = 30.0  # seconds after which a server that sends nothing is abandoned
 MULTIARRAY = ("numpy._core.multiarray", "numpy.core.multiarray")  # of NumPy 2 and 1
 PLAIN = re.compile(r"[biufU]\d{1,3}")  # NumPy's codes of booleans, numbers and texts
@@ -97,7 +97,7 @@ def _fetched(source: str) -> str:
     from pipeline.models.asteroid import cached_download
 
     if not Path(source).is_file():
-        if "://" not in source and (source[0] in "/." or Path(source).suffix in SUFFIXES):
+        if is_file_name(source):
             raise FileNotFoundError("no such file")
         logging.info("init_from: %s is no file here; looking for it on the network", source)
     before = socket.getdefaulttimeout()
@@ -109,11 +109,18 @@ def _fetched(source: str) -> str:
 
 
 def usual_tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors of a state; a ValueError names one that is sparse, quantized or no tensor."""
+    """The tensors of a state.
+
+    Raises:
+        ValueError: one is sparse, quantized, not of floats, no tensor, or larger than what the file
+            holds of it.
+    """
     for name, tensor in state.items():
         plain = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
-        if not plain or tensor.is_quantized or tensor.device.type != "cpu":
+        if not plain or not tensor.is_floating_point() or tensor.device.type != "cpu":
             raise ValueError(f"its {name} is no usual tensor")
+        if tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise ValueError(f"its {name} is larger than what the file holds of it")
     return dict(state)
 
 

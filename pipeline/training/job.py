@@ -1,6 +1,6 @@
 """What decides the weights of a training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import Training
@@ -12,17 +12,19 @@ class Job:
     """All that decides the weights a training ends with, the data and the machine aside.
 
     `mixtures` is what decides fresh mixtures, None where the mixtures are rendered; the share `dry`
-    of them is added to the output of the denoiser that they go through.
+    of them is added to the output of the denoiser that they go through. `package` has the hashes of
+    the installed files of a published network, which has no training.
     """
 
     task: str
     condition: str
     model: str
     arguments: dict[str, Any]
-    init_from: str | None
-    training: dict[str, Any]
-    seed: int
+    init_from: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
     mixtures: dict[str, Any] | None = None
+    package: dict[str, str] | None = None
 
 
 def recipe(job: Job) -> Training:

@@ -64,6 +64,11 @@ class Remote(Logger):
         """End the run."""
 
     @rank_zero_only
+    def open(self) -> None:
+        """Begin the run, so that a training does not wait for it."""
+        self._attempt(lambda: None)
+
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add a point to each curve."""
         values = {name: float(value) for name, value in metrics.items()}

@@ -72,6 +72,11 @@ class MLflow(Remote):
         results, address = self.folder.parents[5], os.environ.get("MLFLOW_TRACKING_URI")
         if address:
             reach(address)
+        elif "?" in str(results):
+            raise ValueError(
+                f"{results}: its database cannot lie in a folder with a ? in its name; rename that,"
+                " or set MLFLOW_TRACKING_URI"
+            )
         self.client = MlflowClient(address or f"sqlite:///{results / 'mlflow.db'}")
         if number is None:
             place = None if address else (results / "mlflow").as_uri()

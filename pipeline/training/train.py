@@ -38,6 +38,7 @@ from pipeline.training.job import Job, recipe
 from pipeline.training.module import DEV_SCORE, Monitor, Trainee, TrainingData
 from pipeline.training.quality import Quality
 from pipeline.training.ranks import in_ranks
+from pipeline.training.remote import Remote
 from pipeline.training.samples import Samples
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
 from pipeline.training.state import State
@@ -129,6 +130,9 @@ def _fit(
     size = size_of(job, network, train)  # at once, since an error of it would come after the night
     licences = [*licences, *(licences_of(job.init_from, job.model) if job.init_from else ())]
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
+    for tracker in trainer.loggers:
+        if isinstance(tracker, Remote):
+            tracker.open()  # before the clock starts, since a server may let it wait
     with memory_in_words(settings, state.folder):
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:

@@ -195,12 +195,13 @@ def test_a_speed_is_one_that_can_be_played(key, speed, cause):
     assert message.startswith(f"{key}.{int(speed > 1)}: Input should be {cause}, not {speed}")
 
 
-@pytest.mark.parametrize("name", ["Conv-TasNet", "conv tasnet", "a/b", ""])
+@pytest.mark.parametrize("name", ["Conv-TasNet", "conv tasnet", "a/b", "", "a" * 65])
 @pytest.mark.parametrize("role", ["denoisers", "separators"])
 def test_a_bad_name_is_refused(role, name):
     values = with_value(role, {name: SMALLEST[role]["small"]})
     shown = name or "''"
-    assert refused(values) == f"{role}.{shown}: a name holds only a-z, 0-9 and _"
+    words = "a name holds only a-z, 0-9 and _, 64 of them at most"
+    assert refused(values) == f"{role}.{shown}: {words}"
 
 
 def test_a_condition_needs_its_denoiser():

@@ -64,6 +64,12 @@ CASES = [
         [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],
     ),
     (
+        {"training": {"data": "dynamic", "segment_seconds": 2, "augment": {"shift": 2}}},
+        "training: augment.shift: 2 s would move speech out of a piece of 2 s; lower it, or raise"
+        " segment_seconds",
+        [{"training": {"augment": {"shift": 1.9}}}, {"training": {"segment_seconds": 2.1}}],
+    ),
+    (
         {"training": {"batch_size": 4, "devices": 3}},
         "training: batch_size: 4 is not a multiple of devices: 3; set it to 6, or lower devices",
         [{"training": {"batch_size": 6}}, {"training": {"devices": 2}}],
@@ -233,7 +239,7 @@ KEYS = [
     ),
     (
         nested("denoisers.Small", {"model": "conv_tasnet"}),
-        "denoisers.Small: a name holds only a-z, 0-9 and _",
+        "denoisers.Small: a name holds only a-z, 0-9 and _, 64 of them at most",
         nested("denoisers.small_2", {"model": "conv_tasnet"}),
     ),
 ]

@@ -70,6 +70,27 @@ def test_several_trainings_widen_the_interval_of_the_gain(tmp_path):
     assert (found["trainings"] == 3).all()
 
 
+def test_shares_are_compared_over_the_mixtures_that_have_a_value_with_each(tmp_path):
+    """A silent estimate has no SI-SDR: with the share 0 three of four mixtures have none."""
+    values = {0.0: [5, np.nan, np.nan, np.nan], 0.1: [4.9, 2, 2, 2], 0.2: [0, 0, 0, 0]}
+    rows = [
+        {"mixture_id": name, **System.parse(SYSTEM.format(0)).columns, "source": "s1"}
+        | {"dry": share, "si_sdri": value}
+        for share, of_share in values.items()
+        for name, value in zip(IDS, of_share, strict=False)
+    ]
+    some = pd.DataFrame(rows)
+    found = swept(tmp_path, [some], [some])
+    assert found["dev"].tolist() == found["mean"].tolist() == [5, 4.9, 0]
+    assert found["gain"].tolist() == pytest.approx([0, -0.1, -5])
+    assert found["mixtures"].tolist() == [1, 1, 1]
+    none = some.assign(si_sdri=np.nan)
+    found = swept(tmp_path, [none], [some])
+    assert found["dev"].isna().all() and not found["chosen"].any()
+    found = swept(tmp_path, [some], [none])
+    assert found["mean"].isna().all() and found["chosen"].tolist() == [True, False, False]
+
+
 def test_each_system_has_its_own_share(tmp_path):
     alone = {"system": "denoise/x/noisy/{}/noisy"}
     dev = [table([1, 2, 3]), table([3, 2, 1], **alone)]

@@ -22,3 +22,13 @@ def test_a_share_of_the_mixture_is_added_to_the_estimates():
 def test_other_inputs_and_outputs_pass_through():
     found = Blended(Halves(), 0.5)(torch.zeros(2, 3), lengths=torch.tensor([3, 2]))
     assert found.speaker_logits.tolist() == [[3.0], [2.0]]
+
+
+def test_estimates_in_another_precision_are_blended_in_float32():
+    class Rough(torch.nn.Module):
+        def forward(self, mixture):
+            return mixture[:, None].to(torch.bfloat16) / 2
+
+    mixture = torch.tensor([[4.0, -8.0]])
+    found = Blended(Rough(), 0.25)(mixture).estimates
+    assert found.dtype == torch.float32 and found.tolist() == [[[2.5, -5.0]]]

@@ -184,6 +184,18 @@ BAD = {
     "list": ([1, 2], "it is no dictionary"),
     "no tensor": (layout(**SMALL) | {"extra": "text"}, "its extra is no usual tensor"),
     "sparse": (layout(**SMALL) | {"extra": torch.eye(3).to_sparse()}, "its extra is no usual"),
+    "whole numbers": (
+        {name: tensor.int() for name, tensor in layout(**SMALL).items()},
+        "its encoder.0.0.weight is no usual tensor",
+    ),
+    "complex": (
+        layout(**SMALL) | {"lstm.lstm.bias_ih_l0": torch.ones(128, dtype=torch.complex64)},
+        "its lstm.lstm.bias_ih_l0 is no usual tensor",
+    ),
+    "tiny file of a huge tensor": (
+        layout(**SMALL) | {"lstm.lstm.weight_ih_l0": torch.zeros(1).expand(10**6, 10**6)},
+        "its lstm.lstm.weight_ih_l0 is larger than what the file holds of it",
+    ),
     "text": (package(None, SMALL | {"stride": "wide"}), "its stride is not a number"),
     "none": (package(None, SMALL | {"normalize": False}), "its network does not normalise"),
 }

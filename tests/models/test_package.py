@@ -112,7 +112,7 @@ def of(name):
 
 
 def dtln_matrices(found):
-    graphs = [onnx.load(found.file(name)).graph for name in found.weights]
+    graphs = [onnx.load(found.file(name)).graph for name in found.files]
     arrays = [numpy_helper.to_array(each) for graph in graphs for each in graph.initializer]
     return [array for array in arrays if array.dtype == np.float32 and array.ndim]
 
@@ -163,7 +163,7 @@ def deepfilter_products(content, frames=10):
 
 def test_the_size_of_deepfilternet_is_that_of_its_files():
     found = of("deepfilternet3")
-    with tarfile.open(found.file(found.weights[0])) as archive:
+    with tarfile.open(found.file(found.files[0])) as archive:
         parts = [archive.extractfile(n).read() for n in archive.getnames() if n.endswith(".onnx")]
     sizes, products = zip(*map(deepfilter_products, parts), strict=True)
     assert found.parameters == sum(sizes) == pytest.approx(2.13e6, rel=0.01)  # of the paper
@@ -181,7 +181,7 @@ class Array(ctypes.Structure):
 
 def test_the_size_of_rnnoise_is_that_of_its_library():
     found = of("rnnoise")
-    library = ctypes.CDLL(str(found.file(found.weights[0])))
+    library = ctypes.CDLL(str(found.file(found.files[0])))
     sizes = {}
     for array in (Array * 1000).in_dll(library, "rnnoise_arrays"):
         if not array.name:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from systems import path_of, with_columns
 
 from pipeline.base.files import read_manifest, write_manifest
+from pipeline.models import demucs
 from pipeline.models.card import FORMAT, read_card
 from pipeline.report.run import Run
 from pipeline.report.sections import denoisers
@@ -76,6 +77,19 @@ def test_costs_are_those_of_the_card_and_of_the_latencies(tree, tmp_path):
     assert cells["RTF, p50"].value == times["rtf_p50"]
     assert cells["licence"].text == "MIT"
     assert cells["look-ahead"].text == "1.9 ms" and cells["mixture added (%)"].value == 20
+
+
+def test_the_licence_of_weights_that_a_training_began_with_is_told(tree, tmp_path):
+    path = tree.inputs.weights[LABEL]
+    for licences, shown in (
+        (["LibriSpeech: CC BY 4.0", demucs.LICENCE], demucs.LICENCE),
+        ([], "–"),
+    ):
+        card = replace(read_card(path), model="demucs", arguments={})
+        card = replace(card, training={"licences": licences})
+        metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
+        save_file({"w": np.ones(3, np.float32)}, path, metadata)
+        assert row_of(Run(tree.inputs), Site(tmp_path))["licence"].text == shown
 
 
 def test_what_is_unknown_is_a_dash(builder, tmp_path):

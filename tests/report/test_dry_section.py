@@ -37,6 +37,20 @@ def test_each_network_behind_a_denoiser_has_a_panel_and_each_denoiser_a_line(bui
     assert "denoised by second" in page and "95\N{NO-BREAK SPACE}% intervals" in page
 
 
+def test_what_has_no_value_and_no_use_is_told(builder, tmp_path):
+    tree = builder(mixtures=3).build()
+    table = read_manifest(tree.inputs.dry)
+    own = table["task"] == "denoise"
+    unknown = table.assign(mixtures=2, chosen=table["chosen"] & ~own)
+    write_manifest(tree.inputs.dry, unknown)
+    made = dry.dry_table(Run(tree.inputs))
+    assert [cell.text for cell in made.rows[0].cells] == ["–", "3.00", "–", "–"]
+    assert made.notes[0].startswith("denoised by conv_tasnet: 1 mixture left out, since")
+    write_manifest(tree.inputs.dry, table.assign(chosen=table["dry"] == 1, mixtures=3))
+    notes = dry.dry_table(Run(tree.inputs)).notes
+    assert len(notes) == 4 and "leave the denoiser out" in notes[0]
+
+
 def test_without_a_sweep_the_page_has_no_such_section(builder):
     tree = builder(mixtures=2).build()
     write_manifest(tree.inputs.dry, read_manifest(tree.inputs.dry)[:0])

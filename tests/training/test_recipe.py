@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
-from pipeline.losses import check_losses
+from pipeline.losses import check_losses, parse_terms
 from pipeline.models.card import read_card
 from pipeline.tasks import TASKS
 from pipeline.training.job import recipe
@@ -108,9 +108,21 @@ def test_an_unknown_term_of_a_task_is_refused_too(monkeypatch):
         ),
         (
             {"multi_resolution_stft": {"hops": [1, 2, "fast"]}},
-            "multi_resolution_stft.hops.2: must be a number of samples, or of milliseconds as"
-            " '15 ms', not 'fast'",
+            "multi_resolution_stft.hops.2: must be a number of samples up to 1000000, or of"
+            " milliseconds as '15 ms', not 'fast'",
             {"multi_resolution_stft": {"hops": [1, 2, "3 ms"]}},
+        ),
+        (
+            {"multi_resolution_stft": {"ffts": ["999999 ms", 2, 3]}},
+            "multi_resolution_stft.ffts.0: must be a number of samples up to 1000000, or of"
+            " milliseconds as '15 ms', not '999999 ms'",
+            {"multi_resolution_stft": {"ffts": ["99 ms", 2, 3]}},
+        ),
+        (
+            {"multi_resolution_stft": {"spectral_convergence": 0, "log_magnitude": 0}},
+            "multi_resolution_stft: spectral_convergence and log_magnitude are both 0, so that"
+            " nothing counts; raise one, or leave the term out",
+            {"multi_resolution_stft": {"spectral_convergence": 0}},
         ),
     ],
 )
@@ -121,7 +133,22 @@ def test_wrong_arguments_of_a_term_are_refused(loss, line, cure):
     check_losses(load_config(SMALLEST | {"training": {"loss": cure}}))
 
 
-@pytest.mark.parametrize("weight", [0, "much", True, {"weight": -1}])
+def test_numbers_may_be_texts_as_the_command_line_gives_them():
+    stft = {"weight": "2", "ffts": ["512"], "hops": ["50"], "windows": ["15 ms"]}
+    texts, numbers = (
+        load_config(SMALLEST | {"training": {"loss": loss}})
+        for loss in (
+            {"si_sdr": "1", "l1": "0.5", "multi_resolution_stft": stft},
+            {"si_sdr": 1, "l1": 0.5, "multi_resolution_stft": stft | {"weight": 2}},
+        )
+    )
+    assert texts == numbers
+    check_losses(texts)
+    terms = parse_terms(texts.training.loss, 8000, "")
+    assert [weight for *_, weight in terms] == [1, 0.5, 2]
+
+
+@pytest.mark.parametrize("weight", [0, "much", "nan", True, {"weight": -1}, {"weight": {}}])
 def test_a_weight_is_above_zero(weight):
     with pytest.raises(PipelineError, match=r"training.loss.l1: must be a weight above 0"):
         load_config(SMALLEST | {"training": {"loss": {"l1": weight}}})

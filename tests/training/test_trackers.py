@@ -17,6 +17,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from workspace import ROOT
 
+from pipeline.training.remote import Remote
+from pipeline.training.trackers import TRACKERS
+
 RUN = """
 import logging, pickle, sys
 from pipeline.training.train import train
@@ -86,6 +89,37 @@ def test_servers_that_do_not_answer_cost_a_warning_each_and_change_nothing(
     assert scalars >= CURVES and any("cpu_percent" in name for name in scalars)
     assert [event.step for event in events.Scalars("dev_pesq")] == [5]  # of the first of 2 epochs
     assert "dev_0/estimate_1" in events.Tags()["audio"]
+
+
+class Slow(Remote):
+    """A tracker that takes two seconds to begin."""
+
+    title = "mlflow"
+
+    def begin(self, number):
+        time.sleep(2)
+        return "1"
+
+    def scalars(self, values, step): ...
+    def media(self, tag, sound, picture, step): ...
+    def end(self, succeeded): ...
+
+
+def test_the_minutes_of_a_training_are_without_the_wait_for_a_tracker(
+    attempt, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(TRACKERS, "mlflow", Slow)
+    started = time.monotonic()
+    one = attempt(tmp_path / FOLDER, epochs=1).run(trackers=["mlflow"])
+    lasted = time.monotonic() - started
+    assert json.loads((one.state / "trackers.json").read_text())["mlflow"]["number"] == "1"
+    assert one.history["seconds"].iloc[-1] < lasted - 2
+
+
+def test_mlflows_database_never_lies_elsewhere(attempt, tmp_path, caplog):
+    attempt(tmp_path / "qu?estion" / FOLDER, epochs=1).run(trackers=["mlflow"])
+    assert "cannot lie in a folder with a ? in its name; rename that, or set" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"qu?estion"}
 
 
 def free_port():

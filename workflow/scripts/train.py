@@ -28,12 +28,14 @@ with job(snakemake):
         settings = Mixtures(**drawing)
         return fresh_mixtures(task, speech, noise, settings, wanted.condition, front, rate, dry)
 
-    weights = Path(snakemake.output.weights)
+    weights, dev = Path(snakemake.output.weights), rendered("dev")
+    # A published network is not trained, and so has no train split.
+    data = rendered("train") if given.train and not wanted.mixtures else dev
     train(
         wanted,
         config.machine,
-        fresh() if wanted.mixtures else rendered("train"),
-        rendered("dev"),
+        fresh() if wanted.mixtures else data,
+        dev,
         weights,
         Path(snakemake.output.history),
         weights.parent / "state",

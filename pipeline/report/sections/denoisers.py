@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.models import entry_of
+from pipeline.models.card import Card
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
 from pipeline.report.names import metric_of, metrics_in, model_label, of_systems, system_label
 from pipeline.report.run import Run
@@ -72,8 +74,17 @@ def _costs(run: Run, name: str) -> list[Cell]:
         plain(times.get("p50_ms"), 1),
         plain(times.get("rtf_p50"), 4),
         ahead(run, [label]),
-        Cell(facts.get("package", {}).get("licence", "–"), kind="words"),
+        Cell(_licence(card) if card else "–", kind="words"),
     ]
+
+
+def _licence(card: Card) -> str:
+    """That of a published network, or of published weights that a training began with."""
+    if package := card.training.get("package"):
+        return str(package["licence"])
+    foreign = entry_of(card.model).foreign
+    began = foreign is not None and foreign.licence in card.training.get("licences", [])
+    return foreign.licence if foreign and began else "–"
 
 
 def _times(run: Run, denoiser: str) -> dict[str, float]:

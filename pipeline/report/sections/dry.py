@@ -1,11 +1,13 @@
 """The section of shares of the mixture that are added back to the output of denoisers."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.report.figures.dry import Curve, draw_dry
-from pipeline.report.names import full_label, system_label
+from pipeline.report.names import counted, full_label, system_label
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.systems import denoiser_of, system
@@ -26,9 +28,10 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 def dry_table(run: Run) -> Table:
     """Return the share that is best on dev, and what it gains on test: a row a system."""
-    rows = []
+    rows, notes = list[Row](), list[str]()
     for name, shares in _systems(run):
-        none, best = shares.iloc[0], shares[shares["chosen"]].iloc[0]
+        none, chosen = shares.iloc[0], shares[shares["chosen"]]
+        best = chosen.iloc[0] if len(chosen) else pd.Series(np.nan, shares.columns)
         cells = [
             plain(100 * best["dry"]),
             *(estimated(row["mean"], row["low"], row["high"], "si_sdri") for row in (none, best)),
@@ -36,8 +39,19 @@ def dry_table(run: Run) -> Table:
         ]
         label = system_label(name) if denoiser_of(name) else full_label(name)
         rows.append(Row(label, cells))
+        notes += _notes(label, best["dry"], len(run.mixtures) - int(none["mixtures"]))
     caption = "The share of the mixture that is best on dev, and its SI-SDRi on test"
-    return Table(caption, "system", COLUMNS, rows)
+    return Table(caption, "system", COLUMNS, rows, notes)
+
+
+def _notes(label: str, best: float, left_out: int) -> Iterator[str]:
+    if best == 1:
+        yield f"{label}: on dev nothing was better than to leave the denoiser out (100 %)."
+    if left_out:
+        yield (
+            f"{label}: {counted(left_out, 'mixture')} left out, since an estimate is silent with"
+            " some share and has no SI-SDR."
+        )
 
 
 def _systems(run: Run) -> list[tuple[str, pd.DataFrame]]:

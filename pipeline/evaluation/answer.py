@@ -51,7 +51,10 @@ REPEATED = {
     ),
 }
 KINDS = ("matched", "clean-cascade", "clean-trained")
-"""Forms of the question, in the order of the answer. The first two are against a rival."""
+"""Forms of the question, in the order of the answer. The first two are against a rival.
+
+Of each form the cascade that reached most comes first.
+"""
 CAUTION = (
     "Each network was trained once, and intervals are over test mixtures alone. Another training"
     " may well reverse a difference of less than a decibel, so that this run decides nothing in"
@@ -105,7 +108,8 @@ def answer(
     else:
         rivals, times = Rivals(read_manifest(costs)), read_manifest(latency)
         found = list(_comparisons(pairs, means, rivals, times))
-        compared = _judged(sorted(found, key=lambda f: KINDS.index(f["kind"])), equivalence_db)
+        found.sort(key=lambda f: (KINDS.index(f["kind"]), -f["mean_a"]))
+        compared = _judged(found, equivalence_db)
     facts = compared or [_unavailable(means)]
     once = any(fact["trainings"] == 1 for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
@@ -265,7 +269,8 @@ def _best(means: list[Fact]) -> list[Fact]:
     trained = Condition.parse(best["trained"])
     sentence = (
         f"The best system without access to the clean mixture is {best['name']} trained on"
-        f" {_mixtures(trained)} and given {_mixtures(condition)}: {best['mean']:.2f} dB SI-SDRi."
+        f" {_mixtures(trained)} and given {_mixtures(condition)}: {best['mean']:.2f} dB SI-SDRi"
+        f"{'' if best['mean'] > 0 else ', which is no better than the mixture itself'}."
     )
     return [{"kind": "best", "separator": best["name"]} | best | {"sentence": sentence}]
 

@@ -48,7 +48,8 @@ def test_estimates_are_aligned_levelled_and_scored(shown):
 def test_estimates_and_removed_parts_are_tracks(shown):
     *_, made = shown
     example = made["examples"][0]
-    mixture, denoised, removed = (player.track for player in next(iter(example.players.values())))
+    first = next(iter(example.players.values()))
+    mixture, _, denoised, removed = (player.track for player in first)
     np.testing.assert_allclose(removed.samples, mixture.samples - denoised.samples)
     assert denoised.name == "denoised by conv_tasnet" and denoised.headline.startswith("SI-SDRi")
     assert not removed.headline and not removed.scores
@@ -59,10 +60,10 @@ def test_denoisers_alone_are_heard_beside_their_reference(builder, tmp_path):
     made = content(run, Site(tmp_path))
     assert made["main"] == "denoised by conv_tasnet" and len(made["examples"]) == 3
     [players] = made["examples"][0].players.values()
-    names = ["mixture without noise", "noisy mixture", "denoised by conv_tasnet"]
+    names = ["noisy mixture", "mixture without noise", "denoised by conv_tasnet"]
     assert [player.track.name for player in players][:3] == names
     clean, _ = audio.read(run.mixtures.loc[made["examples"][0].pick.mixture_id, "mix_clean_path"])
-    np.testing.assert_array_equal(players[0].track.samples, clean)
+    np.testing.assert_array_equal(players[1].track.samples, clean)
 
 
 def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
@@ -81,7 +82,7 @@ def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
 def test_files_are_named_once_and_exist(builder):
     tree = builder(mixtures=2, speakers=2).build()
     links = re.findall(r'(?:src|href)="(assets/[^"]+)"', written(tree))
-    assert len(links) == len(set(links)) == 2 * 2 * (3 + 2 * 3)
+    assert len(links) == len(set(links)) == 2 * 2 * (4 + 2 * 3)
     assert all((tree.index.parent / link).is_file() for link in links)
     held = [p for p in (tree.index.parent / "assets").rglob("*") if p.is_file()]
     assert len(held) == len(links)
@@ -138,7 +139,7 @@ def test_other_sizes(builder, sizes):
     tree = builder(**sizes).build()
     text = written(tree)
     systems = 2 if "systems" not in sizes else 1
-    tracks = 3 + sizes.get("speakers", 3) * (1 + systems)
+    tracks = 4 + sizes.get("speakers", 3) * (1 + systems)
     assert text.count("<audio") == sizes["mixtures"] * tracks
 
 
@@ -158,7 +159,7 @@ def test_missing_estimates_leave_their_tracks_out(builder):
     tree = builder(mixtures=1, speakers=2).build()
     for manifest in tree.inputs.estimates.values():
         write_manifest(manifest, read_manifest(manifest).iloc[:0])
-    assert written(tree).count("<audio") == 1 + 2
+    assert written(tree).count("<audio") == 2 + 2
 
 
 def test_shorter_than_a_window(builder):

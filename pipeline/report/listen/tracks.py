@@ -88,7 +88,7 @@ class Recording:
 
     @cached_property
     def mixture(self) -> Samples:
-        """The input of separators and denoisers."""
+        """The input of separators and denoisers, with noise."""
         return audio.read(self.row["mix_both_path"])[0]
 
     @cached_property
@@ -99,11 +99,10 @@ class Recording:
     def groups(self) -> list[Group]:
         """Return the inputs of the separators, then a group for each speaker.
 
-        Of denoisers alone: their input, reference and outputs.
+        A run of denoisers alone has no such groups.
         """
         if not self.run.systems:
-            reference = Track("mixture without noise", self._read(self.row["mix_clean_path"]))
-            return [Group("Mixture and denoised", [reference, *self._inputs()])]
+            return [Group("Mixture and denoised", list(self._inputs()))]
         aligned = {
             name: self._by_source(name, table.loc[self.mixture_id])
             for name, table in self.estimates.separated.items()
@@ -118,6 +117,9 @@ class Recording:
 
     def _inputs(self) -> Iterator[Track]:
         yield self._track("noisy mixture", self.mixture, "", MIXTURE_AS_DENOISED, "mix_clean")
+        if self.estimates.denoised:
+            clean = self._read(self.row["mix_clean_path"])
+            yield Track("mixture without noise", clean, "the reference of denoisers")
         for name, table in self.estimates.denoised.items():
             if self.mixture_id in table.index:
                 samples = self._read(table.loc[self.mixture_id, "mix_clean_path"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.report.names import metrics_in
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 
@@ -14,6 +15,6 @@ def content(run: Run, site: Site) -> dict[str, Any]:
     trainings = run.config.get("training", {}).get("repeats", 1)
     return {
         "draws": evaluation.get("bootstrap_samples"),
-        "metrics": run.metrics,
+        "metrics": metrics_in(run.summary),
         "trainings": trainings,
     }

@@ -80,8 +80,8 @@ def test_the_costs_of_both_sides_stand_beside_each_comparison(tmp_path):
         (True, False, "not of equal compute"),
         (None, None, "–"),
         (False, None, "not of equal size"),
-        (True, None, "size"),
-        (float("nan"), True, "compute"),
+        (True, None, "size, compute unknown"),
+        (float("nan"), True, "compute, size unknown"),
     ],
 )
 def test_what_is_equal_is_marked(size, compute, words, tmp_path):

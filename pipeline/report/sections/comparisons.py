@@ -130,6 +130,8 @@ def _equality(size: Any, compute: Any) -> str:
     known = [(n, e) for n, e in (("size", size), ("compute", compute)) if not pd.isna(e)]
     if unequal := [name for name, equal in known if not equal]:
         return f"not of equal {' or '.join(unequal)}"
+    if len(known) == 1:
+        return "size, compute unknown" if known[0][0] == "size" else "compute, size unknown"
     return " and ".join(name for name, _ in known) or "–"
 
 

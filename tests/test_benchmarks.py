@@ -31,6 +31,7 @@ def test_imports_of_a_benchmark_exist(path):
                 assert hasattr(module, alias.name) or find_spec(f"{node.module}.{alias.name}")
 
 
+@pytest.mark.slow
 def test_a_cap_reaches_kernels_torch_and_compiler_and_leaves_bf16_out(tmp_path):
     clone = kernels.clone_in_use()
     if not kernels.use_clone("avx2"):

@@ -198,6 +198,7 @@ def test_an_error_out_of_a_loader_s_worker_is_one_line(run):
     assert_one_line(run(f"raise PipelineError('{error}')"), "a.wav: is empty")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_not_a_program_error(run):
     job = run(
         "from torch.utils.data import DataLoader",
@@ -226,6 +227,7 @@ def test_a_killed_worker_of_a_pool_is_not_a_program_error_either(run):
     assert_one_line(job, KILLED)
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_wait_for_a_worker_that_ignores_signals(run):
     job = run(
         "import signal",

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.base.processes import is_snakemake
 
+pytestmark = pytest.mark.slow  # processes that start and end
+
 # A stand-in with Snakemake's name, the only property of another process that is checked.
 PARENT = """
 import subprocess, sys, time

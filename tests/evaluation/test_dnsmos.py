@@ -10,6 +10,8 @@ from pipeline.evaluation import measures
 from pipeline.evaluation.dnsmos import DNSMOS_METRICS, open_dnsmos, windows
 from pipeline.evaluation.hearing import HEARD_LEVEL, at_level, hear
 
+pytestmark = pytest.mark.slow  # two networks on whole recordings
+
 RATE = 16_000
 
 

@@ -17,6 +17,8 @@ from pipeline.evaluation.hearing import at_level
 from pipeline.evaluation.references import read_references, write_references
 from pipeline.evaluation.speech_recognition import error_rates, open_recogniser
 
+pytestmark = pytest.mark.slow  # whole recordings are recognised
+
 RATE = 16_000
 POCKETSPHINX = SpeechRecognition(engine="pocketsphinx")
 SAID = "YOU DIDN'T WANT TO COME"

@@ -10,6 +10,8 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.aggregate import COMPARED, compare, summarise
 from pipeline.evaluation.bootstrap import Bootstrap
 
+pytestmark = pytest.mark.slow  # hundreds of tables
+
 MEAN, DIFFERENCE = 3.0, 0.5  # of the noisy system; of the denoised one to it
 SYSTEMS = ("conv/denoised-d/denoised-d", "conv/noisy/noisy")
 MIXTURES, CONFIDENCE, TABLES = 40, 0.95, 40

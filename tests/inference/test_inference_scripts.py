@@ -13,6 +13,8 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Inference
 from pipeline.models.weights import load_network
 
+pytestmark = pytest.mark.slow  # jobs of their own, with torch each
+
 RATE = 8000
 PARAMS = {"sample_rate": RATE, "timed": True, "inference": Inference().model_dump(mode="json")}
 CONDITIONS = {"clean": "mix_clean_path", "noisy": "mix_both_path", "denoised-x": "noise_path"}

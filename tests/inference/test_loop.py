@@ -128,6 +128,7 @@ Loop(estimator, 8000, alone).run([[piece] for piece in pieces], "test")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_signal_ends_it_and_leaves_nothing_under_its_name(tmp_path, number, alone):

@@ -211,6 +211,7 @@ def test_exported_for_any_length(exported, batch, time):
     torch.testing.assert_close(graph.module()(mixtures), network(mixtures))
 
 
+@pytest.mark.slow
 def test_onnx_of_any_length(exported, tmp_path):
     network, graph = exported
     torch.onnx.export(graph, (), tmp_path / "network.onnx", dynamo=True, verbose=False)

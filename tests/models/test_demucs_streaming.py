@@ -34,6 +34,7 @@ def one_pass(network, mixture):
 
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(arguments, st.integers(1, 3), st.lists(st.integers(0, 700), min_size=1, max_size=6))
+@pytest.mark.slow
 def test_chunks_of_any_lengths_give_the_output_of_one_pass(arguments, sources, lengths):
     lengths = [*lengths, 1]
     network, mixture = make(sources, **(RUNNING | arguments)), noise(sum(lengths))

@@ -71,6 +71,7 @@ def test_a_padded_recording_is_denoised_like_alone(name, voice):
     assert not found[0, len(short) :].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, hop", [("deepfilternet3", 480), ("rnnoise", 480), ("dtln", 128)])
 def test_look_ahead_is_where_a_click_begins(name, hop, voice):
     entry = MODELS[name]

@@ -176,6 +176,7 @@ def test_start_from_another_rate_is_refused(tmp_path, kind):
     assert_one_line(error, path)
 
 
+@pytest.mark.slow
 def test_unreachable_hub_name_is_one_line(tmp_path):
     # This is a process of its own, since the hub's client reads the environment once.
     code = f"""

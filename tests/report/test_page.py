@@ -105,6 +105,7 @@ def test_ids_are_unique(text):
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_is_the_same_each_time(full, tmp_path):
     index = tmp_path / "report" / "index.html"
     write_report(full.inputs, index)
@@ -114,6 +115,7 @@ def test_is_the_same_each_time(full, tmp_path):
         assert (index.parent / name).read_bytes() == (full.index.parent / name).read_bytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "options"),
     [
@@ -136,6 +138,7 @@ def test_less_input_gives_a_smaller_page(builder, sizes, options):
     assert ('id="comparisons"' in text) == (len(sizes.get("systems", "many")) > 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["si_sdri", "stoi"])
 def test_improvement_is_explained_where_it_is_shown(builder, metric):
     tree = builder(mixtures=1, speakers=1, metrics=[metric]).build()

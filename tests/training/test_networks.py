@@ -27,6 +27,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SMALL))
 def test_a_network_learns_and_separates(attempt, sets, tmp_path, name):
     done = attempt(tmp_path, model=(name, SMALL[name]), epochs=4).run()

@@ -11,6 +11,8 @@ from pipeline.models.card import read_card
 from pipeline.training.module import Trainee
 from pipeline.training.state import PACKAGE, program
 
+pytestmark = pytest.mark.slow  # dozens of trainings
+
 
 @pytest.mark.parametrize(
     "file",

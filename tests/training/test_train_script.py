@@ -17,6 +17,8 @@ from pipeline.training.data import examples
 from pipeline.training.job import Job
 from pipeline.training.train import train
 
+pytestmark = pytest.mark.slow  # jobs of their own, with torch each
+
 RATE = 8000
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 1, "R": 1}
 SETTINGS = Training(segment_seconds=0.5, batch_size=4, epochs=1).model_dump(mode="json")

@@ -115,6 +115,10 @@ class Experiment:
 
     # Corpora and mixtures
 
+    def is_rendered(self, model: ModelKey) -> bool:
+        """Whether it is trained on the rendered train split."""
+        return self.is_trained(model) and not self.is_dynamic(model)
+
     @cached_property
     def converted(self) -> list[str]:
         """Corpora that are needed at the workflow's rate.
@@ -127,8 +131,8 @@ class Experiment:
     @cached_property
     def rendered(self) -> list[Split]:
         """Splits that are needed: not a train split that no model is trained on."""
-        all_fresh = all(self.is_dynamic(model) for model in self.models if self.is_trained(model))
-        return [split for split in SPLITS if split != "train" or not all_fresh]
+        needed = any(map(self.is_rendered, self.models))
+        return [split for split in SPLITS if split != "train" or needed]
 
     def drawing(self, split: Split) -> dict[str, Any]:
         """Settings that decide the draws of one split: not other splits, nor unused keys."""
@@ -176,7 +180,8 @@ class Experiment:
         """Input files of a training, by the names that its script looks for."""
         model = model_of(wildcards)
         dynamic = self.is_dynamic(model)
-        rendered = ["results/mixtures/train/mixtures.csv"] if self.is_trained(model) else []
+        whole = self.is_rendered(model)
+        rendered = ["results/mixtures/train/mixtures.csv"] if whole else []
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
         source, front = self.network(model).init_from or "", self._front(model)
         fronts = [f"results/models/{front.path}/model.safetensors"] if front else []
@@ -185,7 +190,7 @@ class Experiment:
             "train": corpora if dynamic else rendered,
             "dev": ["results/mixtures/dev/mixtures.csv"],
             "front": fronts if dynamic else [],
-            "denoised_train": [] if dynamic else self._denoised(model.trained, model.run, "train"),
+            "denoised_train": self._denoised(model.trained, model.run, "train") if whole else [],
             "denoised_dev": self._denoised(model.trained, model.run, "dev"),
             "init": [source] if is_file else [],
             "extensions": self._extensions(model),
@@ -296,7 +301,7 @@ class Experiment:
             for model in self.models
             for split in ("train", "dev")
             if model.trained.kind == "denoised"
-            and not (split == "train" and self.is_dynamic(model))
+            and not (split == "train" and not self.is_rendered(model))
         ]
         folders += [f"{system.path}/dev" for system in self.swept if _denoises(system)]
         return list(dict.fromkeys(folders))

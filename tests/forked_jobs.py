@@ -3,7 +3,9 @@
 A job of most tests computes for less time than these imports take. As a script, this file stands
 for Python in the command line of a job: it passes on the script, its environment and its open
 files, waits, and ends with the job's exit status. The modules of the project are imported by each
-job anew, and the runs that `workspace.apart` starts have the real Python.
+job anew, and the runs that `workspace.apart` starts have the real Python. Settings that a library
+reads as it is imported come too late here, and a job does not see the end of its Snakemake: tests
+of these things start it otherwise.
 """
 
 import atexit
@@ -45,18 +47,23 @@ def serve(listening: socket.socket) -> NoReturn:
     while True:
         if select.select([listening], [], [], 0.02 if running else None)[0]:
             asked, _ = listening.accept()
-            running[start(asked)] = asked
+            try:
+                running[start(asked, [listening, *running.values()])] = asked
+            except (OSError, ValueError):  # who asked is gone already
+                asked.close()
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
             with running.pop(ended[0]) as asked, suppress(OSError):  # who asked may be gone
                 asked.sendall(f"{os.waitstatus_to_exitcode(ended[1])}\n".encode())
 
 
-def start(asked: socket.socket) -> int:
+def start(asked: socket.socket, others: list[socket.socket]) -> int:
     """Start a job, and answer with the number of its process, which is returned."""
     _, files, _, _ = socket.recv_fds(asked, 1, 3)
     with asked.makefile("rb") as stream:
         request = json.loads(stream.readline())
     if (child := os.fork()) == 0:
+        for each in (asked, *others):
+            each.close()
         become(files, **request)
     for file in files:
         os.close(file)

@@ -41,6 +41,7 @@ class Preloaded:
             self._process.stdin.flush()
             if not select.select([self._process.stdout], [], [], SECONDS)[0]:
                 os.killpg(self._process.pid, signal.SIGKILL)
+                self._process = None
                 raise TimeoutError(f"snakemake {' '.join(arguments)} takes over {SECONDS} s")
             status = int(self._process.stdout.readline())
             printed = [Path(folder, name).read_text("utf-8") for name in ("out", "err")]

@@ -104,14 +104,16 @@ def answer(
     alone = not (summed["task"] != DENOISE.name).any()
     if alone:
         trainings = len(set(summed["run"].astype(str)) - {ALL})
-        compared = best_denoiser.best_denoiser(pairs, means, trainings)
+        steps = read_manifest(costs)["steps"]  # published networks have none
+        trained = bool(steps.empty or steps.notna().any())
+        compared = best_denoiser.best_denoiser(pairs, means, trainings, trained)
     else:
         rivals, times = Rivals(read_manifest(costs)), read_manifest(latency)
         found = list(_comparisons(pairs, means, rivals, times))
         found.sort(key=lambda f: (KINDS.index(f["kind"]), -f["mean_a"]))
         compared = _judged(found, equivalence_db)
     facts = compared or [_unavailable(means)]
-    once = any(fact["trainings"] == 1 for fact in compared)
+    once = any(fact["trainings"] == 1 and fact.get("trained", True) for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
     said = (sentence for fact in facts for sentence in _sentences(fact))
@@ -284,6 +286,8 @@ def _unavailable(means: list[Fact]) -> Fact:
             f" then given both (systems scored: {', '.join(scored)}); add the conditions under"
             " separators:."
         )
+    elif means:
+        sentence += "no estimate has an SI-SDRi; the log of the scores says why."
     else:
         sentence += "no system was scored in SI-SDRi; add si_sdr to evaluation.metrics."
     return {"kind": "unavailable", "sentence": sentence}

@@ -11,31 +11,38 @@ QUESTION = "Which denoiser is the best?"
 Fact = dict[str, Any]
 
 
-def best_denoiser(pairs: list[Fact], means: list[Fact], trainings: int) -> list[Fact]:
+def best_denoiser(
+    pairs: list[Fact], means: list[Fact], trainings: int, trained: bool = True
+) -> list[Fact]:
     """Return a fact with the sentence on the denoiser whose mean is the highest, or nothing.
 
     Over several trainings it is better than another where the p value, adjusted for all pairs of
-    denoisers (Holm 1979), is low enough: which one has the highest mean is partly luck.
+    denoisers (Holm 1979), is low enough: which one has the highest mean is partly luck. Those that
+    have no value on some mixtures stand last, since these may be the hard ones.
 
     Args:
         pairs: the comparisons of one metric.
         means: the summary of the same metric.
         trainings: of each denoiser.
+        trained: whether there is one that is trained here.
 
     Returns:
         the `denoiser`, its `mean` with `low` and `high`, the number of `comparisons`, and the
         `others`, the best of them first, with the `difference` of the best one to each.
     """
     own = [row for row in means if row["task"] == DENOISE.name and row["name"] != UNPROCESSED]
-    scored = sorted((row for row in own if row["mean"] is not None), key=lambda row: -row["mean"])
+    scored = [row for row in own if row["mean"] is not None]
+    scored.sort(key=lambda row: (row["missing"] > 0, -row["mean"]))
     if not scored:
         return []
     best, *rest = scored
     found = _adjusted([pair for pair in pairs if pair["task"] == DENOISE.name])
     fact = {
-        **{"kind": "best-denoiser", "denoiser": best["name"], "trainings": trainings},
+        **{"kind": "best-denoiser", "denoiser": best["name"]},
+        **{"trainings": trainings, "trained": trained},
         **{name: best[name] for name in ("mean", "low", "high", "mixtures")},
-        "comparisons": len(found),
+        "comparisons": sum(pair["p_value"] is not None for pair in found.values()),
+        "incomplete": [row["name"] for row in scored if row["missing"]],
         "others": [_other(best, row, found) for row in rest],
     }
     return [fact | {"sentence": _sentence(fact)}]
@@ -57,29 +64,37 @@ def _other(best: Fact, row: Fact, found: dict[tuple[str, str], Fact]) -> Fact:
     names = best["name"], row["name"]
     forward, backward = found.get(names), found.get(names[::-1])
     pair = forward or backward or {}
-    ends = [pair.get("low"), pair.get("high")]
+    values = [pair.get(name) for name in ("difference", "low", "high")]
     if backward:
-        ends = [None if end is None else -end for end in reversed(ends)]
-    worse = (pair.get("p_value_adjusted") or 1) < 1 - pair.get("confidence", 1)
+        values = [None if v is None else -v for v in (values[0], values[2], values[1])]
+    difference, low, high = values
+    p_value, level = pair.get("p_value_adjusted"), 1 - pair.get("confidence", 1)
+    above = difference is not None and difference > 0
     return {
-        **{"denoiser": row["name"], "mean": row["mean"], "difference": best["mean"] - row["mean"]},
-        **{"low": ends[0], "high": ends[1], "confidence": pair.get("confidence")},
-        **{"p_value_adjusted": pair.get("p_value_adjusted"), "shown": worse},
+        **{"denoiser": row["name"], "mean": row["mean"], "difference": difference},
+        **{"low": low, "high": high, "confidence": pair.get("confidence")},
+        **{"p_value_adjusted": p_value},
+        "shown": above and p_value is not None and p_value < level,
     }
 
 
 def _sentence(fact: Fact) -> str:
     trainings, others = fact["trainings"], fact["others"]
-    when = "In this run" if trainings == 1 else f"Over {trainings} trainings"
+    several = fact["trained"] and trainings > 1
+    when = f"Over {trainings} trainings" if several else "In this run"
     what = f"the highest SI-SDRi of {len(others) + 1} denoisers:" if others else "an SI-SDRi of"
     counted = "1 mixture" if fact["mixtures"] == 1 else f"{fact['mixtures']} mixtures"
     interval = "" if fact["low"] is None else f"{fact['low']:.2f} to {fact['high']:.2f}, "
     said = f"{when} {fact['denoiser']} reached {what} {fact['mean']:.2f} dB ({interval}{counted})"
     if not others:
         return f"{said}."
-    if trainings == 1:
-        return f"{said}; next is {_gap(others[0])}."
-    return f"{said}. It {_verdicts(others)} (p values adjusted for {fact['comparisons']} pairs)."
+    last = ", ".join(fact["incomplete"])
+    end = f" Without a value on some mixtures, and so ranked last: {last}." if last else ""
+    if not fact["comparisons"]:
+        return f"{said}; next is {_gap(others[0])}.{end}"
+    many = fact["comparisons"]
+    adjusted = f"; p values are adjusted for {many} pairs" if many > 1 else ""
+    return f"{said}. It {_verdicts(others)}{adjusted}.{end}"
 
 
 def _verdicts(others: list[Fact]) -> str:
@@ -96,4 +111,7 @@ def _gap(other: Fact) -> str:
     if other["low"] is not None:
         percent = f"{100 * other['confidence']:g} %"
         interval = f", {percent} interval {other['low']:.2f} to {other['high']:.2f}"
-    return f"{other['denoiser']} ({other['difference']:.2f} dB lower{interval})"
+    if other["difference"] is None:
+        return f"{other['denoiser']} ({other['mean']:.2f} dB)"
+    direction = "lower" if other["difference"] >= 0 else "higher, on the mixtures of both"
+    return f"{other['denoiser']} ({abs(other['difference']):.2f} dB {direction}{interval})"

@@ -40,9 +40,21 @@ def check_extras(cfg: Config) -> None:
 def _check_networks(cfg: Config) -> None:
     for section in (task.section for task in TASKS.values()):
         for name, network in getattr(cfg, section).items():
-            package = entry_of(network.model).package
-            if package and package.missing:
-                raise PipelineError(f"config: {section}.{name}.model: {package.missing}")
+            if package := entry_of(network.model).package:
+                try:
+                    package.sums()
+                except PipelineError as error:
+                    raise PipelineError(f"config: {section}.{name}.model: {error}") from error
+
+
+def check_starts(cfg: Config) -> None:
+    """Refuse weights to start from that are not there, or for a network that is not trained.
+
+    Raises:
+        PipelineError: one line that names the key.
+    """
+    for section in (task.section for task in TASKS.values()):
+        for name, network in getattr(cfg, section).items():
             if network.init_from:
                 _check_init(f"config: {section}.{name}.init_from", network)
 

@@ -6,8 +6,8 @@ from evaluation.test_repeats import MIXTURES, answered
 from pipeline.evaluation.best_denoiser import best_denoiser
 
 
-def row(name, mean, low=None, high=None):
-    counted = {"mean": mean, "low": low, "high": high, "mixtures": 30}
+def row(name, mean, low=None, high=None, missing=0):
+    counted = {"mean": mean, "low": low, "high": high, "mixtures": 30, "missing": missing}
     return {"task": "denoise", "name": name} | counted
 
 
@@ -45,7 +45,7 @@ def test_several_trainings_give_a_verdict_on_each_other():
     assert said(rows, pairs, 3) == (
         "Over 3 trainings a reached the highest SI-SDRi of 3 denoisers: 3.00 dB (2.00 to 4.00, 30"
         " mixtures). It is better than c, and is not shown to be better than b (0.10 dB lower,"
-        " 95 % interval -0.30 to 0.50) (p values adjusted for 3 pairs)."
+        " 95 % interval -0.30 to 0.50); p values are adjusted for 3 pairs."
     )
 
 
@@ -67,6 +67,34 @@ def test_p_values_count_all_pairs():
     assert three["others"][0]["p_value_adjusted"] == pytest.approx(0.06)
 
 
+def test_a_p_value_of_zero_is_the_surest():
+    rows, pairs = [row("a", 3.0), row("b", 1.0)], [pair("a", "b", 2.0, 1.9, 2.1, 0.0)]
+    [fact] = best_denoiser(pairs, rows, 3)
+    assert fact["others"][0]["shown"]
+
+
+def test_a_denoiser_without_some_values_stands_last():
+    """Its mean is over the easy mixtures; on those of both it is lower."""
+    rows = [row("a", 5.9, missing=60), row("b", 4.0)]
+    pairs = [pair("a", "b", -0.5, -0.6, -0.4, 0.001)]
+    text = said(rows, pairs, 3)
+    assert " b reached the highest " in text and "It is better than a." in text
+    assert text.endswith("Without a value on some mixtures, and so ranked last: a.")
+
+
+def test_no_verdict_is_against_the_paired_difference():
+    rows = [row("a", 3.0), row("b", 2.0)]
+    text = said(rows, [pair("a", "b", -1.5, -2.0, -1.0, 1e-5)], 3)
+    assert "not shown to be better than b (1.50 dB higher, on the mixtures of both" in text
+
+
+def test_published_networks_have_no_trainings():
+    rows, pairs = [row("a", 3.0), row("b", 1.0)], [pair("a", "b", 2.0, 1.9, 2.1, 0.01)]
+    [fact] = best_denoiser(pairs, rows, 3, trained=False)
+    assert fact["sentence"].startswith("In this run a reached")
+    assert fact["sentence"].endswith("It is better than b.")
+
+
 def test_without_values_there_is_no_fact():
     assert best_denoiser([], [row("a", None), row("mixture", 1.0)], 1) == []
 
@@ -76,6 +104,6 @@ def test_an_answer_of_scores(tmp_path):
     found = answered(tmp_path, systems)
     assert found["question"] == "Which denoiser is the best?"
     [sentence] = found["sentences"]
-    assert f", {MIXTURES} mixtures). It is better than bad (p values" in sentence
+    assert sentence.endswith(f", {MIXTURES} mixtures). It is better than bad.")
     once = answered(tmp_path, {name: means[:1] for name, means in systems.items()}, trainings=1)
     assert once["sentences"][0].startswith("In this run good reached ") and len(once["facts"]) == 2

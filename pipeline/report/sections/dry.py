@@ -49,8 +49,8 @@ def _notes(label: str, best: float, left_out: int) -> Iterator[str]:
         yield f"{label}: on dev nothing was better than to leave the denoiser out (100 %)."
     if left_out:
         yield (
-            f"{label}: {counted(left_out, 'mixture')} left out, since an estimate is silent with"
-            " some share and has no SI-SDR."
+            f"{label}: {counted(left_out, 'mixture')} left out, since an estimate or a"
+            " source is silent with some share, so that there is no SI-SDR."
         )
 
 

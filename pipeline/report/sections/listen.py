@@ -104,8 +104,9 @@ def _example(site: Site, folder: str, one: Pick, recording: Recording) -> Exampl
 def _facts(one: Pick, recording: Recording, seconds: float) -> str:
     run = recording.run
     [snr] = input_snr(run.mixtures.loc[[one.mixture_id]])
+    best = "system" if run.systems else "denoiser"
     facts = [
-        f"{in_words(str(run.metric), one.value)} of the best system",
+        f"{in_words(str(run.metric), one.value)} of the best {best}",
         f"place {one.place} of {one.mixtures}",
         f"{number(seconds, 1)} s",
         f"input SNR {number(snr, 1)} dB" if pd.notna(snr) else "",

@@ -86,7 +86,7 @@ def _part_rows(cfg: Config, parts: list[Part]) -> list[tuple[str, ...]]:
 def _later_lines(cfg: Config, hours: dict[Split, float], estimates: dict[Split, int]) -> list[str]:
     """What the later stages store on disk, from the hours of rendered mixtures."""
     splits = ", ".join(
-        f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: drawn in training"
+        f"{split} ~{hours[split]:.1f} h" if split in hours else f"{split}: not rendered"
         for split in SPLITS
     )
     total = sum(hours.values())

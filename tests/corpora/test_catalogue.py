@@ -199,7 +199,7 @@ def test_a_train_split_that_is_never_rendered_takes_no_disk():
     hours = {"hours": {"train": 100, "dev": 1, "test": 2}}
     dynamic = {"training": {"data": "dynamic"}, "corpora": {"kind": "download"}, "mixtures": hours}
     line, estimates = summary_of(load_config(NETWORKS | dynamic))[-2:]
-    assert line.startswith("mixtures: ~3.0 h (train: drawn in training, dev ~1.0 h, test ~2.0 h), ")
+    assert line.startswith("mixtures: ~3.0 h (train: not rendered, dev ~1.0 h, test ~2.0 h), ")
     # 2 h denoised, noisy and clean, and 3 test conditions of 3 speakers each, 32 bit at 8 kHz.
     assert estimates == f"estimates: ~{(2 * 2 + 9 * 2) * 3600 * 8000 * 4 / 1e9:.1f} GB on disk"
     one = {"d": {"model": "conv_tasnet", "training": {"data": "rendered"}}}

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
-from pipeline.evaluation import best_denoiser
+from pipeline.evaluation.best_denoiser import QUESTION as OF_DENOISERS
+from pipeline.evaluation.best_denoiser import best_denoiser, counted
 from pipeline.evaluation.repeats import ALL, of_all_trainings
 from pipeline.evaluation.rivals import Rivals, sizes
 from pipeline.evaluation.systems import ARM, has_rival
@@ -106,7 +107,7 @@ def answer(
         trainings = len(set(summed["run"].astype(str)) - {ALL})
         steps = read_manifest(costs)["steps"]  # published networks have none
         trained = bool(steps.empty or steps.notna().any())
-        compared = best_denoiser.best_denoiser(pairs, means, trainings, trained)
+        compared = best_denoiser(pairs, means, trainings, trained)
     else:
         rivals, times = Rivals(read_manifest(costs)), read_manifest(latency)
         found = list(_comparisons(pairs, means, rivals, times))
@@ -118,7 +119,7 @@ def answer(
     facts += _best(means)
     said = (sentence for fact in facts for sentence in _sentences(fact))
     sentences = list(dict.fromkeys(said))  # two cascades may have one rival
-    question = best_denoiser.QUESTION if alone else QUESTION
+    question = OF_DENOISERS if alone else QUESTION
     write_json(out, {"question": question, "sentences": sentences, "facts": facts})
 
 
@@ -226,11 +227,7 @@ def _evidence(pair: Fact) -> str:
         percent = f"{100 * pair['confidence']:g} %"
         interval = f"{percent} interval {pair['low']:.2f} to {pair['high']:.2f}"
     better = f"better on {100 * pair['win_rate']:.0f} % of them"
-    return f"{interval}, {_counted(pair['mixtures'])}, {better}"
-
-
-def _counted(mixtures: int) -> str:
-    return "1 mixture" if mixtures == 1 else f"{mixtures} mixtures"
+    return f"{interval}, {counted(pair['mixtures'])}, {better}"
 
 
 def _cost(pair: Fact) -> str:
@@ -243,7 +240,7 @@ def _cost(pair: Fact) -> str:
             return f"; the denoiser alone takes {cost} a mixture (median, {where})"
         return f", at {cost} of added latency a mixture (median, {where})"
     each = " and ".join(
-        f"{cost} ({_counted(timing['files'])}, {where})"
+        f"{cost} ({counted(timing['files'])}, {where})"
         for timing, (cost, where) in zip(timings, map(_timing, timings), strict=True)
     )
     what = "; the denoiser alone" if "rival" in pair else ", at an added latency that"

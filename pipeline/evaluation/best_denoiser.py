@@ -78,22 +78,27 @@ def _other(best: Fact, row: Fact, found: dict[tuple[str, str], Fact]) -> Fact:
     }
 
 
+def counted(mixtures: int) -> str:
+    """The number of mixtures in words."""
+    return "1 mixture" if mixtures == 1 else f"{mixtures} mixtures"
+
+
 def _sentence(fact: Fact) -> str:
     trainings, others = fact["trainings"], fact["others"]
     several = fact["trained"] and trainings > 1
     when = f"Over {trainings} trainings" if several else "In this run"
     what = f"the highest SI-SDRi of {len(others) + 1} denoisers:" if others else "an SI-SDRi of"
-    counted = "1 mixture" if fact["mixtures"] == 1 else f"{fact['mixtures']} mixtures"
+    many = counted(fact["mixtures"])
     interval = "" if fact["low"] is None else f"{fact['low']:.2f} to {fact['high']:.2f}, "
-    said = f"{when} {fact['denoiser']} reached {what} {fact['mean']:.2f} dB ({interval}{counted})"
+    said = f"{when} {fact['denoiser']} reached {what} {fact['mean']:.2f} dB ({interval}{many})"
     if not others:
         return f"{said}."
     last = ", ".join(fact["incomplete"])
     end = f" Without a value on some mixtures, and so ranked last: {last}." if last else ""
     if not fact["comparisons"]:
         return f"{said}; next is {_gap(others[0])}.{end}"
-    many = fact["comparisons"]
-    adjusted = f"; p values are adjusted for {many} pairs" if many > 1 else ""
+    tests = fact["comparisons"]
+    adjusted = f"; p values are adjusted for {tests} pairs" if tests > 1 else ""
     return f"{said}. It {_verdicts(others)}{adjusted}.{end}"
 
 

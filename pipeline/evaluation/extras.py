@@ -1,5 +1,6 @@
 """Check what a configuration needs from elsewhere, before anything is computed."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,13 +39,19 @@ def check_extras(cfg: Config) -> None:
 
 
 def _check_networks(cfg: Config) -> None:
+    for key, network in _networks(cfg):
+        if package := entry_of(network.model).package:
+            try:
+                package.sums()
+            except PipelineError as error:
+                raise PipelineError(f"{key}.model: {error}") from error
+
+
+def _networks(cfg: Config) -> Iterator[tuple[str, Network]]:
+    """Every network with its key, as error lines begin."""
     for section in (task.section for task in TASKS.values()):
         for name, network in getattr(cfg, section).items():
-            if package := entry_of(network.model).package:
-                try:
-                    package.sums()
-                except PipelineError as error:
-                    raise PipelineError(f"config: {section}.{name}.model: {error}") from error
+            yield f"config: {section}.{name}", network
 
 
 def check_starts(cfg: Config) -> None:
@@ -53,10 +60,9 @@ def check_starts(cfg: Config) -> None:
     Raises:
         PipelineError: one line that names the key.
     """
-    for section in (task.section for task in TASKS.values()):
-        for name, network in getattr(cfg, section).items():
-            if network.init_from:
-                _check_init(f"config: {section}.{name}.init_from", network)
+    for key, network in _networks(cfg):
+        if network.init_from:
+            _check_init(f"{key}.init_from", network)
 
 
 def _check_init(key: str, network: Network) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
-from pipeline.models import conv_tasnet, demucs, dprnn, gatewave, sudormrf, wave_u_net
+from pipeline.models import conv_tasnet, demucs, dprnn, dptnet, gatewave, sudormrf, wave_u_net
 from pipeline.models.entry import Entry
 from pipeline.models.published import deepfilternet3, dtln, rnnoise, spectral_gating
 from pipeline.tasks import TASKS
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MODELS: dict[str, Entry] = {
     "conv_tasnet": conv_tasnet.ENTRY,
     "dprnn": dprnn.ENTRY,
+    "dptnet": dptnet.ENTRY,
     "sudormrf": sudormrf.ENTRY,
     "demucs": demucs.ENTRY,
     "wave_u_net": wave_u_net.ENTRY,

@@ -16,12 +16,13 @@ except (ImportError, OSError):
 
 from asteroid.losses import PITLossWrapper
 from asteroid.losses.sdr import PairwiseNegSDR, SingleSrcNegSDR
-from asteroid.models import DPRNNTasNet, SuDORMRFImprovedNet
+from asteroid.models import DPRNNTasNet, DPTNet, SuDORMRFImprovedNet
 from asteroid.utils.hub_utils import SR_HASHTABLE, cached_download
 
 __all__ = [
     "SR_HASHTABLE",
     "DPRNNTasNet",
+    "DPTNet",
     "PITLossWrapper",
     "PairwiseNegSDR",
     "SingleSrcNegSDR",

@@ -20,7 +20,7 @@ PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs/bad-input.md")  # its examples are wrong on purpose
 PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extending.py
-DENOISERS = set(MODELS) - {"dprnn", "sudormrf"}  # which were made to separate
+DENOISERS = set(MODELS) - {"dprnn", "dptnet", "sudormrf"}  # which were made to separate
 LOCAL = {"kind": "local", "local": {"speech": "/data/LibriSpeech", "noise": "/data/wham_noise"}}
 
 

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
 from pipeline.config.problems import describe_problems
-from pipeline.models import conv_tasnet, demucs, dprnn, dptnet, gatewave, sudormrf, wave_u_net
+from pipeline.models import (
+    conv_tasnet,
+    demucs,
+    dprnn,
+    dptnet,
+    gatewave,
+    sudormrf,
+    tiger,
+    wave_u_net,
+)
 from pipeline.models.entry import Entry
 from pipeline.models.published import deepfilternet3, dtln, rnnoise, spectral_gating
 from pipeline.tasks import TASKS
@@ -23,6 +32,7 @@ MODELS: dict[str, Entry] = {
     "dprnn": dprnn.ENTRY,
     "dptnet": dptnet.ENTRY,
     "sudormrf": sudormrf.ENTRY,
+    "tiger": tiger.ENTRY,
     "demucs": demucs.ENTRY,
     "wave_u_net": wave_u_net.ENTRY,
     "gatewave": gatewave.ENTRY,

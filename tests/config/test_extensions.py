@@ -76,8 +76,8 @@ def test_a_network_is_for_its_tasks_alone(tmp_path):
         check_networks(load_config(wrong))
     assert str(error.value) == (
         "config: denoisers.d.model: 'extractor' is not for the task denoise; allowed:"
-        " conv_tasnet, dprnn, sudormrf, demucs, wave_u_net, gatewave, deepfilternet3, rnnoise,"
-        " dtln, spectral_gating"
+        " conv_tasnet, dprnn, dptnet, sudormrf, tiger, demucs, wave_u_net, gatewave,"
+        " deepfilternet3, rnnoise, dtln, spectral_gating"
     )
     check_networks(load_config(values))  # with one of those that are allowed
 

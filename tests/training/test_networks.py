@@ -22,6 +22,7 @@ SMALL = {
     "sudormrf": {"n_filters": 32, "bn_chan": 16, "num_blocks": 2},
     "dprnn": {"n_filters": 16, "bn_chan": 16, "hid_size": 16, "chunk_size": 20, "n_repeats": 1},
     "dptnet": {"n_filters": 16, "ff_hid": 16, "chunk_size": 20, "n_repeats": 1},
+    "tiger": {"features": 16, "hidden": 16, "blocks": 1},
     "demucs": {"hidden": 16, "depth": 3, "resample": 2, "normalize": "running"},
     "wave_u_net": {"L": 4, "F": 8},
     "gatewave": {"channels": 8, "depth": 3},

@@ -16,6 +16,7 @@ except (ImportError, OSError):
 
 from asteroid.losses import PITLossWrapper
 from asteroid.losses.sdr import PairwiseNegSDR, SingleSrcNegSDR
+from asteroid.masknn.norms import GlobLN
 from asteroid.models import DPRNNTasNet, DPTNet, SuDORMRFImprovedNet
 from asteroid.utils.hub_utils import SR_HASHTABLE, cached_download
 
@@ -23,6 +24,7 @@ __all__ = [
     "SR_HASHTABLE",
     "DPRNNTasNet",
     "DPTNet",
+    "GlobLN",
     "PITLossWrapper",
     "PairwiseNegSDR",
     "SingleSrcNegSDR",

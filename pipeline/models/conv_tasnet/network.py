@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.models.conv_tasnet import EPSILON, Arguments
-from pipeline.models.conv_tasnet.prelu import PReLU
 from pipeline.models.conv_tasnet.tiled import Tiled
+from pipeline.models.prelu import PReLU
 
 
 class ConvTasNet(nn.Module):

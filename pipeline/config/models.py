@@ -72,13 +72,16 @@ class Training(Section):
     max_steps: Amount | None = None
     loss: Annotated[dict[str, Weighted], Field(min_length=1)] | None = None
     optimizer: Literal["adam", "adamw"] | None = None
-    schedule: Literal["plateau", "constant"] | None = None
+    schedule: Literal["plateau", "constant", "cosine"] | None = None
+    warmup_steps: Amount | None = None
     monitor: Literal["dev_si_sdri", "dev_loss"] | None = None
     learning_rate: float = Field(default=1.0e-3, gt=0, le=100)
     gradient_clip: float = Field(default=5.0, gt=0, le=1.0e9)
+    gradient_clip_percentile: float | None = Field(default=None, gt=0, le=100)
     plateau_patience: Amount = 5
     stop_patience: Amount = 12
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    average_best: int | None = Field(default=None, ge=2, le=100)
     precision: Literal["fp32", "bf16"] = "fp32"
     devices: int = Field(default=1, ge=1, le=1024)
 
@@ -110,7 +113,10 @@ class Training(Section):
         return self
 
 
-LEFT_OUT = ("loss", "optimizer", "schedule", "monitor", "augment")
+LEFT_OUT = (
+    *("loss", "optimizer", "schedule", "monitor", "augment"),
+    *("warmup_steps", "gradient_clip_percentile", "average_best"),
+)
 """Keys of `Training` without a value unless the configuration gives one; most are the task's."""
 
 

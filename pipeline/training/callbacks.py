@@ -1,4 +1,4 @@
-"""Callbacks beside the training steps: schedule, step limit, history."""
+"""Callbacks beside the training steps: step limit, history."""
 
 import logging
 import math
@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline.base.files import write_manifest
 from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor
@@ -33,36 +32,6 @@ class StepLimit(pl.Callback):
     ) -> None:
         """Stop after the last step."""
         trainer.should_stop = trainer.should_stop or trainer.global_step >= self.steps
-
-
-class Plateau(pl.Callback):
-    """Halve the learning rate when the monitored value has not improved for `patience` epochs.
-
-    This is a callback because the trainer does not step such schedulers after a resumed epoch.
-    """
-
-    def __init__(self, patience: int, monitor: Monitor) -> None:
-        self.patience, self.monitor, self.earlier = patience, monitor, dict[str, Any]()
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Take the optimiser, and continue the schedule of an earlier attempt."""
-        # Not the default relative threshold, by which a constant negative score would be better.
-        self.scheduler = ReduceLROnPlateau(
-            trainer.optimizers[0], "max", 0.5, self.patience, threshold_mode="abs"
-        )
-        self.scheduler.load_state_dict(self.earlier)
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Pass the value of the epoch to the scheduler."""
-        self.scheduler.step(self.monitor.gain(trainer.callback_metrics))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that is saved with the training's."""
-        return self.scheduler.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the saved state until the optimiser exists."""
-        self.earlier = state_dict
 
 
 class History(pl.Callback):

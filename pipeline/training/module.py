@@ -66,16 +66,33 @@ class Trainee(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
-        """Loss and SI-SDR improvement over the noisy mixture of one whole recording."""
+        """Log the scores of one whole recording, and return its estimates."""
         inputs, targets, noisy = batch
         estimates = self._estimates(inputs, targets)
-        before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
-        after = self.loss.neg_si_sdr(estimates, targets)
-        parts = self.loss.parts(estimates, targets)
-        scores = {DEV_LOSS: self.loss.total(parts), DEV_SCORE: (before - after).mean()}
+        scores, parts = self._scores(estimates, targets, noisy)
         self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
         self.log_dict(_named(DEV_LOSS, parts), batch_size=1, sync_dist=True)
         return estimates
+
+    def scores(self, recordings: Recordings) -> dict[str, float]:
+        """The means that validation logs, over all of dev in this process."""
+        rows = list[dict[str, float]]()
+        self.eval()
+        for index in range(len(recordings)):
+            inputs, targets, noisy = (signal[None].to(self.device) for signal in recordings[index])
+            with torch.inference_mode():
+                values, _ = self._scores(self._estimates(inputs, targets), targets, noisy)
+            rows.append({name: float(value) for name, value in values.items()})
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+    def _scores(
+        self, estimates: torch.Tensor, targets: torch.Tensor, noisy: torch.Tensor
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Loss and SI-SDR improvement over the noisy mixture, and the terms of the loss."""
+        before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
+        after = self.loss.neg_si_sdr(estimates, targets)
+        parts = self.loss.parts(estimates, targets)
+        return {DEV_LOSS: self.loss.total(parts), DEV_SCORE: (before - after).mean()}, parts
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; the callback `Plateau` lowers its rate."""

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from pipeline.base.errors import PipelineError
 from pipeline.training.module import Monitor, Trainee
 from pipeline.training.ranks import STOPS
-from pipeline.training.state import State
+from pipeline.training.state import BEST, State
 from pipeline.training.trackers import Tracker
 
 MOST_SKIPPED = 5  # in a row
@@ -167,18 +167,24 @@ class SaveState(pl.Callback):
 
 
 class Best(ModelCheckpoint):
-    """Keep the state of the best epoch; the folder may be moved."""
+    """Keep the states of the best epochs, `count` of them; the folder may be moved."""
 
-    def __init__(self, path: Path, monitor: Monitor) -> None:
+    def __init__(self, state: State, monitor: Monitor, count: int = 1) -> None:
         # Not save_weights_only: it would omit the averaged weights, which are the ones scored.
         super().__init__(
-            path.parent,
-            filename=path.stem,
+            state.folder,
+            filename=BEST if count == 1 else f"{BEST}-{{epoch}}",
             monitor=monitor.name,
             mode=monitor.mode,
+            save_top_k=count,
+            auto_insert_metric_name=False,
             enable_version_counter=False,
         )
-        self.path = str(path)
+
+    @property
+    def files(self) -> list[Path]:
+        """The states of the best epochs, and no other of the folder."""
+        return [Path(path) for path in self.best_k_models]
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
         """Return whether the epoch is the best so far; one with a NaN or infinite score is not."""
@@ -186,9 +192,14 @@ class Best(ModelCheckpoint):
         return finite and super().check_monitor_top_k(trainer, current)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load the earlier scores, and replace the paths by the present one."""
-        here: dict[str, Any] = {"dirpath": self.dirpath}
-        if state_dict["best_model_path"]:
-            here |= {"best_model_path": self.path, "kth_best_model_path": self.path}
-            here["best_k_models"] = {self.path: state_dict["best_model_score"]}
-        super().load_state_dict(state_dict | here)
+        """Load the earlier scores, and replace the folder by the present one."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        moved: dict[str, Any] = {"dirpath": self.dirpath}
+        for name in ("best_model_path", "kth_best_model_path"):
+            moved[name] = here(state_dict[name])
+        scores = state_dict["best_k_models"]
+        moved["best_k_models"] = {here(path): score for path, score in scores.items()}
+        super().load_state_dict(state_dict | moved)

@@ -31,6 +31,9 @@ LIBRARIES = (
     "torch",
 )
 
+BEST = "best"
+"""Begins the names of the files of the best epochs."""
+
 Facts = dict[str, Any]
 
 
@@ -42,7 +45,7 @@ class Saved(NamedTuple):
 
 
 class State:
-    """The folder of one training: its last two states, its best epoch, and its result.
+    """The folder of one training: its last two states, its best epochs, and its result.
 
     `samples`, beside it, holds the excerpts of a dev recording, `tensorboard` the curves.
     `extensions` are the user's own files that the training uses.
@@ -52,7 +55,7 @@ class State:
         self.extensions = extensions
         self.folder, self.samples = folder, folder.with_name("samples")
         self.last, self.previous = folder / "last.ckpt", folder / "previous.ckpt"
-        self.best, self.tensorboard = folder / "best.ckpt", folder / "tensorboard"
+        self.tensorboard = folder / "tensorboard"
         self._job, self._ended = folder / "job.json", folder / "finished.json"
         self._weights, self._history = folder / "finished.safetensors", folder / "finished.csv"
         # Further outputs of a training, and where they are kept after its end.
@@ -173,7 +176,7 @@ class State:
         return True
 
     def _forget(self) -> None:
-        for path in (*self._states(), self.best):
+        for path in (*self._states(), *self.folder.glob(f"{BEST}*.ckpt")):
             path.unlink(missing_ok=True)
 
     def _states(self) -> list[Path]:

@@ -30,7 +30,8 @@ from pipeline.models.blended import Blended
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import licences_of, load_network, save_weights, start_from
 from pipeline.tasks import TASKS
-from pipeline.training.callbacks import History, Plateau, StepLimit
+from pipeline.training.best import load_best
+from pipeline.training.callbacks import History, StepLimit
 from pipeline.training.cards import card_of, parameters_of, size_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
@@ -41,6 +42,7 @@ from pipeline.training.ranks import in_ranks
 from pipeline.training.remote import Remote
 from pipeline.training.samples import Samples
 from pipeline.training.saving import Best, SaveState, SkipNonFinite
+from pipeline.training.schedules import ClipByHistory, Plateau, Steps
 from pipeline.training.state import State
 from pipeline.training.trackers import TRACKERS
 
@@ -112,6 +114,7 @@ def _fit(
     network = _network(job, train)
     compile_networks(machine, device, network, front)
     curve = History(SkipNonFinite(), monitor)
+    best = Best(state, monitor, settings.average_best or 1)
     saved = state.newest()
     if saved:
         logging.info("resuming from %s, step %d", *saved)
@@ -121,7 +124,7 @@ def _fit(
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         logger=[TRACKERS[name](state, saved, asdict(job)) for name in machine.trackers],
-        callbacks=list(_callbacks(settings, machine, train.sample_rate, state, curve)),
+        callbacks=[curve, best, *_callbacks(settings, machine, train.sample_rate, state, curve)],
         enable_model_summary=False,
         log_every_n_steps=10,
     )
@@ -137,10 +140,11 @@ def _fit(
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
         _refuse_without_best(curve, state, monitor)
-        _load_best(network, state.best)
+        averaged = load_best(trainee, curve, best.files, data.dev, device)
         _warn_if_useless(curve)
         card = card_of(job, train, curve, size, len(data.segments), describe(device), devices)
         card.training.update(licences=list(dict.fromkeys(licences)), programs=state.programs)
+        card.training.update(averaged)
         save_weights(weights, network, card)
         curve.write(history)
 
@@ -231,10 +235,8 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
 def _callbacks(
     settings: Training, machine: Machine, sample_rate: int, state: State, curve: History
 ) -> Iterator[pl.Callback]:
-    """What is done at every step or epoch, in this order."""
+    """What else is done at every step or epoch, in this order."""
     monitor = curve.monitor
-    yield curve
-    yield Best(state.best, monitor)
     yield EarlyStopping(
         monitor.name, mode=monitor.mode, patience=settings.stop_patience, check_finite=False
     )
@@ -245,8 +247,17 @@ def _callbacks(
     # Only where somebody looks; logs have a line an epoch.
     yield TQDMProgressBar(refresh_rate=10 if sys.stdout.isatty() else 0)
     yield curve.skips
+    if settings.gradient_clip_percentile is not None:
+        yield ClipByHistory(settings.gradient_clip_percentile, curve.skips)
     if settings.schedule == "plateau":
         yield Plateau(settings.plateau_patience, monitor)
+    if settings.warmup_steps or settings.schedule == "cosine":
+        yield Steps(
+            settings.learning_rate,
+            settings.warmup_steps or 0,
+            settings.schedule == "cosine",
+            settings.max_steps,
+        )
     if settings.ema_decay:
         yield EMAWeightAveraging(decay=settings.ema_decay)
     if settings.max_steps:
@@ -267,14 +278,3 @@ def _refuse_without_best(curve: History, state: State, monitor: Monitor) -> None
             f" weights are the best; remove {state.folder} and lower training.learning_rate, or"
             " look for the cause in the dev mixtures"
         )
-
-
-def _load_best(network: nn.Module, best: Path) -> None:
-    try:
-        checkpoint = torch.load(best, map_location="cpu", weights_only=True)
-    except Exception as error:  # of torch, pickle or the disk
-        raise PipelineError(
-            f"{best}: damaged; remove {best.parent} to train from the start"
-        ) from error
-    trained = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
-    network.load_state_dict(trained)

@@ -109,10 +109,10 @@ def test_a_dumped_configuration_is_read_back():
         ("denoisers.small.argument", "arguments, dry, init_from, model, training"),
         ("denoisers.small.conditions", "arguments, dry, init_from, model, training"),
         ("separators.small.traning", "arguments, conditions, init_from, model, training"),
-        ("denoisers.small.training.epoch", "augment, batch_size, data, devices, ema_decay, epochs"),
+        ("denoisers.small.training.epoch", "augment, average_best, batch_size, data, devices, ema_decay"),
         (
             "separators.small.training.model",
-            "augment, batch_size, data, devices, ema_decay, epochs",
+            "augment, average_best, batch_size, data, devices, ema_decay",
         ),
         ("denoisers.small.arguments.Q", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),
         ("separators.small.arguments.n_filters", "B, H, L, N, P, R, Sc, X, causal, mask, norm"),

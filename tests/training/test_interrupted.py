@@ -24,6 +24,8 @@ SETTINGS = {  # epochs have 6 steps
     "plain": {},
     "averaged": {"ema_decay": 0.9},
     "limited": {"max_steps": 8},
+    "best two": {"average_best": 2, "epochs": 4},
+    "by step": {"schedule": "cosine", "warmup_steps": 4, "gradient_clip_percentile": 10.0},
     "dynamic": {"data": "dynamic"},
     "one step an epoch": {"batch_size": 22, "epochs": 5},
     "still": {"gradient_clip": 1e-30, "epochs": 9, "stop_patience": 4, "plateau_patience": 1},

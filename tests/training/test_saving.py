@@ -114,22 +114,24 @@ def test_steps_left_out_are_counted_across_attempts(attempt, tmp_path, monkeypat
     pd.testing.assert_series_equal(curve["step"], whole.history["step"])
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("score", [None, torch.tensor(3.5)])
-def test_the_best_score_is_known_where_the_folder_was_moved_to(tmp_path, score):
-    before, after = (Best(tmp_path / name / "best.ckpt", Monitor()) for name in ("old", "new"))
+def test_the_best_score_is_known_where_the_folder_was_moved_to(tmp_path, score, count):
+    before, after = (Best(State(tmp_path / name), Monitor(), count) for name in ("old", "new"))
+    old, new = (str(tmp_path / name / "best-3.ckpt") for name in ("old", "new"))
     if score is not None:
-        before.best_model_score = score
-        before.best_model_path = before.kth_best_model_path = before.path
-        before.best_k_models = {before.path: score}
-        before.kth_value = score
+        before.best_model_score = before.kth_value = score
+        before.best_model_path = before.kth_best_model_path = old
+        before.best_k_models = {old: score}
     after.load_state_dict(before.state_dict())
-    new = str(tmp_path / "new/best.ckpt")
     assert after.best_model_score == score
-    assert after.best_k_models == ({} if score is None else {new: score})
-    assert after.best_model_path == ("" if score is None else new)
+    assert after.best_k_models == ({new: score} if score is not None else {})
+    assert after.best_model_path == after.kth_best_model_path == (new if score is not None else "")
+    assert [str(path) for path in after.files] == ([new] if score is not None else [])
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     assert after.check_monitor_top_k(trainer, torch.tensor(4.0))
-    assert bool(after.check_monitor_top_k(trainer, torch.tensor(3.0))) == (score is None)
+    better = bool(after.check_monitor_top_k(trainer, torch.tensor(3.0)))
+    assert better == (score is None or count == 2)
 
 
 def test_a_trained_model_is_not_trained_again(attempt, tmp_path, monkeypatch):

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from scoring import dev_scores
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline import audio
 from pipeline.base.errors import PipelineError
-from pipeline.losses.loss import Loss, aligned, best_neg_si_sdr
+from pipeline.losses.loss import aligned, best_neg_si_sdr
 from pipeline.models.card import read_card
 from pipeline.models.cost import multiply_adds
 from pipeline.models.weights import load_network
@@ -37,25 +38,6 @@ def equal(one, other):
 
 
 @torch.inference_mode()
-def loss_of(attempt):
-    task = TASKS[attempt.job.task]
-    return Loss(task.loss, task.permuted, 8000)
-
-
-def dev_scores(attempt):
-    """Loss and SI-SDRi on dev of the weights that were written."""
-    dev = attempt.examples[1]
-    network = load_network(attempt.weights, dev.num_sources, dev.sample_rate)
-    losses, gains = [], []
-    for item in Recordings(dev):
-        inputs, targets, noisy = (signal[None] for signal in item)
-        estimates = network(inputs)
-        losses.append(loss_of(attempt)(estimates, targets).item())
-        before = best_neg_si_sdr(noisy[:, None].expand_as(targets), targets)
-        gains.append((before - best_neg_si_sdr(estimates, targets)).item())
-    return np.mean(losses), np.mean(gains)
-
-
 @pytest.fixture(scope="module", params=["denoise", "separate"])
 def trained(request, attempt, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)

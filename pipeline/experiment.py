@@ -19,8 +19,18 @@ from pipeline.config.models import LEFT_OUT
 from pipeline.corpora.catalogue import librimix_parts
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
+from pipeline.models.starts import start_of
 from pipeline.tasks import DENOISE, TASKS, denoising
-from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, UNTRAINED, Condition, ModelKey, System
+from pipeline.tasks.grammar import (
+    CLEAN,
+    NOISY,
+    UNPROCESSED,
+    UNTRAINED,
+    Condition,
+    ModelKey,
+    System,
+    weights_of,
+)
 
 Inputs = dict[str, list[str]]
 
@@ -183,18 +193,22 @@ class Experiment:
         whole = self.is_rendered(model)
         rendered = ["results/mixtures/train/mixtures.csv"] if whole else []
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
-        source, front = self.network(model).init_from or "", self._front(model)
-        fronts = [f"results/models/{front.path}/model.safetensors"] if front else []
+        source, front = self._init_from(model) or "", self._front(model)
         is_file = source.endswith(".safetensors") or Path(source).is_file()
         return {
             "train": corpora if dynamic else rendered,
             "dev": ["results/mixtures/dev/mixtures.csv"],
-            "front": fronts if dynamic else [],
+            "front": [weights_of(front)] if front and dynamic else [],
             "denoised_train": self._denoised(model.trained, model.run, "train") if whole else [],
             "denoised_dev": self._denoised(model.trained, model.run, "dev"),
             "init": [source] if is_file else [],
             "extensions": self._extensions(model),
         }
+
+    def _init_from(self, model: ModelKey) -> str | None:
+        """The weights that its training starts from: those of a model of this run are a file."""
+        start = start_of(self.config, model)
+        return weights_of(start) if start else self.network(model).init_from
 
     def _extensions(self, model: ModelKey) -> list[str]:
         """The extensions, if its network, its task or a term of its loss is not one of ours."""
@@ -222,7 +236,7 @@ class Experiment:
             "condition": str(model.trained),
             "model": network.model,
             "arguments": network.arguments,
-            "init_from": network.init_from,
+            "init_from": self._init_from(model),
             "training": training,
             "mixtures": self._fresh(model) if dynamic else None,
             "seed": seed_of(self.config.seed, model.run),
@@ -270,7 +284,7 @@ class Experiment:
         return {
             "mixtures": [f"results/mixtures/{split}/mixtures.csv"],
             "denoised": self._denoised(system.tested, system.model.run, split),
-            "weights": [f"results/models/{system.model.path}/model.safetensors"],
+            "weights": [weights_of(system.model)],
         }
 
     def is_timed(self, wildcards: Any) -> bool:
@@ -340,7 +354,7 @@ class Experiment:
             "denoised": [denoised]
             if alone
             else self._denoised(system.tested, system.model.run, split),
-            "weights": [] if alone else [f"results/models/{system.model.path}/model.safetensors"],
+            "weights": [] if alone else [weights_of(system.model)],
         }
 
     def measured(self, wildcards: Any) -> dict[str, Any]:

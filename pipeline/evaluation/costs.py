@@ -1,6 +1,6 @@
 """What systems cost: their size, the compute of a pass and of their trainings, and the minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.systems import ARM, paths_of
 from pipeline.models.card import read_card
 from pipeline.tasks import denoising
-from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System
+from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System, weights_of
 
 SIZES = ["parameters", "multiply_adds"]
 COSTS = [*SIZES, "steps", "training_compute", "minutes"]
@@ -31,7 +31,7 @@ def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
     trainings without which the system would not be. A training takes three times the multiply-adds
     of its forward passes, since the backward pass takes twice as many (Kaplan et al. 2020,
     arXiv:2001.08361, section 2.1), and those of a frozen denoiser before it once. Dev scores are
-    not counted. Undefined where a model does not tell, or goes on from another's weights.
+    not counted. Undefined where a model does not tell, or goes on from weights of another run.
 
     Args:
         scores: a long table whose systems are listed.
@@ -51,7 +51,7 @@ def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]
     """The costs of a system, from what the models tell of their trainings."""
     model = system.model
     passed = [model, *_denoisers(system.tested, model.run)]
-    trained = list(dict.fromkeys([*passed, *_denoisers(model.trained, model.run)]))
+    trained = list(dict.fromkeys(key for each in passed for key in _trainings(facts, each)))
     costs = {
         **{name: sum(_fact(facts, key, name) for key in passed) for name in SIZES},
         "steps": sum(_fact(facts, key, "steps") for key in trained),
@@ -84,6 +84,19 @@ def _denoisers(condition: Condition, run: int) -> list[ModelKey]:
     return [denoising(condition, run).model] if condition.kind == "denoised" else []
 
 
+def _trainings(facts: Mapping[ModelKey, Facts], model: ModelKey) -> Iterator[ModelKey]:
+    """A model, and all without whose training it would not be."""
+    yield model
+    for before in (*_denoisers(model.trained, model.run), *_start(facts, model)):
+        yield from _trainings(facts, before)
+
+
+def _start(facts: Mapping[ModelKey, Facts], model: ModelKey) -> list[ModelKey]:
+    """The model of this run from whose weights its training went on, or none."""
+    source = str(facts.get(model, {}).get("init_from"))
+    return [key for key in facts if weights_of(key) == source]
+
+
 def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float:
     own = 3 * _fact(facts, model, "multiply_adds") * _fact(facts, model, "audio_seconds")
     frozen = (
@@ -96,5 +109,6 @@ def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float
 def _fact(facts: Mapping[ModelKey, Facts], model: ModelKey, name: str) -> float:
     """A fact of a model; those of its training are unknown where it began with other weights."""
     told = facts.get(model, {})
-    elsewhere = bool(told.get("init_from") or told.get("published"))
+    foreign = told.get("init_from") and not _start(facts, model)
+    elsewhere = bool(foreign or told.get("published"))
     return np.nan if elsewhere and name not in SIZES else float(told.get(name, np.nan))

@@ -1,15 +1,12 @@
 """Check what a configuration needs from elsewhere, before anything is computed."""
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import Config
-from pipeline.config.models import Network
-from pipeline.config.paths import is_file_name, placed
-from pipeline.models import entry_of
-from pipeline.tasks import TASKS
+from pipeline.config.paths import placed
+from pipeline.models import entry_of, networks_of
 
 
 def check_extras(cfg: Config) -> None:
@@ -39,39 +36,12 @@ def check_extras(cfg: Config) -> None:
 
 
 def _check_networks(cfg: Config) -> None:
-    for key, network in _networks(cfg):
+    for name, _, network in networks_of(cfg):
         if package := entry_of(network.model).package:
             try:
                 package.sums()
             except PipelineError as error:
-                raise PipelineError(f"{key}.model: {error}") from error
-
-
-def _networks(cfg: Config) -> Iterator[tuple[str, Network]]:
-    """Every network with its key, as error lines begin."""
-    for section in (task.section for task in TASKS.values()):
-        for name, network in getattr(cfg, section).items():
-            yield f"config: {section}.{name}", network
-
-
-def check_starts(cfg: Config) -> None:
-    """Refuse weights to start from that are not there, or for a network that is not trained.
-
-    Raises:
-        PipelineError: one line that names the key.
-    """
-    for key, network in _networks(cfg):
-        if network.init_from:
-            _check_init(f"{key}.init_from", network)
-
-
-def _check_init(key: str, network: Network) -> None:
-    if not entry_of(network.model).trained:
-        raise PipelineError(f"{key}: {network.model} is not trained, but published; leave it out")
-    source = str(network.init_from)
-    ours = source.endswith(".safetensors")  # which this run may make
-    if is_file_name(source) and not ours and not Path(source).is_file():
-        raise PipelineError(f"{key}: {placed(source)}: no such file; give the path of weights")
+                raise PipelineError(f"config: {name}.model: {error}") from error
 
 
 def _need(key: str, modules: list[str], source: str) -> None:

@@ -3,12 +3,14 @@
 An extension adds its own (`docs/extending.md`).
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config, Section
+from pipeline.config.models import Network
 from pipeline.config.problems import describe_problems
 from pipeline.models import (
     conv_tasnet,
@@ -22,7 +24,7 @@ from pipeline.models import (
 )
 from pipeline.models.entry import Entry
 from pipeline.models.published import deepfilternet3, dtln, rnnoise, spectral_gating
-from pipeline.tasks import TASKS
+from pipeline.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,14 +90,19 @@ def check_networks(config: Config) -> None:
     Raises:
         PipelineError: one line that names the key.
     """
+    for name, task, network in networks_of(config):
+        try:
+            _check_task(network.model, task.name, f"{name}.")
+            parse_arguments(network.model, network.arguments, f"{name}.")
+        except PipelineError as error:
+            raise PipelineError(f"config: {error}") from error
+
+
+def networks_of(config: Config) -> Iterator[tuple[str, Task, Network]]:
+    """Yield every network of a configuration with its key and its task."""
     for task in TASKS.values():
         for name, network in getattr(config, task.section).items():
-            prefix = f"{task.section}.{name}."
-            try:
-                _check_task(network.model, task.name, prefix)
-                parse_arguments(network.model, network.arguments, prefix)
-            except PipelineError as error:
-                raise PipelineError(f"config: {error}") from error
+            yield f"{task.section}.{name}", task, network
 
 
 def _check_task(model: str, task: str, prefix: str) -> None:

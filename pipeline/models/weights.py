@@ -82,9 +82,8 @@ def start_from(
     own = network.state_dict()
     unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
-    wrong = [n for n in differing if not _differs_in_one_size(own[n], state[n])]
-    if unpaired or wrong or len(differing) > 2:
-        name = (unpaired or wrong or differing)[0]
+    if unpaired or (wrong := _wrong(source, own, state, differing)):
+        name = (unpaired or wrong)[0]
         raise PipelineError(
             f"init_from: {source} does not fit the configured network (tensor {name});"
             f" {OTHER_INIT}, or leave init_from out"
@@ -112,6 +111,23 @@ def licences_of(source: str, model: str) -> list[str]:
         return list(card.training.get("licences", []))
     foreign = entry_of(model).foreign
     return [foreign.licence] if foreign else []
+
+
+def _wrong(
+    source: str,
+    own: dict[str, torch.Tensor],
+    state: dict[str, torch.Tensor],
+    differing: list[str],
+) -> list[str]:
+    """Tensors of another shape for another reason than another number of outputs."""
+    if _is_ours(source) and differing:
+        card = read_card(source)
+        with torch.random.fork_rng(devices=[]):  # the training's own draws stay as they are
+            made = build(card.model, card.arguments, card.num_sources, card.sample_rate)
+        shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
+        return [name for name in differing if state[name].shape != shapes[name]]
+    wrong = [name for name in differing if not _differs_in_one_size(own[name], state[name])]
+    return wrong or (differing if len(differing) > 2 else [])
 
 
 def _differs_in_one_size(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -102,6 +102,11 @@ class ModelKey:
         return cls(task, name, Condition.parse(trained), int(run))
 
 
+def weights_of(model: ModelKey) -> str:
+    """Its weights file, relative to the working folder of a run."""
+    return f"results/models/{model.path}/model.safetensors"
+
+
 @dataclass(frozen=True)
 class System:
     """A model and its input in a test, with at most one step after it.

@@ -109,7 +109,10 @@ def test_a_dumped_configuration_is_read_back():
         ("denoisers.small.argument", "arguments, dry, init_from, model, training"),
         ("denoisers.small.conditions", "arguments, dry, init_from, model, training"),
         ("separators.small.traning", "arguments, conditions, init_from, model, training"),
-        ("denoisers.small.training.epoch", "augment, average_best, batch_size, data, devices, ema_decay"),
+        (
+            "denoisers.small.training.epoch",
+            "augment, average_best, batch_size, data, devices, ema_decay",
+        ),
         (
             "separators.small.training.model",
             "augment, average_best, batch_size, data, devices, ema_decay",

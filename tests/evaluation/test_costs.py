@@ -62,6 +62,14 @@ def test_a_denoiser_of_the_training_alone_is_not_passed():
     assert found["training_compute"] == OF_DENOISER + OF_SEPARATOR + 1000 * 500
 
 
+def test_a_training_that_goes_on_from_another_of_the_run_costs_both():
+    start = {"init_from": "results/models/denoise/net/noisy/0/model.safetensors"}
+    direct = ModelKey.parse(DIRECT)
+    found = cost_of(System.parse(f"{DIRECT}/noisy"), FACTS | {direct: FACTS[direct] | start})
+    assert found["training_compute"] == OF_SEPARATOR + OF_DENOISER
+    assert (found["parameters"], found["steps"], found["minutes"]) == (120, 50, 3)
+
+
 def test_what_is_not_told_is_not_known():
     assert np.isnan(cost(f"{DIRECT}/noisy", multiply_adds=np.nan)["training_compute"])
     assert np.isnan(cost(f"{DIRECT}/noisy", init_from="x.safetensors")["training_compute"])

@@ -146,34 +146,3 @@ def test_measures_and_their_settings():
     assert evaluation.settings_of("signal") == {"metrics": ["sdr"]}
     assert evaluation.settings_of("dnsmos") == {}
     assert evaluation.settings_of("asr") == {"engine": "pocketsphinx", "model": None}
-
-
-@pytest.mark.parametrize("source", ["/nowhere/dns48.th", "./mine", "mine.pt"])
-def test_weights_to_start_from_that_are_not_there(source, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def check(path):
-        denoisers = {"own": {"model": "demucs", "init_from": str(path)}}
-        extras.check_starts(load_config(NETWORKS | {"denoisers": denoisers}))
-
-    with pytest.raises(PipelineError) as error:
-        check(source)
-    assert str(error.value).startswith(f"config: denoisers.own.init_from: {source}")
-    assert str(error.value).endswith(": no such file; give the path of weights")
-    (tmp_path / "there.th").touch()
-    check(tmp_path / "there.th")
-    check("there.th")
-    check("results/models/later.safetensors")  # which a run may make
-    check("mpariente/ConvTasNet_WHAM!_sepclean")
-
-
-def test_a_published_network_starts_from_nothing():
-    gate = {"model": "spectral_gating", "init_from": "some/hub-name"}
-    with pytest.raises(PipelineError) as error:
-        extras.check_starts(load_config(NETWORKS | {"denoisers": {"gate": gate}}))
-    assert str(error.value) == (
-        "config: denoisers.gate.init_from: spectral_gating is not trained, but published; leave it"
-        " out"
-    )
-    del gate["init_from"]
-    extras.check_starts(load_config(NETWORKS | {"denoisers": {"gate": gate}}))

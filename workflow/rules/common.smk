@@ -11,9 +11,10 @@ from pipeline.config.extensions import load_extensions
 from pipeline.config.files import read_file
 from pipeline.config.layers import choose_models
 from pipeline.corpora.catalogue import check_download
-from pipeline.evaluation.extras import check_extras, check_starts
+from pipeline.evaluation.extras import check_extras
 from pipeline.experiment import Experiment
 from pipeline.models import check_networks
+from pipeline.models.starts import check_starts
 from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import BUILT, NAME, RUN
 from pipeline.losses import check_losses

@@ -337,9 +337,17 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/answer.py",
         "evaluation/test_answer.py",
-        ('"higher" if fact["difference"] > 0', '"higher" if fact["difference"] < 0'),
         ('"sentence": CAUTION}] if once', '"sentence": CAUTION}] if not once'),
         ("if condition != CLEAN]", "]"),
+    ),
+    *of(
+        "pipeline/evaluation/words.py",
+        "evaluation/test_answer.py evaluation/test_words.py",
+        ('"higher" if fact["difference"] > 0', '"higher" if fact["difference"] < 0'),
+        ("if len(alike) > MOST else alike", "if len(alike) > 99 else alike"),
+        ('"rival", "trained_a"', '"trained_a"'),
+        ('"trainings", "verdict")', '"trainings")'),
+        ("if comparisons > 1 and", "if comparisons > 0 and"),
     ),
     *of(
         "pipeline/evaluation/systems.py",
@@ -420,10 +428,13 @@ EVALUATION = [
         ('row["name"] != UNPROCESSED', "True"),
     ),
     *of(
-        "pipeline/evaluation/extras.py",
-        "evaluation/test_extras.py",
-        ("if not entry_of(network.model).trained:", "if False:"),
+        "pipeline/models/starts.py",
+        "models/test_starts.py",
+        ("    if not entry_of(network.model).trained:", "    if False:"),
         ("and not ours and not Path(source).is_file()", "and not Path(source).is_file()"),
+        ("network.model != other.model or mine != its", "mine != its"),
+        ("if seen[-1] in seen[:-1]:", "if len(seen) > 9:"),
+        ("reference.name, trained, run)", "reference.name, trained, 0)"),
     ),
     *of(
         "pipeline/inference/sweep.py",

@@ -2,55 +2,23 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.best_denoiser import QUESTION as OF_DENOISERS
-from pipeline.evaluation.best_denoiser import best_denoiser, counted
+from pipeline.evaluation.best_denoiser import best_denoiser
 from pipeline.evaluation.repeats import ALL, of_all_trainings
-from pipeline.evaluation.rivals import Rivals, sizes
+from pipeline.evaluation.rivals import Rivals
 from pipeline.evaluation.systems import ARM, has_rival
 from pipeline.evaluation.trainings import holm
+from pipeline.evaluation.words import Fact, sentence_of, sentences_of
 from pipeline.tasks import DENOISE, SEPARATE
 from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
 
 QUESTION = "Does denoising first help separation?"
 METRIC = "si_sdri"
 
-VERDICTS = {
-    **{word: word for word in ("", "helps", "hurts")},
-    "no difference": "makes no difference of {margin:g} dB or more",
-    "not decided": "is not shown to help or to hurt",
-}
-SENTENCES = {
-    "rival": (
-        "In this run denoising with {denoiser} and separating with {separator}, trained on"
-        " {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates"
-        " noisy mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}."
-    ),
-    "clean-trained": (
-        "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
-        " SI-SDRi on mixtures denoised with {denoiser} where it reached {mean_b:.2f} dB on noisy"
-        " ones: {change} ({evidence}){cost}."
-    ),
-}
-# Of several trainings, with a verdict.
-REPEATED = {
-    "rival": (
-        "Denoising first with {denoiser} {verdict}: over {trainings} trainings {separator},"
-        " trained on {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
-        " separates noisy mixtures directly, reached {mean_b:.2f} dB, {change}"
-        " ({evidence}){cost}."
-    ),
-    "clean-trained": (
-        "For the {separator} separator trained on clean mixtures, denoising its input with"
-        " {denoiser} {verdict}: over {trainings} trainings it reached {mean_a:.2f} dB SI-SDRi on"
-        " denoised mixtures where it reached {mean_b:.2f} dB on noisy ones, {change}"
-        " ({evidence}){cost}."
-    ),
-}
 KINDS = ("matched", "clean-cascade", "clean-trained")
 """Forms of the question, in the order of the answer. The first two are against a rival.
 
@@ -61,8 +29,6 @@ CAUTION = (
     " may well reverse a difference of less than a decibel, so that this run decides nothing in"
     " general."
 )
-
-Fact = dict[str, Any]
 
 
 def answer(
@@ -117,17 +83,9 @@ def answer(
     once = any(fact["trainings"] == 1 and fact.get("trained", True) for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
     facts += _best(means)
-    said = (sentence for fact in facts for sentence in _sentences(fact))
-    sentences = list(dict.fromkeys(said))  # two cascades may have one rival
+    sentences = list(dict.fromkeys(sentences_of(facts)))  # two cascades may have one rival
     question = OF_DENOISERS if alone else QUESTION
     write_json(out, {"question": question, "sentences": sentences, "facts": facts})
-
-
-def _sentences(fact: Fact) -> Iterator[str]:
-    """The sentence of a fact, and one on the rival of a cascade."""
-    yield fact["sentence"]
-    if "chosen" in fact:
-        yield f"{sizes(fact)} {fact['chosen']}".strip()
 
 
 def _of_metric(table: pd.DataFrame) -> list[Fact]:
@@ -198,14 +156,9 @@ def _judged(facts: list[Fact], margin: float) -> list[Fact]:
         for fact, value in zip(known, adjusted, strict=True):
             fact[f"{name}_adjusted"] = value
     for fact in facts:
-        sentences = SENTENCES if fact["trainings"] == 1 else REPEATED
         if fact["trainings"] > 1:
             fact["verdict"] = _verdict(fact)
-        words = {"change": _change(fact), "evidence": _evidence(fact), "cost": _cost(fact)}
-        said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
-        said["trained_on"] = "denoised" if fact["kind"] == "matched" else str(CLEAN)
-        form = "rival" if "rival" in fact else fact["kind"]
-        fact["sentence"] = sentences[form].format(**fact | words | said)
+        fact["sentence"] = sentence_of(fact, margin, len(known))
     return facts
 
 
@@ -214,47 +167,6 @@ def _verdict(fact: Fact) -> str:
     if fact.get("p_value_adjusted", 1) < level:
         return "helps" if fact["difference"] > 0 else "hurts"
     return "no difference" if fact.get("p_equivalence_adjusted", 1) < level else "not decided"
-
-
-def _change(fact: Fact) -> str:
-    direction = "higher" if fact["difference"] > 0 else "lower"
-    return f"{abs(fact['difference']):.2f} dB {direction}"
-
-
-def _evidence(pair: Fact) -> str:
-    interval = "too few for an interval"
-    if pair["low"] is not None:
-        percent = f"{100 * pair['confidence']:g} %"
-        interval = f"{percent} interval {pair['low']:.2f} to {pair['high']:.2f}"
-    better = f"better on {100 * pair['win_rate']:.0f} % of them"
-    return f"{interval}, {counted(pair['mixtures'])}, {better}"
-
-
-def _cost(pair: Fact) -> str:
-    timings = pair.get("timings", [])
-    if not timings:
-        return ""
-    if len(timings) == 1:
-        [(cost, where)] = map(_timing, timings)
-        if "rival" in pair:  # whose own network takes time too
-            return f"; the denoiser alone takes {cost} a mixture (median, {where})"
-        return f", at {cost} of added latency a mixture (median, {where})"
-    each = " and ".join(
-        f"{cost} ({counted(timing['files'])}, {where})"
-        for timing, (cost, where) in zip(timings, map(_timing, timings), strict=True)
-    )
-    what = "; the denoiser alone" if "rival" in pair else ", at an added latency that"
-    return f"{what} was timed under several settings: medians {each}"
-
-
-def _timing(timing: Fact) -> tuple[str, str]:
-    """Milliseconds in words, and of what and where they were measured."""
-    where = timing["device"]
-    if where.startswith("CPU"):  # the time of a GPU hardly depends on them
-        where += ", 1 thread" if timing["threads"] == 1 else f", {timing['threads']} threads"
-    digits = 0 if timing["added_latency_ms"] >= 10 else 1
-    cost = f"{timing['added_latency_ms']:.{digits}f} ms"
-    return cost, f"{timing['audio_seconds']:.1f} s of audio, {where}"
 
 
 def _best(means: list[Fact]) -> list[Fact]:

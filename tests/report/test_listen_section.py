@@ -66,6 +66,21 @@ def test_denoisers_alone_are_heard_beside_their_reference(builder, tmp_path):
     np.testing.assert_array_equal(players[1].track.samples, clean)
 
 
+def test_denoisers_of_other_trainings_are_not_heard(shown, tree, tmp_path):
+    """Which have no scores of their own on the page, and the same names."""
+    *_, made = shown
+    again = {
+        name.replace("/0/", f"/{k}/"): path
+        for name, path in tree.inputs.estimates.items()
+        for k in range(3)
+    }
+    repeated = content(Run(replace(tree.inputs, estimates=again)), Site(tmp_path))
+    for one, other in zip(made["examples"], repeated["examples"], strict=True):
+        assert [p.track.name for g in one.players.values() for p in g] == [
+            p.track.name for g in other.players.values() for p in g
+        ]
+
+
 def test_sounds_of_an_example_are_equally_loud_and_in_step(shown):
     from pipeline.audio.loudness import loudness
 

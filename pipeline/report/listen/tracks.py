@@ -52,11 +52,12 @@ class Estimates:
 
     @classmethod
     def of(cls, run: Run, systems: Sequence[str]) -> "Estimates":
-        """Read the manifests of all denoisers and of these systems."""
-        inputs = run.inputs
+        """Read the manifests of these systems, and of all denoisers of the same training run."""
+        found, [main, *_] = run.inputs.estimates, [*systems, str(run.main)]
+        same = [name for name in found if run_of(name) == run_of(main)]
         return cls(
-            {n: _by_mixture(path) for n, path in inputs.estimates.items() if denoiser_of(n)},
-            {name: _by_mixture(inputs.estimates[name]) for name in systems},
+            {name: _by_mixture(found[name]) for name in same if denoiser_of(name)},
+            {name: _by_mixture(found[name]) for name in systems},
         )
 
 
@@ -176,6 +177,11 @@ class Recording:
         for name, source, metric, value in mine[["system", "source", "metric", "value"]].to_numpy():
             values.setdefault((name, source), {})[metric] = value
         return values
+
+
+def run_of(name: str) -> int:
+    """The number of the training run of a system, by its path."""
+    return System.parse(name).model.run
 
 
 def in_words(metric: str, value: float) -> str:

@@ -20,7 +20,7 @@ from pipeline.corpora.catalogue import librimix_parts
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
 from pipeline.models.starts import start_of
-from pipeline.tasks import DENOISE, TASKS, denoising
+from pipeline.tasks import DENOISE, SEPARATE, TASKS, denoising
 from pipeline.tasks.grammar import (
     CLEAN,
     NOISY,
@@ -240,7 +240,12 @@ class Experiment:
             "training": training,
             "mixtures": self._fresh(model) if dynamic else None,
             "seed": seed_of(self.config.seed, model.run),
+            **({"noise_output": True} if self._has_noise_output(model) else {}),
         }
+
+    def _has_noise_output(self, model: ModelKey) -> bool:
+        """Whether a separator estimates the noise, too."""
+        return model.task == SEPARATE.name and bool(self.network(model).noise_output)
 
     def _published_job(self, model: ModelKey) -> dict[str, Any]:
         """The same of a network that is not trained: none of training, but the installed files."""

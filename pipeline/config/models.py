@@ -151,9 +151,22 @@ class Denoiser(Network):
 
 
 class Separator(Network):
-    """A network that returns one signal a speaker, trained once for each condition."""
+    """A network that returns one signal a speaker, trained once for each condition.
+
+    With `noise_output` it returns the noise, too, and its signals add up to the mixture.
+    """
 
     conditions: Annotated[list[str], Distinct] = Field(min_length=1)
+    noise_output: bool = False
+
+    @model_validator(mode="after")
+    def _there_is_noise(self) -> "Separator":
+        if self.noise_output and "clean" in self.conditions:
+            raise ValueError(
+                "noise_output: clean mixtures have no noise; leave clean out of conditions, or name"
+                " another separator for it"
+            )
+        return self
 
 
 class Inference(Section):

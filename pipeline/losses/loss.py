@@ -34,10 +34,22 @@ class Loss:
         """The loss of `[batch, sources, time]`."""
         return self.total(self.parts(estimates, targets))
 
-    def parts(self, estimates: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The value of each term by its name, without its weight."""
+    def parts(
+        self, estimates: Tensor, targets: Tensor, noise: tuple[Tensor, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """The value of each term by its name, without its weight.
+
+        `noise` is a further estimate and its target, `[batch, time]`, whose place is fixed.
+        """
         items = self._permuted if self.permuted else self._in_order
-        return {name: values.mean() for name, values in items(estimates, targets).items()}
+        found = {name: values.mean() for name, values in items(estimates, targets).items()}
+        if noise is None:
+            return found
+        last, sources = self._in_order(*(signal[:, None] for signal in noise)), targets.shape[1]
+        return {
+            name: (sources * value + last[name].mean()) / (sources + 1)
+            for name, value in found.items()
+        }
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the values of the terms."""

@@ -112,11 +112,22 @@ def _check_task(model: str, task: str, prefix: str) -> None:
         )
 
 
-def build(model: str, arguments: dict[str, Any], num_sources: int, sample_rate: int) -> "nn.Module":
+def build(
+    model: str,
+    arguments: dict[str, Any],
+    num_sources: int,
+    sample_rate: int,
+    noise_output: bool = False,
+) -> "nn.Module":
     """Build a registered network: `[batch, time]` to `[batch, sources, time]`.
 
-    A network of another sample rate, in Hz, is built with resampling around it.
+    A network of another sample rate, in Hz, is built with resampling around it, and one with
+    `noise_output` returns the noise as well.
     """
+    if noise_output:
+        from pipeline.models.with_noise import WithNoise
+
+        return WithNoise(build(model, arguments, num_sources + 1, sample_rate))
     parsed, entry = parse_arguments(model, arguments), MODELS[model]
     rate = entry.rate_for(sample_rate)
     network = entry.build(parsed, num_sources, rate)

@@ -14,13 +14,17 @@ FORMAT = "denoise-then-separate 1"
 
 @dataclass(frozen=True)
 class Card:
-    """The facts of a model that its weights file holds."""
+    """The facts of a model that its weights file holds.
+
+    With `noise_output` the network has an output more than sources, for the noise.
+    """
 
     model: str
     arguments: dict[str, Any]
     num_sources: int
     sample_rate: int  # Hz
     training: dict[str, Any] = field(default_factory=dict)
+    noise_output: bool = False
 
 
 MAKE_AGAIN = "delete it and run again"

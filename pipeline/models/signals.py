@@ -28,11 +28,13 @@ class Outputs(NamedTuple):
         estimates: `[batch, sources, time]`.
         speaker_logits: scores of the training speakers, `[batch, speakers]`, for a loss.
         inner: signal between the two networks of a chain, `[batch, sources, time]`, for a loss.
+        noise: the mixture without all estimates, `[batch, time]`, of a network that returns it.
     """
 
     estimates: Tensor
     speaker_logits: Tensor | None = None
     inner: Tensor | None = None
+    noise: Tensor | None = None
 
 
 def passed(network: nn.Module, inputs: Inputs) -> Outputs:

@@ -15,6 +15,7 @@ from pipeline.base.files import replacing
 from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
+from pipeline.models.with_noise import WithNoise
 
 OTHER_INIT = "give another file as init_from"
 
@@ -48,7 +49,7 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
     parse_arguments(card.model, card.arguments, f"{path}: ")
     if package := entry_of(card.model).package:
         package.check(card.training.get("package", {}), path)
-    network = build(card.model, card.arguments, card.num_sources, card.sample_rate)
+    network = built(card)
     try:
         network.load_state_dict(_tensors(path, TRAIN_AFRESH))
     except RuntimeError as error:
@@ -56,6 +57,17 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
             f"{path}: damaged weights (not the tensors its card tells of); {MAKE_AGAIN}"
         ) from error
     return network.eval()
+
+
+def built(card: Card) -> nn.Module:
+    """The network that a card tells of, with weights of its own."""
+    sources, rate = card.num_sources, card.sample_rate
+    return build(card.model, card.arguments, sources, rate, card.noise_output)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network inside that is the same with and without an output for the noise."""
+    return network.network if isinstance(network, WithNoise) else network
 
 
 def start_from(
@@ -79,6 +91,7 @@ def start_from(
         state = _ours(source, model, arguments, sample_rate)
     else:
         state = _foreign(source, model, arguments, sample_rate)
+    network = _bare(network)
     own = network.state_dict()
     unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
@@ -123,7 +136,7 @@ def _wrong(
     if _is_ours(source) and differing:
         card = read_card(source)
         with torch.random.fork_rng(devices=[]):  # the training's own draws stay as they are
-            made = build(card.model, card.arguments, card.num_sources, card.sample_rate)
+            made = _bare(built(card))
         shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
         return [name for name in differing if state[name].shape != shapes[name]]
     wrong = [name for name in differing if not _differs_in_one_size(own[name], state[name])]
@@ -153,7 +166,10 @@ def _ours(
     _check_rate(source, card.sample_rate, sample_rate)
     found, wanted = (parse_arguments(model, a).model_dump() for a in (card.arguments, arguments))
     _check_arguments(source, found, wanted)
-    return _tensors(source, OTHER_INIT)
+    tensors = _tensors(source, OTHER_INIT)
+    if card.noise_output:
+        return {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _tensors(path: Path | str, cure: str) -> dict[str, torch.Tensor]:

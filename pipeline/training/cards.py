@@ -61,7 +61,8 @@ def card_of(
 
 def _card(job: Job, examples: Examples | Fresh, facts: dict[str, Any]) -> Card:
     arguments = parse_arguments(job.model, job.arguments).model_dump()
-    return Card(job.model, arguments, examples.num_sources, examples.sample_rate, facts)
+    sources, rate = examples.num_sources, examples.sample_rate
+    return Card(job.model, arguments, sources, rate, facts, job.noise_output)
 
 
 def _audio_seconds(
@@ -116,5 +117,6 @@ def size_of(job: Job, network: nn.Module, examples: Examples | Fresh) -> dict[st
     """Parameters of a network, and its multiply-adds for a second of audio."""
     package = entry_of(job.model).package
     parameters = parameters_of(network) + (package.parameters if package else 0)
-    counted = multiply_adds(job.model, job.arguments, examples.num_sources, examples.sample_rate)
+    outputs = examples.num_sources + job.noise_output
+    counted = multiply_adds(job.model, job.arguments, outputs, examples.sample_rate)
     return {"parameters": parameters, "multiply_adds": counted}

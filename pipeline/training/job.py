@@ -13,7 +13,8 @@ class Job:
 
     `mixtures` is what decides fresh mixtures, None where the mixtures are rendered; the share `dry`
     of them is added to the output of the denoiser that they go through. `package` has the hashes of
-    the installed files of a published network, which has no training.
+    the installed files of a published network, which has no training. With `noise_output` the
+    noise of the mixtures is estimated, too.
     """
 
     task: str
@@ -25,6 +26,7 @@ class Job:
     seed: int = 0
     mixtures: dict[str, Any] | None = None
     package: dict[str, str] | None = None
+    noise_output: bool = False
 
 
 def recipe(job: Job) -> Training:

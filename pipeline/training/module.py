@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.base.errors import PipelineError
 from pipeline.config import Training
 from pipeline.losses.loss import Loss
-from pipeline.models.signals import Inputs, passed
+from pipeline.models.signals import Inputs, Outputs, passed
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
 from pipeline.training.ranks import STOPS
@@ -59,7 +59,8 @@ class Trainee(pl.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Loss of one batch of segments, in fp32 whatever the precision of the network."""
         inputs, targets = batch
-        parts = self.loss.parts(self._estimates(self._denoised(inputs), targets), targets)
+        inputs = self._denoised(inputs)
+        parts = self._parts(self._outputs(inputs, targets), inputs, targets)
         loss = self.loss.total(parts)
         self.latest_loss = loss.detach()
         self.log_dict(_named("train_loss", parts))
@@ -67,31 +68,31 @@ class Trainee(pl.LightningModule):
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Log the scores of one whole recording, and return its estimates."""
-        inputs, targets, noisy = batch
-        estimates = self._estimates(inputs, targets)
-        scores, parts = self._scores(estimates, targets, noisy)
+        outputs = self._outputs(*batch[:2])
+        scores, parts = self._scores(outputs, batch)
         self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
         self.log_dict(_named(DEV_LOSS, parts), batch_size=1, sync_dist=True)
-        return estimates
+        return outputs.estimates
 
     def scores(self, recordings: Recordings) -> dict[str, float]:
         """The means that validation logs, over all of dev in this process."""
         rows = list[dict[str, float]]()
         self.eval()
         for index in range(len(recordings)):
-            inputs, targets, noisy = (signal[None].to(self.device) for signal in recordings[index])
+            batch = tuple(signal[None].to(self.device) for signal in recordings[index])
             with torch.inference_mode():
-                values, _ = self._scores(self._estimates(inputs, targets), targets, noisy)
+                values, _ = self._scores(self._outputs(*batch[:2]), batch)
             rows.append({name: float(value) for name, value in values.items()})
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _scores(
-        self, estimates: torch.Tensor, targets: torch.Tensor, noisy: torch.Tensor
+        self, outputs: Outputs, batch: tuple[torch.Tensor, ...]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Loss and SI-SDR improvement over the noisy mixture, and the terms of the loss."""
+        inputs, targets, noisy = batch
         before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
-        after = self.loss.neg_si_sdr(estimates, targets)
-        parts = self.loss.parts(estimates, targets)
+        after = self.loss.neg_si_sdr(outputs.estimates, targets)
+        parts = self._parts(outputs, inputs, targets)
         return {DEV_LOSS: self.loss.total(parts), DEV_SCORE: (before - after).mean()}, parts
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -99,19 +100,28 @@ class Trainee(pl.LightningModule):
         optimizer = OPTIMIZERS[str(self.settings.optimizer)]
         return optimizer(self.network.parameters(), self.settings.learning_rate)
 
-    def _estimates(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Estimates `[batch, sources, time]` of `[batch, time]`, in fp32.
+    def _parts(
+        self, outputs: Outputs, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The terms of the loss, the noise among the signals where the network returns it."""
+        noise = outputs.noise
+        pair = None if noise is None else (noise, inputs - targets.sum(1))
+        return self.loss.parts(outputs.estimates, targets, pair)
+
+    def _outputs(self, inputs: torch.Tensor, targets: torch.Tensor) -> Outputs:
+        """Outputs for `[batch, time]`, estimates `[batch, sources, time]` in fp32.
 
         Raises:
             PipelineError: the network, an extension's perhaps, returns another shape.
         """
-        estimates = passed(self.network, Inputs(inputs)).estimates.float()
+        outputs = passed(self.network, Inputs(inputs))
+        estimates = outputs.estimates.float()
         if estimates.shape != targets.shape:
             raise PipelineError(
                 f"the network returns {list(estimates.shape)} for mixtures {list(inputs.shape)};"
                 f" mend it to return [batch, sources, time], which is {list(targets.shape)} here"
             )
-        return estimates
+        return outputs._replace(estimates=estimates)
 
     def _denoised(self, inputs: torch.Tensor) -> torch.Tensor:
         """The output of the front for `[batch, time]`, in fp32 as in the stage of inference."""

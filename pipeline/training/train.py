@@ -205,7 +205,8 @@ def front_of(data: Examples | Fresh) -> nn.Module | None:
 
 
 def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
-    network = build(job.model, job.arguments, examples.num_sources, examples.sample_rate)
+    sources, rate = examples.num_sources, examples.sample_rate
+    network = build(job.model, job.arguments, sources, rate, job.noise_output)
     if not any(p.requires_grad for p in network.parameters()):
         raise PipelineError(
             f"{job.model} has no parameters to train; set trained=False in its Entry, which takes"

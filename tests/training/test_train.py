@@ -324,3 +324,24 @@ def test_a_training_without_any_finite_score_is_one_line_whose_cure_works(
     undefined_after(())
     shutil.rmtree(tmp_path / "state")
     assert len(attempt(tmp_path, epochs=1, learning_rate=0.001).run().history) == 1
+
+
+def test_the_noise_is_learned_as_a_further_output(attempt, tmp_path):
+    with_noise = attempt(tmp_path, epochs=4)
+    with_noise.job = replace(with_noise.job, noise_output=True)
+    with_noise.run()
+    assert with_noise.history["dev_si_sdri"].iloc[-1] > 1
+    dev = with_noise.examples[1]
+    network = load_network(with_noise.weights, dev.num_sources, dev.sample_rate)
+    losses, noises = [], []
+    for item in Recordings(dev):
+        inputs, targets, _ = (signal[None] for signal in item)
+        found = network(inputs)
+        noise = (inputs - targets.sum(1))[:, None]
+        assert torch.allclose(found.estimates.sum(1) + found.noise, inputs, atol=1e-5)
+        own = best_neg_si_sdr(found.noise[:, None], noise)
+        losses.append((2 * best_neg_si_sdr(found.estimates, targets) + own).item() / 3)
+        noises.append(own.item())
+    assert np.mean(noises) < 0 < -np.mean(losses) + 5
+    best = read_card(with_noise.weights).training["best"]
+    assert np.mean(losses) == pytest.approx(best["dev_loss"], abs=1e-3)

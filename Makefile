@@ -8,7 +8,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers
+.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers bench-networks
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -74,13 +74,17 @@ fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
 # The figures of docs/performance.md, on the results of a finished demo.
-bench: bench-conv-tasnet bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
+bench: bench-conv-tasnet bench-networks bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
 
 # Our Conv-TasNet and asteroid's, on a GPU if there is one, and our compiled kernels alone. As on a
 # processor without AVX-512: make bench-conv-tasnet CAP=avx2
 bench-conv-tasnet: .venv/installed
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/conv_tasnet.py $(if $(CAP),--cap $(CAP))
+
+# What every network costs on a CPU: make bench-networks CAP=avx2
+bench-networks: .venv/installed
+	$(BIN)/python benchmarks/networks.py $(if $(CAP),--cap $(CAP))
 
 # Against LibriMix's own script: make bench-librimix LIBRIMIX=/src/LibriMix \
 #   SPEECH=/data/LibriSpeech/train-clean-100 NOISE=/data/wham_noise/tr

@@ -108,7 +108,10 @@ def test_a_dumped_configuration_is_read_back():
         ("corpora.local.subset", "noise, speech, subsets"),
         ("denoisers.small.argument", "arguments, dry, init_from, model, training"),
         ("denoisers.small.conditions", "arguments, dry, init_from, model, training"),
-        ("separators.small.traning", "arguments, conditions, init_from, model, noise_output, training"),
+        (
+            "separators.small.traning",
+            "arguments, conditions, init_from, model, noise_output, training",
+        ),
         (
             "denoisers.small.training.epoch",
             "augment, average_best, batch_size, data, devices, ema_decay",

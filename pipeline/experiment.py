@@ -19,7 +19,8 @@ from pipeline.config.models import LEFT_OUT
 from pipeline.corpora.catalogue import librimix_parts
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
-from pipeline.models.starts import start_of
+from pipeline.models.chain import CHAIN, PARTS, resolved
+from pipeline.models.starts import starts_of
 from pipeline.tasks import DENOISE, SEPARATE, TASKS, denoising
 from pipeline.tasks.grammar import (
     CLEAN,
@@ -105,6 +106,8 @@ class Experiment:
         return [s for s in self.systems if _denoises(s) or s.tested.kind == "denoised"]
 
     def _tested(self, model: ModelKey) -> list[str]:
+        if self.network(model).model == CHAIN:  # which denoises by itself
+            return ["clean", "noisy"]
         return ["noisy"] if model.task == DENOISE.name else self.config.conditions
 
     def network(self, model: ModelKey) -> Any:
@@ -193,22 +196,29 @@ class Experiment:
         whole = self.is_rendered(model)
         rendered = ["results/mixtures/train/mixtures.csv"] if whole else []
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
-        source, front = self._init_from(model) or "", self._front(model)
-        is_file = source.endswith(".safetensors") or Path(source).is_file()
+        front, starts = self._front(model), self._init_from(model) or []
+        starts = [starts] if isinstance(starts, str) else starts
         return {
             "train": corpora if dynamic else rendered,
             "dev": ["results/mixtures/dev/mixtures.csv"],
             "front": [weights_of(front)] if front and dynamic else [],
             "denoised_train": self._denoised(model.trained, model.run, "train") if whole else [],
             "denoised_dev": self._denoised(model.trained, model.run, "dev"),
-            "init": [source] if is_file else [],
+            "init": [s for s in starts if s.endswith(".safetensors") or Path(s).is_file()],
             "extensions": self._extensions(model),
         }
 
-    def _init_from(self, model: ModelKey) -> str | None:
-        """The weights that its training starts from: those of a model of this run are a file."""
-        start = start_of(self.config, model)
-        return weights_of(start) if start else self.network(model).init_from
+    def _init_from(self, model: ModelKey) -> str | list[str] | None:
+        """The weights that its training starts from: those of models of this run are files."""
+        files = [weights_of(start) for start in starts_of(self.config, model)]
+        if self.network(model).init_from == PARTS:
+            return files
+        return files[0] if files else self.network(model).init_from
+
+    def _arguments(self, model: ModelKey) -> dict[str, Any]:
+        """The arguments of its network, of a chain those of both networks."""
+        network = self.network(model)
+        return resolved(self.config, network) if network.model == CHAIN else network.arguments
 
     def _extensions(self, model: ModelKey) -> list[str]:
         """The extensions, if its network, its task or a term of its loss is not one of ours."""
@@ -235,7 +245,7 @@ class Experiment:
             "task": model.task,
             "condition": str(model.trained),
             "model": network.model,
-            "arguments": network.arguments,
+            "arguments": self._arguments(model),
             "init_from": self._init_from(model),
             "training": training,
             "mixtures": self._fresh(model) if dynamic else None,

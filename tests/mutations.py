@@ -136,7 +136,7 @@ TRAINING = [
         ("gradient_clip_val=settings.gradient_clip", "gradient_clip_val=None"),
         ("patience=settings.stop_patience", "patience=99"),
         ("Plateau(settings.plateau_patience, monitor)", "Plateau(99, monitor)"),
-        ("    if job.init_from:", "    if False:"),
+        ("zip(started, starts_of(job), strict=False)", "zip([], starts_of(job), strict=False)"),
     ),
     *of(
         "pipeline/training/best.py",
@@ -375,6 +375,47 @@ EVALUATION = [
         ("own = 3 * _fact", "own = _fact"),
         ("return own + sum(frozen)", "return own"),
         ("SIZE, COMPUTE = 0.05, 0.03", "SIZE, COMPUTE = 0.03, 0.05"),
+    ),
+    *of(
+        "pipeline/training/joint.py",
+        "training/test_joint.py",
+        ("if dot < 0 else own", "if dot < -1e9 else own"),
+        ("one - (one * other)", "one + (one * other)"),
+        ("return together < 0", "return together > 0"),
+    ),
+    *of(
+        "pipeline/training/module.py",
+        "training/test_joint.py training/test_train.py",
+        ("float(self.settings.inner_weight or 0) * parts", "parts"),
+        ("(noise, inputs - targets.sum(1))", "(noise, inputs)"),
+    ),
+    *of(
+        "pipeline/models/chain/__init__.py",
+        "models/test_chain.py",
+        ("return sum(known) if len(known) == len(each) else None", "return sum(known)"),
+        ("part.model == CHAIN", "False"),
+    ),
+    *of(
+        "pipeline/models/with_noise.py",
+        "models/test_with_noise.py",
+        ("missing[:, None] / signals.shape[1]", "missing[:, None] / 2"),
+        ("noise=signals[:, -1]", "noise=signals[:, 0]"),
+    ),
+    *of(
+        "pipeline/losses/loss.py",
+        "training/test_train.py",
+        ("(sources * value + last[name].mean()) / (sources + 1)", "value"),
+    ),
+    *of(
+        "pipeline/evaluation/answer.py",
+        "evaluation/test_answer.py",
+        ('1 - pair["win_rate"]', 'pair["win_rate"]'),
+        ('yield {"kind": "joint"} | words | reversed_pair(pair)', "pass"),
+    ),
+    *of(
+        "pipeline/evaluation/rivals.py",
+        "evaluation/test_answer.py",
+        ('& ~levels("name").isin(self.joint)', ""),
     ),
     *of(
         "pipeline/evaluation/rivals.py",

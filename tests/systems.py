@@ -62,6 +62,7 @@ def costs_of(shorts, values=None) -> pd.DataFrame:
             unit = 1 + (system.tested.kind == "denoised")
             costs = {"parameters": 1e6, "multiply_adds": 1e8, "steps": 100}
             costs |= {"training_compute": 1e12, "minutes": 2.0}
-            row = {name: cost * unit for name, cost in costs.items()} | {"dev_si_sdri": 1.0}
+            row = {name: cost * unit for name, cost in costs.items()}
+            row |= {"dev_si_sdri": 1.0, "joint": False}
             rows.append(system.columns | row | (values or {}).get(short, {}))
-    return pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, "dev_si_sdri"])
+    return pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, "dev_si_sdri", "joint"])

@@ -60,7 +60,9 @@ class Training(Section):
     at a speed drawn from `speech_speed`, and changes them as `augment` says; `rendered` goes
     through the rendered train split.
     `devices` share every batch of `batch_size`. `loss` has the weights of its terms, `monitor` is
-    the value of dev that chooses the best epoch, by default those of the task.
+    the value of dev that chooses the best epoch, by default those of the task. `inner_weight` is
+    that of the SNR of the signal inside of a chain; with `inner_projection` its gradients are never
+    against those of the separation.
     """
 
     data: Literal["rendered", "dynamic"] = "rendered"
@@ -75,6 +77,8 @@ class Training(Section):
     schedule: Literal["plateau", "constant", "cosine"] | None = None
     warmup_steps: Amount | None = None
     monitor: Literal["dev_si_sdri", "dev_loss"] | None = None
+    inner_weight: float | None = Field(default=None, ge=0, le=1.0e9)
+    inner_projection: bool | None = None
     learning_rate: float = Field(default=1.0e-3, gt=0, le=100)
     gradient_clip: float = Field(default=5.0, gt=0, le=1.0e9)
     gradient_clip_percentile: float | None = Field(default=None, gt=0, le=100)
@@ -104,6 +108,16 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
+    def _projection_has_a_loss(self) -> "Training":
+        if self.inner_projection and not self.inner_weight:
+            raise ValueError(
+                "inner_projection: there is no inner loss; set inner_weight, or leave it out"
+            )
+        if self.inner_projection and self.devices > 1:
+            raise ValueError("inner_projection: runs on one device; set devices to 1")
+        return self
+
+    @model_validator(mode="after")
     def _batch_is_shared(self) -> "Training":
         if self.batch_size % self.devices:
             raise ValueError(
@@ -116,6 +130,7 @@ class Training(Section):
 LEFT_OUT = (
     *("loss", "optimizer", "schedule", "monitor", "augment"),
     *("warmup_steps", "gradient_clip_percentile", "average_best"),
+    *("inner_weight", "inner_projection"),
 )
 """Keys of `Training` without a value unless the configuration gives one; most are the task's."""
 

@@ -10,7 +10,7 @@ from pipeline.evaluation.best_denoiser import QUESTION as OF_DENOISERS
 from pipeline.evaluation.best_denoiser import best_denoiser
 from pipeline.evaluation.repeats import ALL, of_all_trainings
 from pipeline.evaluation.rivals import Rivals
-from pipeline.evaluation.systems import ARM, has_rival
+from pipeline.evaluation.systems import ARM, has_rival, is_direct
 from pipeline.evaluation.trainings import holm
 from pipeline.evaluation.words import Fact, sentence_of, sentences_of
 from pipeline.tasks import DENOISE, SEPARATE
@@ -18,9 +18,11 @@ from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
 
 QUESTION = "Does denoising first help separation?"
 METRIC = "si_sdri"
+Names = tuple[str, ...]
+"""A network, and its conditions of training and of the test."""
 
-KINDS = ("matched", "clean-cascade", "clean-trained")
-"""Forms of the question, in the order of the answer. The first two are against a rival.
+KINDS = ("matched", "clean-cascade", "joint", "clean-trained")
+"""Forms of the question, in the order of the answer. All but the last are against a rival.
 
 Of each form the cascade that reached most comes first.
 """
@@ -104,6 +106,9 @@ def _comparisons(
     own = (pair for pair in pairs if pair["task"] == SEPARATE.name and pair["mixtures"])
     found = {_sides(pair): pair for pair in own}
     scored = sorted({tuple(row[key] for key in ARM[1:]) for row in _separations(means)})
+    for arm in scored:
+        if arm[0] in rivals.joint and is_direct(*arm[1:]):
+            yield from _joint(arm, found, rivals)
     cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
     for cascade in cascades:
         separator, trained, tested = cascade
@@ -121,7 +126,31 @@ def _comparisons(
                 yield named | {"kind": kind} | words | pair | timed
 
 
-def _sides(pair: Fact) -> tuple[tuple[str, ...], ...]:
+def _joint(arm: Names, found: dict[tuple[Names, ...], Fact], rivals: Rivals) -> Iterator[Fact]:
+    """Yield the fact of a chain and its rival, where both were scored."""
+    if rival := rivals.of(*arm):
+        other = (rival.name, *arm[1:])
+        words = {"separator": arm[0], "rival": rival.name, "chosen": rival.reason}
+        if pair := found.get((arm, other)):
+            yield {"kind": "joint"} | words | pair
+        elif pair := found.get((other, arm)):
+            yield {"kind": "joint"} | words | reversed_pair(pair)
+
+
+def reversed_pair(pair: Fact) -> Fact:
+    """The comparison of the second system with the first."""
+    other = {"a": "b", "b": "a"}
+    swapped = {
+        key: pair[f"{key[:-1]}{other[key[-1]]}"] if key[-2:] in ("_a", "_b") else value
+        for key, value in pair.items()
+    }
+    values = (pair["difference"], pair["high"], pair["low"])
+    negative = (None if value is None else -value for value in values)
+    swapped |= dict(zip(("difference", "low", "high"), negative, strict=True))
+    return swapped | {"win_rate": 1 - pair["win_rate"]}
+
+
+def _sides(pair: Fact) -> tuple[Names, ...]:
     """The two systems of a comparison: network, and conditions of training and of the test."""
     return tuple(tuple(pair[f"{key}_{side}"] for key in ARM[1:]) for side in "ab")
 

@@ -10,12 +10,14 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.systems import ARM, paths_of
 from pipeline.models.card import read_card
+from pipeline.models.chain import CHAIN
 from pipeline.tasks import denoising
 from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System, weights_of
 
 SIZES = ["parameters", "multiply_adds"]
 COSTS = [*SIZES, "steps", "training_compute", "minutes"]
 DEV_SCORE = "dev_si_sdri"
+JOINT = "joint"
 
 SIZE, COMPUTE = 0.05, 0.03
 """By how much of the greater one systems of equal size and of equal training compute may differ."""
@@ -36,15 +38,16 @@ def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
     Args:
         scores: a long table whose systems are listed.
         weights: files of all models, at their paths below `results/models/`.
-        out: the columns `SYSTEM`, `COSTS`, and the model's own `dev_si_sdri`.
+        out: the columns `SYSTEM`, `COSTS`, the model's own `dev_si_sdri`, and whether it is a chain
+            (`joint`).
     """
     told = {ModelKey.parse("/".join(path.parts[-5:-1])): read_card(path) for path in weights}
-    facts = {model: card.training for model, card in told.items()}
+    facts = {model: card.training | {JOINT: card.model == CHAIN} for model, card in told.items()}
     systems = read_manifest(scores)[SYSTEM].drop_duplicates()
     systems = systems[systems["name"] != UNPROCESSED]
     parsed = [System.parse(path) for path in paths_of(systems)]
     rows = [system.columns | cost_of(system, facts) for system in parsed]
-    write_manifest(out, pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, DEV_SCORE]))
+    write_manifest(out, pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, DEV_SCORE, JOINT]))
 
 
 def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]:
@@ -58,7 +61,9 @@ def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]
         "training_compute": sum(_training_compute(facts, key) for key in trained),
         "minutes": sum(_fact(facts, key, "seconds") for key in trained) / 60,
     }
-    return costs | {DEV_SCORE: facts.get(model, {}).get("best", {}).get(DEV_SCORE, np.nan)}
+    own = facts.get(model, {})
+    dev = own.get("best", {}).get(DEV_SCORE, np.nan)
+    return costs | {DEV_SCORE: dev, JOINT: bool(own.get(JOINT, False))}
 
 
 def with_costs(comparisons: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
@@ -92,9 +97,10 @@ def _trainings(facts: Mapping[ModelKey, Facts], model: ModelKey) -> Iterator[Mod
 
 
 def _start(facts: Mapping[ModelKey, Facts], model: ModelKey) -> list[ModelKey]:
-    """The model of this run from whose weights its training went on, or none."""
-    source = str(facts.get(model, {}).get("init_from"))
-    return [key for key in facts if weights_of(key) == source]
+    """The models of this run from whose weights its training went on, or none."""
+    told = facts.get(model, {}).get("init_from")
+    sources = told if isinstance(told, list) else [told]
+    return [key for key in facts if weights_of(key) in sources]
 
 
 def _training_compute(facts: Mapping[ModelKey, Facts], model: ModelKey) -> float:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.costs import COMPUTE, COSTS, DEV_SCORE
+from pipeline.evaluation.costs import COMPUTE, COSTS, DEV_SCORE, JOINT
 from pipeline.evaluation.systems import ARM
 from pipeline.tasks import SEPARATE
 from pipeline.tasks.grammar import NOISY, UNPROCESSED
@@ -21,7 +21,7 @@ class Rival(NamedTuple):
 
 
 class Rivals:
-    """Finds the rival of a cascade.
+    """Finds the rival of a cascade, or of a `joint` system: a chain, which denoises by itself.
 
     Args:
         costs: what `costs.write_costs` wrote.
@@ -30,6 +30,7 @@ class Rivals:
     def __init__(self, costs: pd.DataFrame) -> None:
         own = costs[(costs["task"] == SEPARATE.name) & (costs["name"] != UNPROCESSED)]
         self.means = own.groupby(ARM[1:])[[*COSTS, DEV_SCORE]].mean()
+        self.joint = set(own.loc[own[JOINT].astype(bool), "name"])
 
     def of(self, name: str, trained: str, tested: str) -> Rival | None:
         """The best direct system on dev that takes at most the compute of a cascade.
@@ -38,9 +39,11 @@ class Rivals:
         than `COMPUTE` counts as equal. Where there is none, it is the cascade's own network without
         a denoiser, or else the smallest direct system; None where no system is direct.
         """
+        levels = self.means.index.get_level_values
         direct = self.means[
-            (self.means.index.get_level_values("trained") == str(NOISY))
-            & (self.means.index.get_level_values("tested") == str(NOISY))
+            (levels("trained") == str(NOISY))
+            & (levels("tested") == str(NOISY))
+            & ~levels("name").isin(self.joint)
         ].reset_index(["trained", "tested"], drop=True)
         if direct.empty:
             return None

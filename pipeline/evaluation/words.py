@@ -21,6 +21,11 @@ SENTENCES = {
         " {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates"
         " noisy mixtures directly, reached {mean_b:.2f} dB: {change} ({evidence}){cost}."
     ),
+    "joint": (
+        "In this run {separator}, a denoiser and a separator trained together, reached"
+        " {mean_a:.2f} dB SI-SDRi where {rival}, which separates noisy mixtures directly, reached"
+        " {mean_b:.2f} dB: {change} ({evidence})."
+    ),
     "clean-trained": (
         "In this run the {separator} separator trained on clean mixtures reached {mean_a:.2f} dB"
         " SI-SDRi on mixtures denoised with {denoiser} where it reached {mean_b:.2f} dB on noisy"
@@ -34,6 +39,11 @@ REPEATED = {
         " trained on {trained_on} mixtures, reached {mean_a:.2f} dB SI-SDRi where {rival}, which"
         " separates noisy mixtures directly, reached {mean_b:.2f} dB, {change}"
         " ({evidence}){cost}."
+    ),
+    "joint": (
+        "Denoising and separating in one network {verdict}: over {trainings} trainings {separator}"
+        " reached {mean_a:.2f} dB SI-SDRi where {rival}, which separates noisy mixtures directly,"
+        " reached {mean_b:.2f} dB, {change} ({evidence})."
     ),
     "clean-trained": (
         "For the {separator} separator trained on clean mixtures, denoising its input with"
@@ -53,7 +63,7 @@ def sentence_of(fact: Fact, margin: float, comparisons: int) -> str:
     words = {"change": _change(fact), "evidence": _evidence(fact, comparisons), "cost": _cost(fact)}
     said = {"verdict": VERDICTS[fact.get("verdict", "")].format(margin=margin)}
     said["trained_on"] = "denoised" if fact["kind"] == "matched" else str(CLEAN)
-    form = "rival" if "rival" in fact else fact["kind"]
+    form = "rival" if fact["kind"] in ("matched", "clean-cascade") else fact["kind"]
     return sentences[form].format(**fact | words | said)
 
 

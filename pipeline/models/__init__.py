@@ -13,6 +13,7 @@ from pipeline.config import Config, Section
 from pipeline.config.models import Network
 from pipeline.config.problems import describe_problems
 from pipeline.models import (
+    chain,
     conv_tasnet,
     demucs,
     dprnn,
@@ -35,6 +36,7 @@ MODELS: dict[str, Entry] = {
     "dptnet": dptnet.ENTRY,
     "sudormrf": sudormrf.ENTRY,
     "tiger": tiger.ENTRY,
+    "chain": chain.ENTRY,
     "demucs": demucs.ENTRY,
     "wave_u_net": wave_u_net.ENTRY,
     "gatewave": gatewave.ENTRY,

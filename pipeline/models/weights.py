@@ -15,7 +15,7 @@ from pipeline.base.files import replacing
 from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
-from pipeline.models.with_noise import WithNoise
+from pipeline.models.with_noise import bare
 
 OTHER_INIT = "give another file as init_from"
 
@@ -65,11 +65,6 @@ def built(card: Card) -> nn.Module:
     return build(card.model, card.arguments, sources, rate, card.noise_output)
 
 
-def _bare(network: nn.Module) -> nn.Module:
-    """The network inside that is the same with and without an output for the noise."""
-    return network.network if isinstance(network, WithNoise) else network
-
-
 def start_from(
     network: nn.Module, source: str, model: str, arguments: dict[str, Any], sample_rate: int
 ) -> list[str]:
@@ -91,7 +86,7 @@ def start_from(
         state = _ours(source, model, arguments, sample_rate)
     else:
         state = _foreign(source, model, arguments, sample_rate)
-    network = _bare(network)
+    network = bare(network)
     own = network.state_dict()
     unpaired = sorted(own.keys() ^ state.keys())
     differing = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
@@ -136,7 +131,7 @@ def _wrong(
     if _is_ours(source) and differing:
         card = read_card(source)
         with torch.random.fork_rng(devices=[]):  # the training's own draws stay as they are
-            made = _bare(built(card))
+            made = bare(built(card))
         shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
         return [name for name in differing if state[name].shape != shapes[name]]
     wrong = [name for name in differing if not _differs_in_one_size(own[name], state[name])]

@@ -1,5 +1,7 @@
 """A separator with the noise as a further output."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from pipeline.models.signals import Inputs, Outputs, passed
@@ -27,3 +29,8 @@ class WithNoise(nn.Module):
         missing = mixture.float() - signals.sum(1)
         signals = signals + missing[:, None] / signals.shape[1]
         return found._replace(estimates=signals[:, :-1], noise=signals[:, -1])
+
+
+def bare(network: nn.Module) -> Any:
+    """The network that is the same with and without an output for the noise."""
+    return network.network if isinstance(network, WithNoise) else network

@@ -4,18 +4,20 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytorch_lightning as pl
 
 from pipeline.base.files import write_manifest
-from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor
+from pipeline.training.module import DEV_LOSS, DEV_SCORE, Monitor, Trainee
 from pipeline.training.saving import SkipNonFinite
 
 HISTORY = ["epoch", "step", "seconds", "train_loss", DEV_LOSS, DEV_SCORE]
 HISTORY += ["learning_rate", "skipped_steps"]
 """Columns of a history."""
+CONFLICTS = "conflicting_steps"
+"""A further column: the share of steps with gradients of a chain against each other."""
 
 
 class StepLimit(pl.Callback):
@@ -44,7 +46,7 @@ class History(pl.Callback):
         self.skips, self.monitor = skips, monitor
         self.rows: list[dict[str, float]] = []
         self.resumed_at: list[int] = []
-        self.loss_sum, self.steps, self.seconds = 0.0, 0, 0.0
+        self.loss_sum, self.steps, self.seconds, self.conflicts = 0.0, 0, 0.0, 0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock, on top of the seconds of earlier attempts."""
@@ -59,6 +61,7 @@ class History(pl.Callback):
         if self.skips.kept:
             self.loss_sum += self.skips.loss
             self.steps += 1
+            self.conflicts += cast(Trainee, module).conflict
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Complete the row of the epoch, and log its score."""
@@ -74,10 +77,12 @@ class History(pl.Callback):
             self.skips.skipped,
         )
         row = dict(zip(HISTORY, values, strict=True))
+        if cast(Trainee, module).settings.inner_projection:
+            row[CONFLICTS] = self.conflicts / self.steps if self.steps else math.nan
         self.rows.append(row)
         name = self.monitor.name
         logging.info("epoch %d, step %d: %s %.2f", row["epoch"], row["step"], name, row[name])
-        self.loss_sum, self.steps = 0.0, 0
+        self.loss_sum, self.steps, self.conflicts = 0.0, 0, 0
         if not math.isfinite(row[name]) and trainer.is_global_zero:
             logging.warning(
                 "epoch %d: %s is %s, so its weights are not the best", row["epoch"], name, row[name]
@@ -91,7 +96,7 @@ class History(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that is saved with the training's."""
-        kept = ("rows", "resumed_at", "loss_sum", "steps")
+        kept = ("rows", "resumed_at", "loss_sum", "steps", "conflicts")
         seconds = time.monotonic() - self.started
         return {key: vars(self)[key] for key in kept} | {"seconds": seconds}
 
@@ -101,4 +106,5 @@ class History(pl.Callback):
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        write_manifest(path, pd.DataFrame(self.rows, columns=HISTORY))
+        columns = HISTORY + [CONFLICTS] * any(CONFLICTS in row for row in self.rows)
+        write_manifest(path, pd.DataFrame(self.rows, columns=columns))

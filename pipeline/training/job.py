@@ -11,6 +11,7 @@ from pipeline.tasks import TASKS
 class Job:
     """All that decides the weights a training ends with, the data and the machine aside.
 
+    `init_from` has two files where the networks of a chain start from their own trainings.
     `mixtures` is what decides fresh mixtures, None where the mixtures are rendered; the share `dry`
     of them is added to the output of the denoiser that they go through. `package` has the hashes of
     the installed files of a published network, which has no training. With `noise_output` the
@@ -21,7 +22,7 @@ class Job:
     condition: str
     model: str
     arguments: dict[str, Any]
-    init_from: str | None = None
+    init_from: str | list[str] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     mixtures: dict[str, Any] | None = None
@@ -36,3 +37,19 @@ def recipe(job: Job) -> Training:
     of_task |= {"schedule": task.schedule, "monitor": task.monitor}
     given = {name: value for name in of_task if (value := getattr(settings, name)) is not None}
     return settings.model_copy(update=of_task | given)
+
+
+def starts_of(job: Job) -> list[tuple[str, str, dict[str, Any]]]:
+    """The weights that a training starts from: each source, the model and the arguments it is for.
+
+    Of a chain these may be its first and its second network.
+    """
+    if not job.init_from:
+        return []
+    if isinstance(job.init_from, str):
+        return [(job.init_from, job.model, job.arguments)]
+    parts = [job.arguments[name] for name in ("first", "second")]
+    return [
+        (source, part["model"], part["arguments"])
+        for source, part in zip(job.init_from, parts, strict=True)
+    ]

@@ -12,12 +12,17 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.base.errors import PipelineError
 from pipeline.config import Training
 from pipeline.losses.loss import Loss
+from pipeline.losses.waveform import neg_snr
 from pipeline.models.signals import Inputs, Outputs, passed
+from pipeline.models.with_noise import bare
 from pipeline.training.data import EpochSampler, Examples, Recordings, Segments, Share
 from pipeline.training.dynamic import Fresh, FreshMixtures, FreshSampler
+from pipeline.training.joint import add_projected
 from pipeline.training.ranks import STOPS
 
 DEV_SCORE, DEV_LOSS = "dev_si_sdri", "dev_loss"
+INNER = "inner"
+"""Name of the loss of the signal inside of a chain, among the terms of a loss."""
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -48,6 +53,7 @@ class Trainee(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.loss, self.settings = network, loss, settings
+        self.conflict = False  # of the gradients of the last step
         # In a tuple it is no part of the module: not saved, averaged or put in training mode.
         self.front = () if front is None else (front.eval().requires_grad_(False),)
 
@@ -61,10 +67,18 @@ class Trainee(pl.LightningModule):
         inputs, targets = batch
         inputs = self._denoised(inputs)
         parts = self._parts(self._outputs(inputs, targets), inputs, targets)
-        loss = self.loss.total(parts)
-        self.latest_loss = loss.detach()
+        loss = self._total(parts)
+        self.latest_loss, self.latest_parts = loss.detach(), parts
         self.log_dict(_named("train_loss", parts))
         return loss
+
+    def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients: of a chain perhaps those of both its losses by themselves."""
+        if not self.settings.inner_projection:
+            return super().backward(loss, *args, **kwargs)
+        first = list(bare(self.network).first.parameters())
+        main, inner = self.loss.total(self.latest_parts), self._inner(self.latest_parts)
+        self.conflict = add_projected(first, main, inner)
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         """Log the scores of one whole recording, and return its estimates."""
@@ -93,7 +107,7 @@ class Trainee(pl.LightningModule):
         before = self.loss.neg_si_sdr(noisy[:, None].expand_as(targets), targets)
         after = self.loss.neg_si_sdr(outputs.estimates, targets)
         parts = self._parts(outputs, inputs, targets)
-        return {DEV_LOSS: self.loss.total(parts), DEV_SCORE: (before - after).mean()}, parts
+        return {DEV_LOSS: self._total(parts), DEV_SCORE: (before - after).mean()}, parts
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; the callback `Plateau` lowers its rate."""
@@ -106,7 +120,27 @@ class Trainee(pl.LightningModule):
         """The terms of the loss, the noise among the signals where the network returns it."""
         noise = outputs.noise
         pair = None if noise is None else (noise, inputs - targets.sum(1))
-        return self.loss.parts(outputs.estimates, targets, pair)
+        parts = self.loss.parts(outputs.estimates, targets, pair)
+        if self.settings.inner_weight:
+            parts[INNER] = self._inner_loss(outputs, targets.sum(1))
+        return parts
+
+    def _inner_loss(self, outputs: Outputs, clean: torch.Tensor) -> torch.Tensor:
+        """Negative SNR of the signal inside of a chain, which fixes its scale.
+
+        Raises:
+            PipelineError: the network is no chain.
+        """
+        if outputs.inner is None:
+            raise PipelineError("inner_weight: only a chain has an inner signal; leave it out")
+        return neg_snr(outputs.inner[:, 0].float(), clean).mean()
+
+    def _total(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+        total = self.loss.total(parts)
+        return total + self._inner(parts) if INNER in parts else total
+
+    def _inner(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+        return float(self.settings.inner_weight or 0) * parts[INNER]
 
     def _outputs(self, inputs: torch.Tensor, targets: torch.Tensor) -> Outputs:
         """Outputs for `[batch, time]`, estimates `[batch, sources, time]` in fp32.

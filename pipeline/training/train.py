@@ -29,13 +29,14 @@ from pipeline.models import build, entry_of
 from pipeline.models.blended import Blended
 from pipeline.models.devices import compile_networks, describe, open_device
 from pipeline.models.weights import licences_of, load_network, save_weights, start_from
+from pipeline.models.with_noise import bare
 from pipeline.tasks import TASKS
 from pipeline.training.best import load_best
 from pipeline.training.callbacks import History, StepLimit
 from pipeline.training.cards import card_of, parameters_of, size_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
-from pipeline.training.job import Job, recipe
+from pipeline.training.job import Job, recipe, starts_of
 from pipeline.training.module import DEV_SCORE, Monitor, Trainee, TrainingData
 from pipeline.training.quality import Quality
 from pipeline.training.ranks import in_ranks
@@ -131,7 +132,7 @@ def _fit(
     loss = Loss(settings.loss or {}, TASKS[job.task].permuted, train.sample_rate)
     trainee = Trainee(network, loss, settings, front)
     size = size_of(job, network, train)  # at once, since an error of it would come after the night
-    licences = [*licences, *(licences_of(job.init_from, job.model) if job.init_from else ())]
+    licences = [*licences, *(one for start in starts_of(job) for one in licences_of(*start[:2]))]
     data = TrainingData(train, dev, settings, job.seed, machine.loader_workers)
     for tracker in trainer.loggers:
         if isinstance(tracker, Remote):
@@ -213,8 +214,9 @@ def _network(job: Job, examples: Examples | Fresh) -> nn.Module:
             " it as it is"
         )
     logging.info("%s: %s parameters", job.model, f"{parameters_of(network):,}")
-    if job.init_from:
-        start_from(network, job.init_from, job.model, job.arguments, examples.sample_rate)
+    started = [network] if isinstance(job.init_from, str) else list(bare(network).children())
+    for part, start in zip(started, starts_of(job), strict=False):
+        start_from(part, *start, rate)
     return network
 
 
@@ -267,9 +269,9 @@ def _callbacks(
 
 
 def _init_content(job: Job) -> str | None:
-    """Hash of the weights to start from, where they are a file."""
-    source = Path(job.init_from or "")
-    return sha256(source) if source.is_file() else None
+    """Hashes of the weights to start from, where they are files."""
+    sources = [Path(source) for source, *_ in starts_of(job)]
+    return " ".join(sha256(source) for source in sources if source.is_file()) or None
 
 
 def _refuse_without_best(curve: History, state: State, monitor: Monitor) -> None:

@@ -204,3 +204,30 @@ def test_a_system_of_another_task_is_no_part_of_the_answer(tmp_path, noisy, chan
     result = answered(tmp_path, systems | other)
     assert [fact["kind"] for fact in result["facts"]] == ["matched", "caution"]
     assert result["facts"][0]["difference"] == pytest.approx(0.5)
+
+
+JOINT = "joint/noisy/noisy"
+
+
+@pytest.mark.parametrize("joint", [JOINT, "a_chain/noisy/noisy"])  # after and before its rival
+def test_a_chain_is_held_against_a_direct_system_and_is_none(tmp_path, noisy, change, joint):
+    systems = {joint: noisy + 0.5 + change, NOISY: noisy, DENOISED: noisy + 1 + change}
+    costs = {joint: {"joint": True, "parameters": 2e6, "dev_si_sdri": 9.0}}
+    result = answered(tmp_path, systems, costs=costs)
+    matched, chain = (fact for fact in result["facts"] if "rival" in fact)
+    assert (matched["kind"], matched["rival"]) == ("matched", "conv")  # though dev likes the chain
+    assert (chain["kind"], chain["rival"]) == ("joint", "conv")
+    assert chain["difference"] == pytest.approx(0.5) and chain["low"] < 0.5 < chain["high"]
+    assert chain["mean_a"] - chain["mean_b"] == pytest.approx(0.5)
+    assert chain["win_rate"] == pytest.approx(0.5)
+    assert (chain["parameters_a"], chain["parameters_b"]) == (2e6, 1e6)
+    name = joint.split("/")[0]
+    assert f"In this run {name}, a denoiser and a separator trained together, reached" in str(
+        result["sentences"]
+    )
+    assert " dB: 0.50 dB higher (95 % interval" in chain["sentence"]
+
+
+def test_a_chain_alone_has_no_rival(tmp_path, noisy):
+    result = answered(tmp_path, {JOINT: noisy}, costs={JOINT: {"joint": True}})
+    assert result["facts"][0]["kind"] == "unavailable"

@@ -38,7 +38,7 @@ def test_a_direct_system_costs_its_network():
     found = cost(f"{DIRECT}/noisy")
     assert found == {
         **{"parameters": 120, "multiply_adds": 1200, "steps": 20, "minutes": 2},
-        **{"training_compute": OF_SEPARATOR, "dev_si_sdri": 1.5},
+        **{"training_compute": OF_SEPARATOR, "dev_si_sdri": 1.5, "joint": False},
     }
 
 

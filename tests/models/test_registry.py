@@ -98,7 +98,7 @@ def test_look_ahead_needs_no_torch():
 
 
 def test_unknown_model_is_refused_with_the_allowed_ones():
-    allowed = "conv_tasnet, dprnn, dptnet, sudormrf, tiger, demucs, wave_u_net, gatewave"
+    allowed = "conv_tasnet, dprnn, dptnet, sudormrf, tiger, chain, demucs, wave_u_net, gatewave"
     with pytest.raises(PipelineError, match=f"'wavenet' is not registered; allowed: {allowed}"):
         models.build("wavenet", {}, 2, 8000)
 

@@ -8,7 +8,7 @@ from pipeline.config import load_config
 from pipeline.experiment import Experiment
 from pipeline.models import build
 from pipeline.models.card import Card
-from pipeline.models.starts import check_starts, start_of
+from pipeline.models.starts import check_starts, starts_of
 from pipeline.models.weights import save_weights, start_from
 from pipeline.tasks.grammar import ModelKey
 
@@ -58,7 +58,7 @@ def test_a_published_network_starts_from_nothing():
 def test_a_separator_starts_from_the_same_run_of_a_denoiser(source):
     check_starts(config := with_start(source))
     model = ModelKey.parse("separate/own/clean/0")
-    assert start_of(config, model) == ModelKey.parse("denoise/net/noisy/0")
+    assert starts_of(config, model) == [ModelKey.parse("denoise/net/noisy/0")]
     wildcards = type("W", (), {"task": "separate", "name": "own", "trained": "noisy", "run": "2"})
     weights = "results/models/denoise/net/noisy/2/model.safetensors"
     experiment = Experiment(config)
@@ -66,13 +66,13 @@ def test_a_separator_starts_from_the_same_run_of_a_denoiser(source):
     assert experiment.training_job(wildcards)["init_from"] == weights
     wildcards.name = "net"
     assert experiment.training_inputs(wildcards)["init"] == []
-    assert start_of(config, ModelKey.parse("separate/net/noisy/0")) is None
+    assert not starts_of(config, ModelKey.parse("separate/net/noisy/0"))
 
 
 def test_a_condition_of_several_is_named():
     check_starts(config := with_start("separators.net/clean"))
-    found = start_of(config, ModelKey.parse("separate/own/noisy/1"))
-    assert found == ModelKey.parse("separate/net/clean/1")
+    found = starts_of(config, ModelKey.parse("separate/own/noisy/1"))
+    assert found == [ModelKey.parse("separate/net/clean/1")]
 
 
 LEFT = "give both the same, or leave init_from out"

@@ -19,11 +19,18 @@ from pipeline.training.ranks import STOPS
 from pipeline.training.saving import SaveState
 from pipeline.training.train import train
 
+TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
+PART = {"model": "conv_tasnet", "arguments": TINY}
+
 pytestmark = pytest.mark.slow  # dozens of trainings
 SETTINGS = {  # epochs have 6 steps
     "plain": {},
     "averaged": {"ema_decay": 0.9},
     "limited": {"max_steps": 8},
+    "joint": {
+        **{"model": ("chain", {"first": PART, "second": PART}), "inner_weight": 0.3},
+        "inner_projection": True,
+    },
     "best two": {"average_best": 2, "epochs": 4},
     "by step": {"schedule": "cosine", "warmup_steps": 4, "gradient_clip_percentile": 10.0},
     "dynamic": {"data": "dynamic"},
@@ -98,6 +105,11 @@ def uninterrupted(attempt, tmp_path_factory):
         ("dynamic", 9, 2),
         ("still", 15, 0),  # the scheduler acts as this epoch ends
         ("still", 20, 0),  # both counters are above zero
+        ("joint", 9, 0),
+        ("best two", 15, 0),
+        ("best two", 20, 0),
+        ("by step", 3, 0),
+        ("by step", 10, 0),
     ],
 )
 def test_resumed_training_ends_as_if_never_killed(

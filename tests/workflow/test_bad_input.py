@@ -172,7 +172,7 @@ SETTINGS = {
     "model": (
         {"denoisers": {"conv_tasnet": {"model": "unet"}}},
         "denoisers.conv_tasnet.model: 'unet' is not registered; allowed: conv_tasnet, dprnn,"
-        " dptnet, sudormrf, tiger, demucs, wave_u_net, gatewave",
+        " dptnet, sudormrf, tiger, chain, demucs, wave_u_net, gatewave",
     ),
     "argument": (
         {"denoisers": {"conv_tasnet": {"arguments": {"Q": 1}}}},

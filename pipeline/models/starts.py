@@ -1,15 +1,16 @@
 """Weights to start a training from: a file, a name on the hub, or another model of the run."""
 
 from pathlib import Path
+from typing import cast
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import Config
-from pipeline.config.models import Network
+from pipeline.config.models import Network, Separator
 from pipeline.config.paths import is_file_name, placed
 from pipeline.models import entry_of, networks_of, parse_arguments
 from pipeline.models.chain import CHAIN, PARTS, resolved
 from pipeline.tasks import TASKS
-from pipeline.tasks.grammar import Condition, ModelKey, Reference
+from pipeline.tasks.grammar import NOISY, Condition, ModelKey, Reference
 
 
 def referred(init_from: str | None) -> Reference | None:
@@ -51,9 +52,12 @@ def check_starts(config: Config) -> None:
         PipelineError: one line that names the key.
     """
     for name, _, network in networks_of(config):
-        key = "arguments"
+        key = "conditions"
         try:
             if network.model == CHAIN:
+                if cast(Separator, network).conditions != [str(NOISY)]:
+                    raise PipelineError("a chain denoises by itself; write [noisy]")
+                key = "arguments"
                 resolved(config, network)
             key = "init_from"
             if network.init_from:

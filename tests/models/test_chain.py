@@ -126,6 +126,16 @@ def test_a_chain_of_other_models_is_refused(arguments, line):
     check_starts(configured())
 
 
+@pytest.mark.parametrize("conditions", [["clean"], ["noisy", "denoised-net"]])
+def test_a_chain_is_trained_on_noisy_mixtures(conditions):
+    with pytest.raises(PipelineError) as error:
+        check_starts(configured(conditions=conditions))
+    assert str(error.value) == (
+        "config: separators.joint.conditions: a chain denoises by itself; write [noisy]"
+    )
+    check_starts(configured(conditions=["noisy"]))
+
+
 @pytest.mark.parametrize("changes", [{"arguments": PARTS}, {"model": "conv_tasnet"}])
 def test_parts_are_for_a_chain_of_references(changes):
     with pytest.raises(PipelineError) as error:

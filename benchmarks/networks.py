@@ -21,6 +21,7 @@ from processors import CAPS, cap, describe_instructions
 from pipeline.config import Machine
 from pipeline.models import MODELS, build
 from pipeline.models.asteroid import DPRNNTasNet, DPTNet, SuDORMRFImprovedNet
+from pipeline.models.chain import CHAIN
 from pipeline.models.cost import multiply_adds
 from pipeline.models.devices import describe, open_device
 from pipeline.tasks import SEPARATE
@@ -58,7 +59,7 @@ def main() -> None:
 
 def networks(only: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
     """Every network that can be trained to separate, and its arguments."""
-    names = [n for n, e in MODELS.items() if e.trained and SEPARATE.name in e.tasks]
+    names = [n for n, e in MODELS.items() if e.trained and SEPARATE.name in e.tasks and n != CHAIN]
     listed = [(name, dict[str, Any]()) for name in names] + [("tiger", AS_PUBLISHED)]
     return [(name, given) for name, given in listed if not only or name in only]
 

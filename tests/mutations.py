@@ -167,7 +167,8 @@ TRAINING = [
         ("min(last, self.most or last)", "last"),
         ("if not self.skips.kept:", "if False:"),
         ("self.norms = state_dict", "_ = state_dict"),
-        ("float(np.percentile(self.norms, self.percentile))", "max(self.norms)"),
+        ("percentile(self.norms, self.percentile))", "max(self.norms))"),
+        ("(place - low) * (asc", "0 * (asc"),
     ),
     *of(
         "pipeline/training/state.py",
@@ -406,7 +407,6 @@ EVALUATION = [
         "pipeline/models/chain/__init__.py",
         "models/test_chain.py",
         ("return sum(known) if len(known) == len(each) else None", "return sum(known)"),
-        ("part.model == CHAIN", "False"),
     ),
     *of(
         "pipeline/models/with_noise.py",
@@ -487,8 +487,11 @@ EVALUATION = [
         ("    if not entry_of(network.model).trained:", "    if False:"),
         ("and not ours and not Path(source).is_file()", "and not Path(source).is_file()"),
         ("network.model != other.model or mine != its", "mine != its"),
-        ("if seen[-1] in seen[:-1]:", "if len(seen) > 9:"),
+        ("if model in path[:-1]:", "if len(path) > 9:"),
+        ("(*starts_of(config, model), *before)", "starts_of(config, model)"),
+        ("if part.noise_output != network.noise_output:", "if False:"),
         ("reference.name, trained, run)", "reference.name, trained, 0)"),
+        ("network.model != CHAIN and entry_of(network.model).trained\n", "True\n"),
     ),
     *of(
         "pipeline/inference/sweep.py",

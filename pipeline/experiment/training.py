@@ -11,9 +11,9 @@ from pipeline.experiment.mixtures import MixtureJobs
 from pipeline.experiment.systems import Inputs, model_of, seed_of
 from pipeline.losses import TERMS
 from pipeline.models import MODELS
-from pipeline.models.chain import CHAIN, PARTS, resolved
-from pipeline.models.starts import starts_of
-from pipeline.tasks import DENOISE, SEPARATE, TASKS, denoising
+from pipeline.models.chain import CHAIN, PARTS
+from pipeline.models.starts import parts_of, starts_of
+from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import (
     Condition,
     ModelKey,
@@ -53,13 +53,18 @@ class TrainingJobs(MixtureJobs):
     def _arguments(self, model: ModelKey) -> dict[str, Any]:
         """The arguments of its network, of a chain those of both networks."""
         network = self.network(model)
-        return resolved(self.config, network) if network.model == CHAIN else network.arguments
+        if network.model != CHAIN:
+            return dict(network.arguments)
+        return dict(zip(("first", "second"), parts_of(self.config, network), strict=True))
 
     def _extensions(self, model: ModelKey) -> list[str]:
-        """The extensions, if its network, its task or a term of its loss is not one of ours."""
-        network, task = self.network(model).model, model.task
+        """The extensions, if a network, its task or a term of its loss is not one of ours."""
+        network, task = self.network(model), model.task
         terms = self.training(model).loss or TASKS[task].loss
-        own = MODELS[network] is models.OURS.get(network) and TASKS[task] is tasks.OURS.get(task)
+        parts = parts_of(self.config, network) if network.model == CHAIN else []
+        names = [network.model, *(part["model"] for part in parts)]
+        own = all(MODELS[name] is models.OURS.get(name) for name in names)
+        own = own and TASKS[task] is tasks.OURS.get(task)
         own = own and all(TERMS[term] is losses.OURS.get(term) for term in terms)
         return [] if own else list(LOADED.values())
 
@@ -90,7 +95,7 @@ class TrainingJobs(MixtureJobs):
 
     def _has_noise_output(self, model: ModelKey) -> bool:
         """Whether a separator estimates the noise, too."""
-        return model.task == SEPARATE.name and bool(self.network(model).noise_output)
+        return bool(getattr(self.network(model), "noise_output", False))
 
     def _published_job(self, model: ModelKey) -> dict[str, Any]:
         """The same of a network that is not trained: none of training, but the installed files."""

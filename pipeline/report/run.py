@@ -11,6 +11,7 @@ from pipeline.base.files import read_json, read_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.repeats import of_all_trainings
 from pipeline.models.card import Card, read_card
+from pipeline.models.chain import CHAIN
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.names import headline, metric_of, metrics_in, of_systems
 from pipeline.report.systems import (
@@ -173,6 +174,12 @@ class Run:
         means = self.means(metric)["mean"].reindex(names).dropna()
         ascending = metric_of(metric).low_is_good
         return [str(n) for n in means.sort_values(ascending=ascending, kind="stable").index]
+
+    @property
+    def chains(self) -> set[str]:
+        """Names of the separators that denoise by themselves."""
+        separators = self.config.get("separators") or {}
+        return {name for name, network in separators.items() if network.get("model") == CHAIN}
 
     @property
     def main(self) -> str | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ Weights = dict[str, Tensor]
 
 
 def load_best(
-    trainee: Trainee, curve: History, files: Sequence[Path], dev: Recordings, device: torch.device
+    trainee: Trainee,
+    curve: History,
+    files: Sequence[Path],
+    dev: Recordings,
+    device: torch.device,
+    precision: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 - holds nothing
 ) -> dict[str, Any]:
     """Load the best epoch's weights; or the average of all epochs in `files`, if dev likes it more.
 
     The average of the last or best epochs is often better than each of them (Izmailov et al. 2018,
-    arXiv:1803.05407). It is measured on dev as the epochs were.
+    arXiv:1803.05407). It is measured on dev as the epochs were, in their `precision`.
 
     Returns:
         what the card says of an average: its scores and its epochs; nothing without one.
@@ -38,7 +44,8 @@ def load_best(
         return {}
     single = {name: tensor.clone() for name, tensor in trainee.network.state_dict().items()}
     _load(trainee, average([weights for _, weights in epochs]))
-    scores = trainee.to(device).scores(dev)
+    with precision:
+        scores = trainee.to(device).scores(dev)
     trainee.to("cpu")
     name = curve.monitor.name
     names = [epoch + 1 for epoch, _ in epochs]

@@ -1,6 +1,6 @@
 """What decides the weights of a training."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.config import Training
@@ -37,6 +37,12 @@ def recipe(job: Job) -> Training:
     of_task |= {"schedule": task.schedule, "monitor": task.monitor}
     given = {name: value for name in of_task if (value := getattr(settings, name)) is not None}
     return settings.model_copy(update=of_task | given)
+
+
+def facts_of(job: Job) -> dict[str, Any]:
+    """The same as plain values, as trainings that were begun by earlier versions have them."""
+    facts = asdict(job)
+    return {name: value for name, value in facts.items() if name != "noise_output" or value}
 
 
 def starts_of(job: Job) -> list[tuple[str, str, dict[str, Any]]]:

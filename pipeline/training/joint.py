@@ -7,6 +7,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 
+def keep_buffers() -> None:
+    """Let the backward pass of a compiled network run twice; it else gives its buffers away."""
+    from torch._functorch import config
+
+    config.donated_buffer = False
+
+
 def add_projected(shared: Sequence[Parameter], main: Tensor, inner: Tensor) -> bool:
     """Write the gradients of both losses, without what of the inner one is against the main one.
 
@@ -38,4 +45,5 @@ def projected(one: Tensor, other: Tensor) -> Tensor:
     >>> projected(torch.tensor([-1.0, 2.0]), torch.tensor([3.0, 0.0]))
     tensor([0., 2.])
     """
-    return one - (one * other).sum() / (other * other).sum() * other
+    power = (other * other).sum()
+    return one - (one * other).sum() / power * other if power > 0 else one

@@ -1,6 +1,7 @@
 """A network with its loss, optimiser and dev score, as Lightning runs it."""
 
 import signal
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -54,6 +55,7 @@ class Trainee(pl.LightningModule):
         super().__init__()
         self.network, self.loss, self.settings = network, loss, settings
         self.conflict = False  # of the gradients of the last step
+        self.dev = defaultdict[str, list[torch.Tensor]](list)  # values of this epoch's recordings
         # In a tuple it is no part of the module: not saved, averaged or put in training mode.
         self.front = () if front is None else (front.eval().requires_grad_(False),)
 
@@ -78,15 +80,27 @@ class Trainee(pl.LightningModule):
             return super().backward(loss, *args, **kwargs)
         first = list(bare(self.network).first.parameters())
         main, inner = self.loss.total(self.latest_parts), self._inner(self.latest_parts)
+        self.latest_parts = {}  # else they would hold the graph through the next step
         self.conflict = add_projected(first, main, inner)
 
     def validation_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
-        """Log the scores of one whole recording, and return its estimates."""
+        """Keep the scores of one whole recording, and return its estimates."""
         outputs = self._outputs(*batch[:2])
         scores, parts = self._scores(outputs, batch)
-        self.log_dict(scores, prog_bar=True, batch_size=1, sync_dist=True)
-        self.log_dict(_named(DEV_LOSS, parts), batch_size=1, sync_dist=True)
+        for name, value in (scores | _named(DEV_LOSS, parts)).items():
+            self.dev[name].append(value.float())
         return outputs.estimates
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over dev, of all devices together, which may have unequal numbers."""
+        sums = torch.stack([torch.stack(values).sum() for values in self.dev.values()])
+        count = torch.tensor([len(self.dev[DEV_SCORE])], device=sums.device, dtype=sums.dtype)
+        *totals, number = self.trainer.strategy.reduce(torch.cat([sums, count]), reduce_op="sum")
+        means = dict(zip(self.dev, (total / number for total in totals), strict=True))
+        self.dev.clear()
+        main = {name: means.pop(name) for name in (DEV_LOSS, DEV_SCORE)}
+        self.log_dict(main, prog_bar=True)
+        self.log_dict(means)
 
     def scores(self, recordings: Recordings) -> dict[str, float]:
         """The means that validation logs, over all of dev in this process."""

@@ -36,7 +36,8 @@ from pipeline.training.callbacks import History, StepLimit
 from pipeline.training.cards import card_of, parameters_of, size_of, take_published
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
-from pipeline.training.job import Job, recipe, starts_of
+from pipeline.training.job import Job, facts_of, recipe, starts_of
+from pipeline.training.joint import keep_buffers
 from pipeline.training.module import DEV_SCORE, Monitor, Trainee, TrainingData
 from pipeline.training.quality import Quality
 from pipeline.training.ranks import in_ranks
@@ -82,7 +83,7 @@ def train(
     _refuse_idle(devices, len(dev.table))
     kept = State(state, extensions)
     with kept.alone():
-        facts = asdict(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
+        facts = facts_of(job) | {"data": fingerprint(train, dev), "init": _init_content(job)}
         if kept.restore(facts, weights, history):
             logging.info(
                 "%s: this training has ended before; its weights are taken (to train again remove"
@@ -113,6 +114,8 @@ def _fit(
     front = front_of(train)  # before the seed, since building it draws too
     pl.seed_everything(job.seed, verbose=False)
     network = _network(job, train)
+    if settings.inner_projection:
+        keep_buffers()
     compile_networks(machine, device, network, front)
     curve = History(SkipNonFinite(), monitor)
     best = Best(state, monitor, settings.average_best or 1)
@@ -141,7 +144,9 @@ def _fit(
         trainer.fit(trainee, data, ckpt_path=saved and saved.path, weights_only=True)
     if trainer.is_global_zero:
         _refuse_without_best(curve, state, monitor)
-        averaged = load_best(trainee, curve, best.files, data.dev, device)
+        precision = trainer.strategy.precision_plugin.val_step_context()
+        with memory_in_words(settings, state.folder):
+            averaged = load_best(trainee, curve, best.files, data.dev, device, precision)
         _warn_if_useless(curve)
         card = card_of(job, train, curve, size, len(data.segments), describe(device), devices)
         card.training.update(licences=list(dict.fromkeys(licences)), programs=state.programs)

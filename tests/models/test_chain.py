@@ -1,12 +1,15 @@
 """A denoiser and a separator as one network: its parts, and where its weights come from."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
+from pipeline.config.extensions import LOADED
 from pipeline.experiment import Experiment
-from pipeline.models import build, look_ahead
+from pipeline.models import MODELS, build, look_ahead, parse_arguments
 from pipeline.models.cost import multiply_adds
 from pipeline.models.signals import Inputs, passed
 from pipeline.models.starts import check_starts, starts_of
@@ -63,13 +66,28 @@ def test_references_stand_for_networks():
     check_starts(config := configured())
     joint = type("W", (), {"task": "separate", "name": "joint", "trained": "noisy", "run": "2"})
     job = Experiment(config).training_job(joint)
-    assert job["arguments"] == PARTS
+    first, second = job["arguments"]["first"], job["arguments"]["second"]
+    assert (first["model"], second["model"]) == ("demucs", "conv_tasnet")
+    for part, given in ((first, DEMUCS), (second, TINY)):  # as cards have them
+        defaults = parse_arguments(part["model"], given).model_dump(mode="json")
+        assert part["arguments"] == defaults
     build("chain", job["arguments"], 2, 8000)
     with pytest.raises(PipelineError) as error:
         build("chain", REFERENCES, 2, 8000)
     assert str(error.value) == (
         "chain: first and second refer to models of a run; give their model and arguments here"
     )
+
+
+def test_an_extension_of_a_part_is_an_input(monkeypatch):
+    joint = type("W", (), {"task": "separate", "name": "joint", "trained": "noisy", "run": "0"})
+    monkeypatch.setitem(LOADED, "mine", "/my/mine.py")
+    experiment = Experiment(configured())
+    assert experiment.training_inputs(joint)["extensions"] == []
+    monkeypatch.setitem(MODELS, "demucs", replace(MODELS["demucs"]))
+    changed = replace(MODELS["demucs"], look_ahead=lambda arguments, rate: None)
+    monkeypatch.setitem(MODELS, "demucs", changed)
+    assert experiment.training_inputs(joint)["extensions"] == ["/my/mine.py"]
 
 
 def test_its_parts_are_trained_first():
@@ -92,21 +110,32 @@ def test_it_is_tested_without_another_denoiser():
     assert [str(system.tested) for system in systems] == ["clean", "noisy"]
 
 
+OTHERS = "write one of these, or name another network under"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (
             REFERENCES | {"first": "denoisers.x"},
-            "arguments: denoisers.x is none of denoisers.net, denoisers.gate; write one of these",
+            f"arguments: denoisers.x is none of denoisers.net; {OTHERS} denoisers",
+        ),
+        (
+            REFERENCES | {"first": "denoisers.gate"},
+            f"arguments: denoisers.gate is none of denoisers.net; {OTHERS} denoisers",
         ),
         (
             REFERENCES | {"first": "separators.net"},
-            "arguments: separators.net is none of denoisers.net, denoisers.gate; write one of"
-            " these",
+            f"arguments: separators.net is none of denoisers.net; {OTHERS} denoisers",
         ),
         (
             REFERENCES | {"second": "separators.joint/noisy"},
-            "arguments: separators.joint/noisy is a chain itself; name a network that is none",
+            f"arguments: separators.joint/noisy is none of separators.net; {OTHERS} separators",
+        ),
+        (
+            REFERENCES | {"second": "separators.net/denoised-net"},
+            "arguments: separators.net/denoised-net is none of separators.net/noisy,"
+            " separators.net/clean; write one of these",
         ),
         (
             REFERENCES | {"second": "separators.net"},
@@ -114,15 +143,35 @@ def test_it_is_tested_without_another_denoiser():
             " write one of these",
         ),
         (
-            REFERENCES | {"first": "denoisers.gate"},
-            "init_from: denoisers.gate is not trained, but published; name another model",
+            PARTS,
+            "arguments: \"{'model': 'demucs', 'arguments': {'hidden': 8, 'depth': 2,"
+            " 'resample': 1}}\" does not refer",
         ),
     ],
 )
 def test_a_chain_of_other_models_is_refused(arguments, line):
     with pytest.raises(PipelineError) as error:
         check_starts(configured(arguments))
-    assert str(error.value) == f"config: separators.joint.{line}"
+    found = str(error.value).replace("'{'", "\"{'").replace("}}'", '}}"')
+    assert found.startswith(f"config: separators.joint.{line}")
+    check_starts(configured())
+
+
+def test_a_chain_needs_a_network_of_its_section():
+    config = load_config(
+        {
+            "denoisers": {"net": {"model": "demucs"}},
+            "separators": {
+                "joint": {"model": "chain", "arguments": REFERENCES, "conditions": ["noisy"]}
+            },
+        }
+    )
+    with pytest.raises(PipelineError) as error:
+        check_starts(config)
+    assert str(error.value) == (
+        "config: separators.joint.arguments: separators.net/noisy is not there, or name another"
+        " network under separators"
+    )
     check_starts(configured())
 
 
@@ -136,12 +185,23 @@ def test_a_chain_is_trained_on_noisy_mixtures(conditions):
     check_starts(configured(conditions=["noisy"]))
 
 
-@pytest.mark.parametrize("changes", [{"arguments": PARTS}, {"model": "conv_tasnet"}])
-def test_parts_are_for_a_chain_of_references(changes):
+def test_parts_are_for_a_chain():
+    wrong = {"model": "conv_tasnet", "arguments": {}}
     with pytest.raises(PipelineError) as error:
-        check_starts(configured(**{"arguments": {}, **changes}))
+        check_starts(configured(**wrong))
     assert str(error.value) == (
-        "config: separators.joint.init_from: parts is for a chain whose first and second refer to"
-        " models of this run; give another one, or leave init_from out"
+        "config: separators.joint.init_from: parts is for a chain; give another one, or leave"
+        " init_from out"
     )
-    check_starts(configured(**{"arguments": {}, **changes}, init_from=None))
+    check_starts(configured(**wrong, init_from=None))
+    check_starts(configured())
+
+
+def test_both_have_an_output_for_the_noise_or_none():
+    with pytest.raises(PipelineError) as error:
+        check_starts(configured(noise_output=True))
+    assert str(error.value) == (
+        "config: separators.joint.init_from: separators.net/noisy differs in noise_output; give"
+        " both the same"
+    )
+    check_starts(configured(noise_output=True, init_from=None))

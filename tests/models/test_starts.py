@@ -110,7 +110,7 @@ LEFT = "give both the same, or leave init_from out"
         (
             "separators.own/noisy",
             {},
-            "separators.own starts from separators.own; leave one init_from out",
+            "separators.own/noisy waits for separators.own/noisy; leave one init_from out",
             None,
         ),
         (
@@ -168,3 +168,41 @@ def test_all_but_the_output_layers_are_taken_over(name, tmp_path):
     assert afresh and all(key.startswith(OUTPUTS[name]) for key in afresh)
     for key, tensor in separator.state_dict().items():
         assert torch.equal(tensor, before[key] if key in afresh else denoiser.state_dict()[key])
+
+
+def test_a_circle_through_a_condition_is_refused():
+    values = {
+        "denoisers": {"net": {"model": "conv_tasnet", "init_from": "separators.net/denoised-net"}},
+        "separators": {"net": {"model": "conv_tasnet", "conditions": ["denoised-net"]}},
+    }
+    with pytest.raises(PipelineError) as error:
+        check_starts(load_config(values))
+    assert str(error.value) == (
+        "config: denoisers.net.init_from: denoisers.net/noisy waits for"
+        " separators.net/denoised-net waits for denoisers.net/noisy; leave one init_from out"
+    )
+    del values["denoisers"]["net"]["init_from"]
+    check_starts(load_config(values))
+
+
+def test_a_name_that_is_wrong_is_told_before_circles_are_looked_for():
+    separators = {
+        "a": {"model": "conv_tasnet", "conditions": ["noisy"], "init_from": "separators.b"},
+        "b": {"model": "conv_tasnet", "conditions": ["noisy"], "init_from": "separators.nowhere"},
+    }
+    with pytest.raises(PipelineError, match=r"b\.init_from: separators\.nowhere is not"):
+        check_starts(load_config(NETWORKS | {"separators": separators}))
+
+
+def test_an_inner_loss_is_for_a_chain():
+    def check(training):
+        net = {"model": "conv_tasnet", "conditions": ["noisy"], "training": training}
+        check_starts(load_config(NETWORKS | {"separators": {"net": net}}))
+
+    with pytest.raises(PipelineError) as error:
+        check({"inner_weight": 0.1})
+    assert str(error.value) == (
+        "config: separators.net.training.inner_weight: only a chain has an inner signal; set it"
+        " under training of a chain"
+    )
+    check({})

@@ -194,7 +194,7 @@ class ByRule:
 
     def __call__(self, network, mixture, times, sources=2):
         window = torch.hann_window(32).double()
-        padded = F.pad(mixture, (16, 16))
+        padded = F.pad(mixture, (16, 32))
         frames = padded.unfold(0, 32, 16) * window
         spectra = torch.fft.rfft(frames).T
         x = first = self.features(spectra / (mixture.std(correction=0) + 1e-8), network.runs)
@@ -250,6 +250,18 @@ def test_masks_of_one_give_the_mixture(rate, window, hop, time):
     mixture = noise(1, time)
     estimates = network(mixture)
     assert torch.allclose(estimates, mixture[:, None].expand_as(estimates), atol=1e-12)
+
+
+@pytest.mark.parametrize("window, hop", [(32, 16), (1000, 500)])
+@pytest.mark.parametrize("past", [0, 1, 100, 127])
+def test_the_end_of_a_recording_is_no_louder_than_the_rest(window, hop, past):
+    """Where the last frame alone has the last samples, whatever is divided by its window."""
+    torch.manual_seed(0)
+    network = build("tiger", {"window_ms": window, "hop_ms": hop, "blocks": 1}, 2, 8000)
+    mixture = torch.randn(1, (8000 if window == 1000 else 1280) + past * hop // 16)
+    with torch.no_grad():
+        estimates = network(mixture)
+    assert estimates[..., -30:].abs().max() < 3 * estimates[..., :-30].abs().max()
 
 
 @pytest.mark.parametrize("form", FORMS)

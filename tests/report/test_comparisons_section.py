@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -37,6 +38,17 @@ def test_those_on_the_question_come_first(tmp_path):
     assert set(zip(bearing["system_a"], bearing["system_b"], strict=True)) == pairs | rivals
     assert set(bearing["metric"]) == {"si_sdri"}
     assert len(bearing) + len(others) == len(run.comparisons) == 2 * 36
+
+
+def test_a_chain_is_held_against_direct_systems_and_is_no_rival(tmp_path):
+    systems = ["net/clean/denoised-d", "net/noisy/noisy", "joint/noisy/noisy", "joint/noisy/clean"]
+    run = Run(write_run(tmp_path, {"si_sdri": drawn(systems)}))
+    bearing, _ = comparisons.split(run.comparisons, {"joint"})
+    found = {frozenset(pair) for pair in zip(bearing["system_a"], bearing["system_b"], strict=True)}
+    cascade, direct, joint, _ = map(path_of, systems)
+    assert found == {frozenset([cascade, direct]), frozenset([direct, joint])}
+    config = {"separators": {"joint": {"model": "chain"}, "net": {"model": "conv_tasnet"}}}
+    assert Run(replace(run.inputs, config=config)).chains == {"joint"}
 
 
 def test_without_any_on_the_question_all_stand_in_one_table(tmp_path):

@@ -14,10 +14,10 @@ def kept_states(monkeypatch):
     """The weights of all states when a training ends, by their names."""
     kept = {}
 
-    def note(trainee, curve, files, dev, device):
+    def note(trainee, curve, files, *others):
         for path in files:
             kept[path.name] = torch.load(path, weights_only=True)["state_dict"]
-        return load_best(trainee, curve, files, dev, device)
+        return load_best(trainee, curve, files, *others)
 
     monkeypatch.setattr("pipeline.training.train.load_best", note)
     return kept

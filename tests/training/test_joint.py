@@ -151,3 +151,11 @@ def test_both_networks_start_from_their_own_trainings(attempt, tmp_path):
         for name, tensor in load_file(of.weights).items():
             assert torch.allclose(found[f"{part}.{name}"], tensor, atol=1e-5)
     assert read_card(joint.weights).training["init_from"] == files
+
+
+@pytest.mark.slow
+def test_compiled_networks_are_projected_too(attempt, tmp_path):
+    settings = {"inner_weight": 0.5, "inner_projection": True, "epochs": 1, "max_steps": 2}
+    plain, compiled = (chained(attempt, tmp_path / name, **settings) for name in ("one", "two"))
+    found = plain.run().history, compiled.run(compile=True).history
+    assert found[0]["dev_loss"][0] == pytest.approx(found[1]["dev_loss"][0], abs=0.05)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -160,3 +161,17 @@ def kill_a_rank(parent):
 def servers_of(parent):
     """The process of which those that train are forks."""
     return [p for p in psutil.Process(parent).children() if "forkserver" in str(p.cmdline())]
+
+
+def test_an_odd_number_of_dev_recordings_is_scored_as_on_one(attempt, tmp_path):
+    """Two devices have unequal numbers of them; the average of epochs is compared with these."""
+    ends = []
+    for devices in (1, 2):
+        given = attempt(tmp_path / str(devices), **(EVEN | {"epochs": 1}))
+        dev = given.examples[1]
+        table = pd.concat([dev.table, dev.table.iloc[:1]], ignore_index=True)
+        given.examples[1] = replace(dev, table=table)
+        assert len(table) % 2
+        ends.append(given.run(devices=devices).history.iloc[-1])
+    for name in ("dev_loss", "dev_si_sdri"):
+        assert ends[0][name] == pytest.approx(ends[1][name], abs=1e-3)

@@ -1,7 +1,7 @@
 """A denoiser and a separator as one network, which are trained together.
 
 The configuration refers to both (`denoisers.conv_tasnet`, `separators.direct/noisy`). What decides
-the weights, and what a weights file holds, are the networks that these are: `resolved`.
+the weights, and what a weights file holds, are the networks that these are (`starts.parts_of`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.base.errors import PipelineError
-from pipeline.config import Config, Section
-from pipeline.config.models import Network
+from pipeline.config import Section
 from pipeline.models.entry import Entry
 from pipeline.tasks import SEPARATE
-from pipeline.tasks.grammar import Reference
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,30 +71,3 @@ def look_ahead(arguments: Arguments, sample_rate: int) -> float | None:
 
 
 ENTRY = Entry(Arguments, build, look_ahead, tasks=(SEPARATE.name,))
-
-
-def resolved(config: Config, network: Network) -> dict[str, Any]:
-    """The arguments of a chain with its networks in the place of references.
-
-    Raises:
-        PipelineError: a reference is to no model, to one of another section, or to a chain.
-    """
-    given = Arguments(**network.arguments)
-    return {
-        "first": _part(config, given.first, "denoisers"),
-        "second": _part(config, given.second, "separators"),
-    }
-
-
-def _part(config: Config, given: str | Part, section: str) -> dict[str, Any]:
-    if isinstance(given, Part):
-        return given.model_dump()
-    reference = Reference.parse(given)
-    models = getattr(config, section)
-    if reference.section != section or reference.name not in models:
-        allowed = ", ".join(f"{section}.{name}" for name in models)
-        raise PipelineError(f"{reference} is none of {allowed}; write one of these")
-    part = models[reference.name]
-    if part.model == CHAIN:
-        raise PipelineError(f"{reference} is a chain itself; name a network that is none")
-    return {"model": part.model, "arguments": part.arguments}

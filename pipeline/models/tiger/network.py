@@ -1,6 +1,7 @@
 """The network of TIGER."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.models.tiger import Arguments
@@ -56,7 +57,12 @@ class Tiger(nn.Module):
         return features
 
     def _spectra(self, mixtures: Tensor) -> Tensor:
-        """The STFT `[batch, bins, frames]`."""
+        """The STFT `[batch, bins, frames]`.
+
+        Zeros stand behind the recording. Otherwise its last samples might lie in the last frame
+        alone, where the window is nearly 0, and the inverse would divide by that.
+        """
+        mixtures = F.pad(mixtures, (0, self.hop))
         size, window = len(self.window), self.window
         given = mixtures, size, self.hop, size, window
         return torch.stft(*given, pad_mode="constant", return_complex=True)

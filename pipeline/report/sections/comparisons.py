@@ -1,5 +1,6 @@
 """Paired differences between systems: in tables, and mixture by mixture."""
 
+from collections.abc import Collection
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -14,7 +15,14 @@ from pipeline.report.names import metric_of, metrics_in, significant, system_lab
 from pipeline.report.picks import listed
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.systems import is_oracle, is_rival, separator_of, system, without_denoiser
+from pipeline.report.systems import (
+    direct_of,
+    is_oracle,
+    is_rival,
+    separator_of,
+    system,
+    without_denoiser,
+)
 from pipeline.report.tables import Cell, Row, Table, estimated, plain
 
 TITLE = "Paired comparisons"
@@ -33,7 +41,7 @@ DRAWN = 8
 
 def content(run: Run, site: Site) -> dict[str, Any] | None:
     """Those that bear on the question, all others, and what the plots are drawn from."""
-    bearing, others = split(run.comparisons)
+    bearing, others = split(run.comparisons, run.chains)
     drawn = differences(run, bearing)
     draw_differences(drawn, site.figure("differences"))
     if run.comparisons.empty:
@@ -51,17 +59,19 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     }
 
 
-def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split(
+    comparisons: pd.DataFrame, chains: Collection[str] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Paired differences: those that bear on the question, then all others.
 
     The first are in the headline metric, between a system with denoised input and one with noisy
-    input, those trained on the same kind of input before the others; without any such pair
-    everything is in the first table.
+    input, those trained on the same kind of input before the others, and between a chain and a
+    direct system; without any such pair everything is in the first table.
     """
     if comparisons.empty:
         return comparisons, comparisons
     pairs = zip(comparisons["system_a"], comparisons["system_b"], strict=True)
-    bearing = np.array([_bears(*pair) for pair in pairs])
+    bearing = np.array([_bears(*pair, chains) for pair in pairs])
     bearing &= (comparisons["metric"] == metrics_in(comparisons)[0]).to_numpy()
     if not bearing.any():
         bearing[:] = True
@@ -70,8 +80,14 @@ def split(comparisons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows, comparisons[~bearing]
 
 
-def _bears(a: str, b: str) -> bool:
-    """One has denoised input, the other noisy: a cascade and a rival, or two trained alike."""
+def _bears(a: str, b: str, chains: Collection[str]) -> bool:
+    """One has denoised input, the other noisy: a cascade and a rival, or two trained alike.
+
+    Or one is a chain, which is no rival, and the other a direct system.
+    """
+    joint = [separator_of(name) in chains for name in (a, b)]
+    if any(joint):
+        return not all(joint) and direct_of(a) == a and direct_of(b) == b
     return any(is_rival(*pair) or pair[1] in without_denoiser(pair[0]) for pair in ((a, b), (b, a)))
 
 
@@ -198,7 +214,7 @@ def _metric(run: Run, name: str) -> dict[str, Any]:
 
 def _chosen(run: Run) -> list[int]:
     """The pair to begin with: the first of those that bear on the question."""
-    pair = split(run.comparisons)[0].iloc[0][["system_a", "system_b"]]
+    pair = split(run.comparisons, run.chains)[0].iloc[0][["system_a", "system_b"]]
     return [run.systems.index(name) for name in pair]
 
 

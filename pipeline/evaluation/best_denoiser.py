@@ -115,7 +115,7 @@ def _gap(other: Fact) -> str:
     interval = ""
     if other["low"] is not None:
         percent = f"{100 * other['confidence']:g} %"
-        interval = f", {percent} interval {other['low']:.2f} to {other['high']:.2f}"
+        interval = f", {percent} interval {-other['high']:.2f} to {-other['low']:.2f}"
     if other["difference"] is None:
         return f"{other['denoiser']} ({other['mean']:.2f} dB)"
     direction = "lower" if other["difference"] >= 0 else "higher, on the mixtures of both"

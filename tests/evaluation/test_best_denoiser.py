@@ -34,7 +34,7 @@ def test_once_the_next_is_named_without_a_verdict():
     pairs = [pair("b", "c", 0.5, 0.1, 0.9), pair("a", "b", -2.0, -2.5, -1.5)]
     assert said(rows, pairs) == (
         "In this run b reached the highest SI-SDRi of 3 denoisers: 3.00 dB (2.00 to 4.00, 30"
-        " mixtures); next is c (0.50 dB lower, 95 % interval 0.10 to 0.90)."
+        " mixtures); next is c (0.50 dB lower, 95 % interval -0.90 to -0.10)."
     )
 
 
@@ -45,7 +45,7 @@ def test_several_trainings_give_a_verdict_on_each_other():
     assert said(rows, pairs, 3) == (
         "Over 3 trainings a reached the highest SI-SDRi of 3 denoisers: 3.00 dB (2.00 to 4.00, 30"
         " mixtures). It is better than c, and is not shown to be better than b (0.10 dB lower,"
-        " 95 % interval -0.30 to 0.50); p values are adjusted for 3 pairs."
+        " 95 % interval -0.50 to 0.30); p values are adjusted for 3 pairs."
     )
 
 

@@ -1,6 +1,7 @@
 """The dev scores of the weights that a training wrote, without its own code for them."""
 
 import numpy as np
+import torch
 
 from pipeline.losses.loss import Loss, best_neg_si_sdr
 from pipeline.models.weights import load_network
@@ -13,6 +14,7 @@ def loss_of(attempt):
     return Loss(task.loss, task.permuted, 8000)
 
 
+@torch.inference_mode()
 def dev_scores(attempt):
     """Loss and SI-SDRi on dev of the weights that were written."""
     dev = attempt.examples[1]

@@ -37,7 +37,6 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
-@torch.inference_mode()
 @pytest.fixture(scope="module", params=["denoise", "separate"])
 def trained(request, attempt, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)

@@ -154,7 +154,10 @@ TRAINING = [
     *of(
         "pipeline/training/best.py",
         "training/test_train.py training/test_best.py",
-        ('_load(trainee, by_epoch.get(int(best["epoch"]) - 1, epochs[-1][1]))', "pass"),
+        (
+            'trainee.network.load_state_dict(by_epoch.get(int(best["epoch"]) - 1, epochs[-1][1]))',
+            "pass",
+        ),
         ("if not curve.monitor.gain(scores) > curve.monitor.gain(best):", "if False:"),
         (".mean(0)", ".sum(0)"),
         ('{"best": best | scores,', '{"best": best,'),

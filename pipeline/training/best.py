@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def load_best(
     files: Sequence[Path],
     dev: Recordings,
     device: torch.device,
-    precision: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 - holds nothing
+    precision: AbstractContextManager[Any],
 ) -> dict[str, Any]:
     """Load the best epoch's weights; or the average of all epochs in `files`, if dev likes it more.
 
@@ -39,11 +39,11 @@ def load_best(
     epochs = sorted((_read(path) for path in files), key=lambda found: found[0])
     best = dict(curve.best or {})
     by_epoch = dict(epochs)
-    _load(trainee, by_epoch.get(int(best["epoch"]) - 1, epochs[-1][1]))
+    trainee.network.load_state_dict(by_epoch.get(int(best["epoch"]) - 1, epochs[-1][1]))
     if len(epochs) == 1:
         return {}
     single = {name: tensor.clone() for name, tensor in trainee.network.state_dict().items()}
-    _load(trainee, average([weights for _, weights in epochs]))
+    trainee.network.load_state_dict(average([weights for _, weights in epochs]))
     with precision:
         scores = trainee.to(device).scores(dev)
     trainee.to("cpu")
@@ -80,7 +80,3 @@ def _read(path: Path) -> tuple[int, Weights]:
         ) from error
     weights = {name.removeprefix("network."): t for name, t in checkpoint["state_dict"].items()}
     return int(checkpoint["epoch"]), weights
-
-
-def _load(trainee: Trainee, weights: Weights) -> None:
-    trainee.network.load_state_dict(weights)

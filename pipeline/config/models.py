@@ -33,6 +33,9 @@ Weighted = Annotated[Any, BeforeValidator(_weighted)]
 """The weight of a term of a loss, or its weight and arguments."""
 
 
+Precision = Literal["fp32", "bf16"]
+"""Of the products of a network; weights are kept in fp32."""
+
 Tracker = Literal["tensorboard", "mlflow", "clearml", "wandb"]
 
 
@@ -86,7 +89,7 @@ class Training(Section):
     stop_patience: Amount = 12
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     average_best: int | None = Field(default=None, ge=2, le=100)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     devices: int = Field(default=1, ge=1, le=1024)
 
     @model_validator(mode="after")
@@ -195,7 +198,7 @@ class Inference(Section):
     overlap_seconds: Seconds = 2.0
     warmup: int = Field(default=3, ge=1, le=1000)
     batch_size: Amount | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "Inference":

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from pipeline.audio import Samples
 from pipeline.base.errors import PipelineError
+from pipeline.config.models import Precision
 from pipeline.models import entry_of
 from pipeline.models.blended import Blended
 from pipeline.models.card import read_card
-from pipeline.models.devices import describe, supports_bf16
+from pipeline.models.devices import describe, precision_on
 from pipeline.models.signals import Inputs, passed
 from pipeline.models.weights import load_network
 
@@ -42,16 +43,13 @@ class Estimator:
         self,
         network: nn.Module,
         device: torch.device,
-        precision: str,
+        precision: Precision,
         weights: Path = Path("network"),
         exact_padding: bool = False,
     ) -> None:
         self.weights, self.exact_padding = weights, exact_padding
         self.network = network.to(device).requires_grad_(False)  # frozen, which saves time
-        self.device, self.precision = device, precision
-        if precision == "bf16" and not supports_bf16(device):
-            logging.info("%s has no bf16 instructions: running in fp32", describe(device))
-            self.precision = "fp32"
+        self.device, self.precision = device, precision_on(device, precision)
 
     @torch.inference_mode()
     def start(self, batch: Inputs) -> Finish:
@@ -106,7 +104,7 @@ def load_estimator(
     num_sources: int,
     sample_rate: int,
     device: torch.device,
-    precision: str,
+    precision: Precision,
     dry: float = 0.0,
 ) -> Estimator:
     """The network of a weights file on a device; errors are those of `load_network`.

@@ -12,6 +12,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.memory import keep_memory
 from pipeline.base.provenance import cpu_name
 from pipeline.config import Machine
+from pipeline.config.models import Precision
 
 
 def open_device(machine: Machine, devices: int = 1) -> torch.device:
@@ -73,6 +74,14 @@ def supports_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "bf16"))  # x86, ARM
+
+
+def precision_on(device: torch.device, precision: Precision) -> Precision:
+    """Return `bf16` only where it is asked for and the device has instructions for it."""
+    if precision == "bf16" and not supports_bf16(device):
+        logging.info("%s has no bf16 instructions: running in fp32", describe(device))
+        return "fp32"
+    return precision
 
 
 def describe(device: torch.device) -> str:

@@ -27,7 +27,7 @@ from pipeline.config import Machine, Training
 from pipeline.losses.loss import Loss
 from pipeline.models import build, entry_of
 from pipeline.models.blended import Blended
-from pipeline.models.devices import compile_networks, describe, open_device
+from pipeline.models.devices import compile_networks, describe, open_device, precision_on
 from pipeline.models.weights import licences_of, load_network, save_weights, start_from
 from pipeline.models.with_noise import bare
 from pipeline.tasks import TASKS
@@ -233,7 +233,7 @@ def _hardware(settings: Training, device: torch.device, devices: int) -> dict[st
         "accelerator": "gpu" if gpu else "cpu",
         "devices": devices,
         "strategy": together if devices > 1 else "auto",
-        "precision": PRECISIONS[settings.precision] if gpu else "32-true",
+        "precision": PRECISIONS[precision_on(device, settings.precision)],
         "use_distributed_sampler": False,
         # Not the cluster's, which would expect a task for each device and requeue the job.
         "plugins": [LightningEnvironment()],

@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_written_is_named(mixtures, weights, tmp_path, set
 
 
 def test_bf16_is_nearly_the_same(mixtures, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.inference.estimator.supports_bf16", lambda device: True)
+    monkeypatch.setattr("pipeline.models.devices.supports_bf16", lambda device: True)
     setting = replace(SETTING, inference=Inference(warmup=1, precision="bf16"))
     exact, _ = separate(mixtures, weights(2), tmp_path / "fp32")
     found, _ = separate(mixtures, weights(2), tmp_path / "bf16", setting=setting)

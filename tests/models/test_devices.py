@@ -111,3 +111,13 @@ def test_a_compiled_conv_tasnet_is_trained_to_the_same_weights():
 def test_bf16_of_a_cpu_is_by_its_instructions(monkeypatch, found, supported):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     assert devices.supports_bf16(torch.device("cpu")) is supported
+
+
+@pytest.mark.parametrize("supported, precision", [(True, "bf16"), (False, "fp32")])
+def test_bf16_is_for_devices_that_have_it(monkeypatch, caplog, supported, precision):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(devices, "supports_bf16", lambda device: supported)
+    assert devices.precision_on(torch.device("cpu"), "bf16") == precision
+    assert devices.precision_on(torch.device("cpu"), "fp32") == "fp32"
+    said = [line for line in caplog.messages if "no bf16 instructions: running in fp32" in line]
+    assert len(said) == (0 if supported else 1)

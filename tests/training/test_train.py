@@ -265,6 +265,20 @@ def test_training_on_a_gpu(attempt, tmp_path, precision):
     assert (loss, gain) == pytest.approx((best["dev_loss"], best["dev_si_sdri"]), abs=0.3)
 
 
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_cpu_trains_in_bf16_where_it_has_it(attempt, tmp_path, monkeypatch, supported):
+    monkeypatch.setattr("pipeline.models.devices.supports_bf16", lambda device: supported)
+    given = {"model": ("tiger", {"features": 8, "hidden": 8, "blocks": 1}), "epochs": 2}
+    exact = attempt(tmp_path / "fp32", **given).run()
+    rounded = attempt(tmp_path / "bf16", precision="bf16", **given).run()
+    assert equal(exact, rounded) is not supported
+    weights = load_file(rounded.weights)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    assert rounded.history["train_loss"].tolist() == pytest.approx(
+        exact.history["train_loss"].tolist(), abs=0.1
+    )
+
+
 @pytest.fixture
 def undefined_after(monkeypatch):
     """`undefined_after(epochs)`: after these, from 1, the dev score is NaN; the rest is real."""

@@ -144,12 +144,32 @@ def load_config(values: dict[str, Any]) -> Config:
         raise PipelineError(_one_line(error, model)) from error
     for section in (task.section for task in TASKS.values()):
         for name in getattr(config, section):
+            prefix = f"{section}.{name}.training."
             try:
-                config.training_of(section, name)
+                training = config.training_of(section, name)
             except ValidationError as error:
-                prefix = f"{section}.{name}.training."
                 raise PipelineError(_one_line(error, Training, prefix)) from error
+            _check_fresh(config, section, training, f"config: {prefix}")
     return config
+
+
+def _check_fresh(config: Config, section: str, training: Training, prefix: str) -> None:
+    """Check the changes of fresh mixtures of a network; `prefix` begins errors."""
+    given, fewest = config.mixtures, training.fewest_speakers
+    if training.noise_snr is not None and given.noise_rule != "wham":
+        raise PipelineError(
+            f"{prefix}noise_snr: is for noise_rule wham, other levels are in LUFS; leave it out"
+        )
+    if fewest is not None and section != DENOISE.section:
+        raise PipelineError(
+            f"{prefix}fewest_speakers: only a denoiser takes any number of speakers; set it under"
+            " denoisers.<name>.training"
+        )
+    if fewest is not None and fewest > given.num_speakers:
+        raise PipelineError(
+            f"{prefix}fewest_speakers: is more than mixtures.num_speakers: {given.num_speakers};"
+            " lower it"
+        )
 
 
 def extensions_in(values: Any) -> list[str]:

@@ -11,6 +11,7 @@ from pipeline.config.section import (
     Amount,
     Distinct,
     PieceSeconds,
+    Range,
     Seconds,
     Section,
     Speeds,
@@ -61,7 +62,8 @@ class Training(Section):
 
     `data: dynamic` draws fresh mixtures, `mixtures.counts.train` of them an epoch, each speaker
     at a speed drawn from `speech_speed`, and changes them as `augment` says; `rendered` goes
-    through the rendered train split.
+    through the rendered train split. Fresh mixtures have an SNR drawn from `noise_snr` instead of
+    that of `mixtures`; those of a denoiser have from `fewest_speakers` to `mixtures.num_speakers`.
     `devices` share every batch of `batch_size`. `loss` has the weights of its terms, `monitor` is
     the value of dev that chooses the best epoch, by default those of the task. `inner_weight` is
     that of the SNR of the signal inside of a chain; with `inner_projection` its gradients are never
@@ -70,6 +72,8 @@ class Training(Section):
 
     data: Literal["rendered", "dynamic"] = "rendered"
     speech_speed: Speeds = (0.95, 1.05)
+    noise_snr: Range | None = None
+    fewest_speakers: Amount | None = None
     augment: Augment | None = None
     segment_seconds: PieceSeconds = 3.0
     batch_size: Amount = 8
@@ -93,11 +97,12 @@ class Training(Section):
     devices: int = Field(default=1, ge=1, le=1024)
 
     @model_validator(mode="after")
-    def _augmented_are_fresh(self) -> "Training":
-        if self.augment is not None and self.data != "dynamic":
-            raise ValueError(
-                "augment: changes fresh mixtures only; set data to dynamic, or leave augment out"
-            )
+    def _changed_are_fresh(self) -> "Training":
+        for name in ("augment", "noise_snr", "fewest_speakers"):
+            if getattr(self, name) is not None and self.data != "dynamic":
+                raise ValueError(
+                    f"{name}: changes fresh mixtures only; set data to dynamic, or leave {name} out"
+                )
         return self
 
     @model_validator(mode="after")
@@ -131,7 +136,7 @@ class Training(Section):
 
 
 LEFT_OUT = (
-    *("loss", "optimizer", "schedule", "monitor", "augment"),
+    *("loss", "optimizer", "schedule", "monitor", "augment", "noise_snr", "fewest_speakers"),
     *("warmup_steps", "gradient_clip_percentile", "average_best"),
     *("inner_weight", "inner_projection"),
 )

@@ -115,8 +115,11 @@ class TrainingJobs(MixtureJobs):
 
     def _fresh(self, model: ModelKey) -> dict[str, Any]:
         """Settings that decide mixtures drawn in training; a piece has no end, and so no mode."""
-        settings = self.drawing("train")
+        settings, training = self.drawing("train"), self.training(model)
         del settings["mode"]
+        if training.noise_snr is not None:
+            settings.pop("noise_snr_levels", None)
+            settings["noise_snr"] = list(training.noise_snr)
         front = self._front(model)
         return settings | (self._dry(front) if front else {})
 

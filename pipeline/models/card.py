@@ -16,7 +16,8 @@ FORMAT = "denoise-then-separate 1"
 class Card:
     """The facts of a model that its weights file holds.
 
-    With `noise_output` the network has an output more than sources, for the noise.
+    With `noise_output` the network has an output more than sources, for the noise. `figures` are
+    those of its tests, of a network that ships (`pipeline.report.shipping`).
     """
 
     model: str
@@ -25,6 +26,7 @@ class Card:
     sample_rate: int  # Hz
     training: dict[str, Any] = field(default_factory=dict)
     noise_output: bool = False
+    figures: list[dict[str, Any]] = field(default_factory=list)
 
 
 MAKE_AGAIN = "delete it and run again"

@@ -23,7 +23,7 @@ from pipeline.training.data import EpochSampler
 
 # As the number of the split in a seed; no plan has these draws.
 DRAWS = len(SPLITS)
-AUGMENTS = DRAWS + 1
+AUGMENTS, SPEAKERS = DRAWS + 1, DRAWS + 2
 
 Key = tuple[int, int]  # epoch, item of the epoch
 
@@ -96,7 +96,7 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.fresh, self.seed = fresh, seed
         samples = round(training.segment_seconds * fresh.sample_rate)
         self.segment = Segment(samples, training.speech_speed)
-        self.augment = training.augment
+        self.augment, self.fewest = training.augment, training.fewest_speakers
 
     def __len__(self) -> int:
         """Number of mixtures in an epoch: as configured, or as many as fill the hours."""
@@ -112,7 +112,7 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def signals(self, key: Key) -> dict[str, Samples]:
         """Return all signals of one item of an epoch, by LibriMix's names."""
-        settings, rate, row = self.fresh.settings, self.fresh.sample_rate, self.draw(key)
+        settings, rate, row = self._settings(key), self.fresh.sample_rate, self.draw(key)
         sources, noise, _ = render_parts(row, settings.num_speakers, rate)
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, AUGMENTS, *key])
@@ -131,7 +131,16 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def draw(self, key: Key) -> dict[str, Any]:
         """Draw the row of a plan for one item of an epoch."""
         rng = np.random.default_rng([self.seed, DRAWS, *key])
-        return draw_mixture(self.fresh.pool, self.fresh.settings, rng, "train", self.segment)
+        return draw_mixture(self.fresh.pool, self._settings(key), rng, "train", self.segment)
+
+    def _settings(self, key: Key) -> Mixtures:
+        """The settings of one item, with its number of speakers."""
+        settings = self.fresh.settings
+        if self.fewest is None:
+            return settings
+        rng = np.random.default_rng([self.seed, SPEAKERS, *key])
+        number = int(rng.integers(self.fewest, settings.num_speakers, endpoint=True))
+        return settings.model_copy(update={"num_speakers": number})
 
 
 class FreshSampler(EpochSampler):

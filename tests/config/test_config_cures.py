@@ -64,6 +64,47 @@ CASES = [
         [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],
     ),
     (
+        {"denoisers": {"small": {"model": "conv_tasnet", "training": {"fewest_speakers": 1}}}},
+        "denoisers.small.training: fewest_speakers: changes fresh mixtures only; set data to"
+        " dynamic, or leave fewest_speakers out",
+        [
+            {"denoisers": {"small": {"training": {"data": "dynamic"}}}},
+            {"denoisers": {"small": {"training": {"fewest_speakers": None}}}},
+        ],
+    ),
+    (
+        {
+            "training": {"data": "dynamic"},
+            "mixtures": {"num_speakers": 2},
+            "denoisers": {"small": {"model": "conv_tasnet", "training": {"fewest_speakers": 3}}},
+        },
+        "denoisers.small.training.fewest_speakers: is more than mixtures.num_speakers: 2; lower it",
+        [{"denoisers": {"small": {"training": {"fewest_speakers": 2}}}}],
+    ),
+    (
+        {
+            "training": {"data": "dynamic"},
+            "separators": {"small": {"conditions": ["clean"], "training": {"fewest_speakers": 1}}},
+        },
+        "separators.small.training.fewest_speakers: only a denoiser takes any number of speakers;"
+        " set it under denoisers.<name>.training",
+        [
+            {
+                "separators": {"small": {"training": {"fewest_speakers": None}}},
+                "denoisers": {"small": {"training": {"fewest_speakers": 1}}},
+            }
+        ],
+    ),
+    (
+        {
+            "training": {"data": "dynamic", "noise_snr": [0, 30]},
+            "mixtures": {"noise_rule": "librimix"},
+        },
+        "denoisers.small.training.noise_snr: is for noise_rule wham, other levels are in LUFS;"
+        " leave it out",
+        [{"training": {"noise_snr": None}}],
+    ),
+    (
         {"training": {"data": "dynamic", "segment_seconds": 2, "augment": {"shift": 2}}},
         "training: augment.shift: 2 s would move speech out of a piece of 2 s; lower it, or raise"
         " segment_seconds",

@@ -69,6 +69,23 @@ def same(one, other):
     return all(torch.equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True))
 
 
+def test_a_denoiser_learns_from_any_number_of_speakers(fresh):
+    section = SECTION.model_copy(update={"fewest_speakers": 1})
+    items = FreshMixtures(fresh(num_speakers=3), section, 7)
+    plain = FreshMixtures(fresh(num_speakers=3), SECTION, 7)
+    found = {}
+    for item in range(30):
+        row = items.draw((0, item))
+        number = sum(name.endswith("_speaker") for name in row)
+        signals, _ = render(row, number, RATE, items.fresh.settings.peak)
+        inputs, targets = items[0, item]
+        np.testing.assert_array_equal(inputs, signals["mix_both"])
+        np.testing.assert_array_equal(targets, signals["mix_clean"][None])
+        found.setdefault(number, []).append(row == plain.draw((0, item)))
+    assert {number: len(rows) for number, rows in found.items()} == {1: 10, 2: 10, 3: 10}
+    assert all(found[3])  # those with all speakers are the mixtures that are drawn without it
+
+
 @pytest.mark.parametrize("num_speakers", [1, 3])
 def test_an_item_is_a_mixture_of_the_condition(fresh, num_speakers):
     key, values = (2, 5), {"num_speakers": num_speakers}

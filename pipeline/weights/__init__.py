@@ -1,0 +1,82 @@
+"""Networks that ship with the package, by name, and every other weights file of this project.
+
+`sums.csv` has the SHA-256 of each file that ships. The facts of a network, its figures among them,
+are in its card.
+"""
+
+import csv
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.provenance import sha256
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FOLDER = Path(__file__).parent
+SUMS = "sums.csv"
+FILE = "model.safetensors"
+"""Name of the weights file in the folder of a model."""
+
+
+def shipped(folder: Path = FOLDER) -> dict[str, str]:
+    """The SHA-256 of each network that ships, by name."""
+    with (folder / SUMS).open(encoding="utf-8", newline="") as file:
+        return {row["name"]: row["sha256"] for row in csv.DictReader(file)}
+
+
+def locate(source: Path | str) -> Path:
+    """The weights file of a network.
+
+    Args:
+        source: the name of a network that ships, the folder of a model of a run
+            (`results/models/<task>/<name>/<condition>/<run>`), or a weights file.
+
+    Raises:
+        PipelineError: there is no such network, or the file of one that ships is another one.
+    """
+    if str(source) in shipped():
+        return _checked(str(source))
+    path = Path(source)
+    if path.is_dir():
+        path /= FILE
+    if not path.is_file():
+        raise PipelineError(
+            f"{source}: no such network; give {', '.join(shipped())}, the folder of a"
+            " trained model, or a weights file"
+        )
+    return path
+
+
+def from_pretrained(source: Path | str) -> "nn.Module":
+    """Load a trained network, `[batch, time]` to `[batch, sources, time]`, ready for use.
+
+    Its sample rate and number of sources are in its card: `read_card(locate(source))`.
+
+    Args:
+        source: as in `locate`.
+
+    Raises:
+        PipelineError: as in `locate`, or the file is damaged.
+
+    >>> from_pretrained("separator_2")(torch.zeros(1, 8000)).shape
+    torch.Size([1, 2, 8000])
+    """
+    from pipeline.models.card import read_card
+    from pipeline.models.weights import load_network
+
+    path = locate(source)
+    card = read_card(path)
+    return load_network(path, card.num_sources, card.sample_rate)
+
+
+@cache
+def _checked(name: str) -> Path:
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file() or sha256(path) != shipped()[name]:
+        raise PipelineError(
+            f"{path}: is not the file that this version ships; install the package again"
+        )
+    return path

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "pipeline"
 ROOMS = [
-    *("base", "tasks", "config", "fetch", "audio", "corpora", "mixtures", "models", "weights"),
+    *("base", "tasks", "config", "fetch", "audio", "corpora", "mixtures", "weights", "models"),
     *("losses", "experiment", "evaluation", "training", "inference", "report"),
 ]
 APART = {("inference", "training")}  # a network is used without the code that trained it

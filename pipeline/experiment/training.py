@@ -10,7 +10,7 @@ from pipeline.config.models import LEFT_OUT
 from pipeline.experiment.mixtures import MixtureJobs
 from pipeline.experiment.systems import Inputs, model_of, seed_of
 from pipeline.losses import TERMS
-from pipeline.models import MODELS
+from pipeline.models import MODELS, parse_arguments
 from pipeline.models.chain import CHAIN, PARTS
 from pipeline.models.starts import parts_of, starts_of
 from pipeline.tasks import DENOISE, TASKS, denoising
@@ -33,6 +33,7 @@ class TrainingJobs(MixtureJobs):
         corpora = ["results/corpora/speech.csv", "results/corpora/noise.csv"]
         front, starts = self._front(model), self._init_from(model) or []
         starts = [starts] if isinstance(starts, str) else starts
+        starts = [*starts, *self._taken(model)]
         return {
             "train": corpora if dynamic else rendered,
             "dev": ["results/mixtures/dev/mixtures.csv"],
@@ -49,6 +50,12 @@ class TrainingJobs(MixtureJobs):
         if self.network(model).init_from == PARTS:
             return files
         return files[0] if files else self.network(model).init_from
+
+    def _taken(self, model: ModelKey) -> list[str]:
+        """The weights file of a trained network that is taken as it is, or none."""
+        network = self.network(model)
+        file = MODELS[network.model].file
+        return [str(file(parse_arguments(network.model, network.arguments)))] if file else []
 
     def _arguments(self, model: ModelKey) -> dict[str, Any]:
         """The arguments of its network, of a chain those of both networks."""

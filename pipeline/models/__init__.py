@@ -19,6 +19,7 @@ from pipeline.models import (
     dprnn,
     dptnet,
     gatewave,
+    pretrained,
     sudormrf,
     tiger,
     wave_u_net,
@@ -44,6 +45,7 @@ MODELS: dict[str, Entry] = {
     "rnnoise": rnnoise.ENTRY,
     "dtln": dtln.ENTRY,
     "spectral_gating": spectral_gating.ENTRY,
+    "pretrained": pretrained.ENTRY,
 }
 
 
@@ -95,7 +97,9 @@ def check_networks(config: Config) -> None:
     for name, task, network in networks_of(config):
         try:
             _check_task(network.model, task.name, f"{name}.")
-            parse_arguments(network.model, network.arguments, f"{name}.")
+            arguments = parse_arguments(network.model, network.arguments, f"{name}.")
+            if file := entry_of(network.model).file:
+                file(arguments)
         except PipelineError as error:
             raise PipelineError(f"config: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Section
@@ -47,6 +48,7 @@ class Entry:
         trained: whether it is trained here; a published network is built with its weights.
         package: the installed package whose files a published network reads, if it has one.
         stream: from a module to its form for a signal that is still coming in, if it has one.
+        file: from arguments to the weights file of a trained network that is taken as it is.
         foreign: how `init_from` reads weights of other code; None: as checkpoints of asteroid.
     """
 
@@ -59,6 +61,7 @@ class Entry:
     trained: bool = True
     package: Package | None = None
     stream: Callable[[Any], Any] | None = None
+    file: Callable[[Any], Path] | None = None
     foreign: Foreign | None = None
 
     def rate_for(self, sample_rate: int) -> int:

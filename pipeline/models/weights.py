@@ -16,6 +16,7 @@ from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import FORMAT, MAKE_AGAIN, TRAIN_AFRESH, Card, read_card
 from pipeline.models.checkpoint import read_checkpoint
 from pipeline.models.with_noise import bare
+from pipeline.weights import locate
 
 OTHER_INIT = "give another file as init_from"
 
@@ -57,6 +58,26 @@ def load_network(path: Path | str, num_sources: int, sample_rate: int) -> nn.Mod
             f"{path}: damaged weights (not the tensors its card tells of); {MAKE_AGAIN}"
         ) from error
     return network.eval()
+
+
+def from_pretrained(source: Path | str) -> nn.Module:
+    """Load a trained network, `[batch, time]` to `[batch, sources, time]`, ready for use.
+
+    Its sample rate and its number of sources are in its card: `read_card(locate(source))`.
+
+    Args:
+        source: the name of a network that ships, the folder of a model, or a weights file
+            (`pipeline.weights.locate`).
+
+    Raises:
+        PipelineError: there is no such network, or its file is damaged.
+
+    >>> from_pretrained("separator_2")(torch.zeros(1, 800)).shape
+    torch.Size([1, 2, 800])
+    """
+    path = locate(source)
+    card = read_card(path)
+    return load_network(path, card.num_sources, card.sample_rate)
 
 
 def built(card: Card) -> nn.Module:

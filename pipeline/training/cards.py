@@ -1,6 +1,7 @@
 """What weights files say of their trainings."""
 
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pipeline.base.files import write_manifest
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing, write_manifest
 from pipeline.config import Training
 from pipeline.models import build, entry_of, parse_arguments
-from pipeline.models.card import Card
+from pipeline.models.card import Card, read_card
 from pipeline.models.cost import multiply_adds
-from pipeline.models.weights import save_weights
+from pipeline.models.weights import load_network, save_weights
 from pipeline.tasks.grammar import Condition
 from pipeline.training.callbacks import HISTORY, History
 from pipeline.training.data import Examples
@@ -110,6 +112,24 @@ def take_published(
     if package := entry_of(job.model).package:
         facts["package"] = package.facts()
     save_weights(weights, network, _card(job, examples, facts))
+    write_manifest(history, pd.DataFrame(columns=HISTORY))
+
+
+def take_trained(job: Job, examples: Examples | Fresh, weights: Path, history: Path) -> None:
+    """Copy the file of a trained network, and write a history without epochs.
+
+    Raises:
+        PipelineError: it is for another task, another number of sources, or another sample rate.
+    """
+    entry = entry_of(job.model)
+    assert entry.file is not None  # else it is trained, or built with its weights
+    source = entry.file(parse_arguments(job.model, job.arguments))
+    load_network(source, examples.num_sources, examples.sample_rate)
+    if (task := read_card(source).training.get("task")) != job.task:
+        raise PipelineError(f"{source}: is for the task {task}; use weights for {job.task}")
+    logging.info("%s is taken as it is", source)
+    with replacing(weights) as temporary:
+        shutil.copyfile(source, temporary)
     write_manifest(history, pd.DataFrame(columns=HISTORY))
 
 

@@ -33,7 +33,7 @@ from pipeline.models.with_noise import bare
 from pipeline.tasks import TASKS
 from pipeline.training.best import load_best
 from pipeline.training.callbacks import History, StepLimit
-from pipeline.training.cards import card_of, parameters_of, size_of, take_published
+from pipeline.training.cards import card_of, parameters_of, size_of, take_published, take_trained
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
 from pipeline.training.job import Job, facts_of, recipe, starts_of
@@ -69,14 +69,18 @@ def train(
     from. Excerpts of a dev recording are kept
     in the folder `samples` beside it. A training that has ended before, by the same code (that of
     `extensions` included) on the same data, is not done again: its weights are written once more.
-    A published network is not trained: its weights are taken as they are.
+    A published network is not trained: its weights are taken as they are, like those of a file.
 
     Raises:
         PipelineError: the state belongs to another configuration or other data, `init_from`
             does not fit, the devices are not there or short of memory, the loss or the dev score
             stays NaN or infinite, or a signal (`STOPS`) asked to stop.
     """
-    if not entry_of(job.model).trained:
+    entry = entry_of(job.model)
+    if entry.file:
+        take_trained(job, dev, weights, history)
+        return
+    if not entry.trained:
         take_published(job, train, weights, history, licences)
         return
     open_device(machine, devices)

@@ -7,13 +7,9 @@ are in its card.
 import csv
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
-
-if TYPE_CHECKING:
-    from torch import nn
 
 FOLDER = Path(__file__).parent
 SUMS = "sums.csv"
@@ -48,28 +44,6 @@ def locate(source: Path | str) -> Path:
             " trained model, or a weights file"
         )
     return path
-
-
-def from_pretrained(source: Path | str) -> "nn.Module":
-    """Load a trained network, `[batch, time]` to `[batch, sources, time]`, ready for use.
-
-    Its sample rate and number of sources are in its card: `read_card(locate(source))`.
-
-    Args:
-        source: as in `locate`.
-
-    Raises:
-        PipelineError: as in `locate`, or the file is damaged.
-
-    >>> from_pretrained("separator_2")(torch.zeros(1, 8000)).shape
-    torch.Size([1, 2, 8000])
-    """
-    from pipeline.models.card import read_card
-    from pipeline.models.weights import load_network
-
-    path = locate(source)
-    card = read_card(path)
-    return load_network(path, card.num_sources, card.sample_rate)
 
 
 @cache

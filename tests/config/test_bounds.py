@@ -30,7 +30,7 @@ def numbers(schema, path=()):
 ARGUMENTS = [
     (type(parse_arguments(name, {})), 2 if entry.trained else 0)
     for name, entry in MODELS.items()
-    if name != "chain"  # has no numbers, and no defaults
+    if name not in ("chain", "pretrained")  # which have no numbers, and no defaults
 ]
 
 

@@ -77,7 +77,7 @@ def test_a_network_is_for_its_tasks_alone(tmp_path):
     assert str(error.value) == (
         "config: denoisers.d.model: 'extractor' is not for the task denoise; allowed:"
         " conv_tasnet, dprnn, dptnet, sudormrf, tiger, demucs, wave_u_net, gatewave,"
-        " deepfilternet3, rnnoise, dtln, spectral_gating"
+        " deepfilternet3, rnnoise, dtln, spectral_gating, pretrained"
     )
     check_networks(load_config(values))  # with one of those that are allowed
 

@@ -8,11 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.base.errors import PipelineError
-from pipeline.models import MODELS
+from pipeline.config import load_config
+from pipeline.models import MODELS, check_networks, look_ahead
 from pipeline.models.card import read_card
 from pipeline.models.package import Package
 from pipeline.models.weights import load_network
-from pipeline.tasks import DENOISE
+from pipeline.tasks import DENOISE, SEPARATE
+
+TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 
 
 def test_a_published_network_is_not_trained(attempt, tmp_path, monkeypatch):
@@ -48,3 +51,46 @@ def test_a_denoiser_without_weights_has_a_file_too(attempt, tmp_path):
     card = read_card(done.weights)
     assert card.training["parameters"] == 0 and "package" not in card.training
     assert load_network(done.weights, 1, 8000)(torch.randn(1, 300)).shape == (1, 1, 300)
+
+
+@pytest.fixture
+def taken(attempt, tmp_path):
+    """`taken(task, trained)`: an attempt at a task that takes the weights of another one."""
+
+    def make(task, trained):
+        model = ("pretrained", {"weights": str(trained.weights)})
+        return attempt(tmp_path / "taken", task=task, model=model)
+
+    return make
+
+
+@pytest.mark.parametrize("task", [DENOISE, SEPARATE])
+def test_a_trained_network_is_copied(attempt, taken, tmp_path, task):
+    trained = attempt(tmp_path, task=task, epochs=1).run()
+    found = taken(task, trained).run()
+    assert found.weights.read_bytes() == trained.weights.read_bytes()
+    assert pd.read_csv(found.curve).empty and not found.state.exists()
+    seconds = look_ahead("pretrained", {"weights": str(trained.weights)}, 8000)
+    assert seconds == look_ahead("conv_tasnet", TINY, 8000)
+
+
+def test_a_trained_network_of_another_task_is_refused(attempt, taken, tmp_path):
+    one = replace(SEPARATE, targets=DENOISE.targets)
+    trained = attempt(tmp_path, task=DENOISE, epochs=1).run()
+    wrong = taken(one, trained)
+    with pytest.raises(PipelineError) as error:
+        wrong.run()
+    assert str(error.value) == (
+        f"{trained.weights}: is for the task denoise; use weights for separate"
+    )
+    assert not wrong.weights.exists() and not wrong.curve.exists()
+    taken(DENOISE, trained).run()  # weights for the task
+
+
+def test_a_configuration_with_weights_that_are_nowhere_is_refused():
+    values = {
+        "denoisers": {"mine": {"model": "pretrained", "arguments": {"weights": "nowhere"}}},
+        "separators": None,
+    }
+    with pytest.raises(PipelineError, match="config: nowhere: no such network; give "):
+        check_networks(load_config(values))

@@ -11,8 +11,8 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
 from pipeline.models import build
 from pipeline.models.card import Card
-from pipeline.models.weights import save_weights
-from pipeline.weights import FOLDER, SUMS, from_pretrained, locate, shipped
+from pipeline.models.weights import from_pretrained, save_weights
+from pipeline.weights import FOLDER, SUMS, locate, shipped
 
 TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
 

@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs/bad-input.md")  # its examples are wrong on purpose
 PAGES.remove(ROOT / "docs/extending.md")  # runs whole in tests/workflow/test_extending.py
 SEPARATORS = {"dprnn", "dptnet", "sudormrf", "tiger", "chain"}  # which were made to separate
-DENOISERS = set(MODELS) - SEPARATORS
+DENOISERS = set(MODELS) - SEPARATORS - {"pretrained"}
 LOCAL = {"kind": "local", "local": {"speech": "/data/LibriSpeech", "noise": "/data/wham_noise"}}
 
 
@@ -112,6 +112,9 @@ def test_a_preset_has_the_models_of_the_demo_and_no_others(preset):
     if preset.stem == "denoisers":  # one of each, and the separator behind them
         assert {denoiser.model for denoiser in config.denoisers.values()} == DENOISERS
         assert list(config.separators) == ["conv_tasnet"]
+        return
+    if preset.stem.startswith("weights_"):  # of networks that ship
+        assert not {"conv_tasnet", "conv_tasnet_deep"} & {*config.denoisers, *config.separators}
         return
     assert list(config.denoisers) == ["conv_tasnet"]
     # The separator behind the denoiser, and one of the size of both.

@@ -90,7 +90,7 @@ def test_a_trained_network_of_another_task_is_refused(attempt, taken, tmp_path):
 def test_a_configuration_with_weights_that_are_nowhere_is_refused():
     values = {
         "denoisers": {"mine": {"model": "pretrained", "arguments": {"weights": "nowhere"}}},
-        "separators": None,
+        "separators": {"net": {"model": "conv_tasnet", "conditions": ["noisy"]}},
     }
     with pytest.raises(PipelineError, match="config: nowhere: no such network; give "):
         check_networks(load_config(values))

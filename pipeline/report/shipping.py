@@ -3,7 +3,7 @@
     python -m pipeline.report.shipping NAME MODEL RESULTS [RESULTS ...]
 
 NAME is the new name, MODEL its path below `results/models/`, as `separate/direct/noisy/0`. The
-first folder of results has its weights; all of them have tests of it.
+first folder of results has its weights; all of them have tests of it, as of the same model.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pipeline.report.mixture_facts import mixture_facts
 from pipeline.report.names import headline
 from pipeline.report.run import Run
 from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, ModelKey, System, weights_of
-from pipeline.weights import FOLDER, SUMS, shipped
+from pipeline.weights import ATTRIBUTION, FOLDER, SUMS, shipped
 
 Figures = dict[str, Any]
 
@@ -41,7 +41,10 @@ def ship(name: str, model: ModelKey, results: list[Path], folder: Path = FOLDER)
         folder: where the networks that ship lie.
     """
     source = results[0].parent / weights_of(model)
-    card = replace(read_card(source), figures=figures_of(results, model))
+    card = read_card(source)
+    licences = (FOLDER / ATTRIBUTION).read_text(encoding="utf-8").splitlines()
+    training = card.training | {"licences": licences}
+    card = replace(card, training=training, figures=figures_of(results, model))
     network = built(card)
     network.load_state_dict(load_file(source))
     path = folder / f"{name}.safetensors"

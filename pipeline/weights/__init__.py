@@ -1,7 +1,8 @@
 """Networks that ship with the package, by name, and every other weights file of this project.
 
-`sums.csv` has the SHA-256 of each file that ships. The facts of a network, its figures among them,
-are in its card.
+`sums.csv` has the SHA-256 of each file that ships, `attribution.txt` the recordings that these
+networks have been trained on, with their authors and licences. The facts of a network, its figures
+among them, are in its card.
 """
 
 import csv
@@ -12,7 +13,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
 
 FOLDER = Path(__file__).parent
-SUMS = "sums.csv"
+SUMS, ATTRIBUTION = "sums.csv", "attribution.txt"
 FILE = "model.safetensors"
 """Name of the weights file in the folder of a model."""
 

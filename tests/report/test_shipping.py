@@ -1,0 +1,86 @@
+"""A network that ships has the figures of the tests of a finished run in its card."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from report.scored import write_run
+from systems import path_of
+
+from pipeline.models import build
+from pipeline.models.card import Card, read_card
+from pipeline.models.weights import save_weights
+from pipeline.report.shipping import ship
+from pipeline.tasks.grammar import ModelKey
+from pipeline.weights import SUMS, shipped
+
+TINY = {"N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1}
+MIXTURES = 12
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The results of a run with one separator, tested on noisy and on clean mixtures."""
+    random = np.random.default_rng(0)
+    scores = {
+        metric: {
+            name: random.normal(mean, 1, (MIXTURES, 2))
+            for name, mean in (("net/noisy/noisy", 5), ("net/noisy/clean", 9), ("mixture", 0))
+        }
+        for metric in ("si_sdri", "stoi")
+    }
+    facts = {
+        "noise_snr": np.linspace(-5.5, 2.5, MIXTURES),
+        **{f"source_{k}_speaker": [f"{k}-{n % 3}" for n in range(MIXTURES)] for k in (1, 2)},
+        **{f"source_{k}_path": "/nowhere.flac" for k in (1, 2)},
+        **{f"s{k}_path": "/nowhere.wav" for k in (1, 2)},
+    }
+    tables = tmp_path / "tables"
+    write_run(tables, scores, facts)
+    results = tmp_path / "results"
+    for name in ("scores", "summary"):
+        (results / "scores").mkdir(parents=True, exist_ok=True)
+        shutil.copy(tables / f"{name}.csv", results / "scores" / f"{name}.csv")
+    (results / "mixtures/test").mkdir(parents=True)
+    shutil.copy(tables / "mixtures.csv", results / "mixtures/test/mixtures.csv")
+    return results, scores
+
+
+def test_a_network_ships_with_the_figures_of_its_tests(run, tmp_path):
+    results, scores = run
+    model = ModelKey.parse(path_of("net/noisy/noisy").rpartition("/")[0])
+    torch.manual_seed(0)
+    network = build("conv_tasnet", TINY, 2, 8000)
+    trained = Card("conv_tasnet", TINY, 2, 8000, {"task": "separate", "licences": [], "steps": 7})
+    save_weights(
+        results.parent / f"results/models/{model.path}/model.safetensors", network, trained
+    )
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / SUMS).write_text("name,sha256\nother,0\n")
+    ship("separator", model, [results], folder)
+
+    card = read_card(folder / "separator.safetensors")
+    assert card.training["steps"] == 7
+    assert card.training["licences"][0].startswith("Speech: LibriSpeech (CC BY 4.0)")
+    noisy, clean = card.figures
+    assert (noisy["tested"], clean["tested"]) == ("noisy", "clean")
+    assert noisy["speakers"] == 2 and noisy["mixtures"] == MIXTURES
+    for test, name in ((noisy, "net/noisy/noisy"), (clean, "net/noisy/clean")):
+        for metric, values in scores.items():
+            assert test["means"][metric][0] == pytest.approx(values[name].mean(), abs=6e-4)
+            assert test["mixture"][metric][0] == pytest.approx(values["mixture"].mean(), abs=6e-4)
+    gains = scores["si_sdri"]["net/noisy/noisy"]
+    low = noisy["groups"]["input SNR (dB)"]["−6 to −4"]
+    assert low[:2] == [3, pytest.approx(gains[:3].mean(), abs=6e-4)]
+    speaker = noisy["groups"]["speaker"]["2-1"]
+    assert speaker[:2] == [4, pytest.approx(gains[1::3, 1].mean(), abs=6e-4)]
+    assert speaker[2] < speaker[1] < speaker[3]
+
+    sums = shipped(folder)
+    assert list(sums) == ["other", "separator"] and len(sums["separator"]) == 64
+    ship("separator", model, [results], folder)  # the same again
+    assert shipped(folder) == sums
+    assert len(pd.read_csv(folder / SUMS)) == 2

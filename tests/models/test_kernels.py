@@ -131,7 +131,10 @@ def packed():
 
 
 @pytest.mark.parametrize("clone", kernels.CLONES)
-@pytest.mark.parametrize("function, loops", [("activate", 1), ("convolve", 2)])
+@pytest.mark.parametrize(
+    "function, loops",
+    [("activate", 1), ("convolve", 2), ("activate_back", 2), ("convolve_back", 1)],
+)
 def test_every_loop_of_a_clone_is_vectorised(clone, function, loops, packed):
     """A loop with PReLU compares packed values once, multiplies, and adds to two sums."""
     counts, register = packed[f"{function}_{clone}"], REGISTERS[clone]

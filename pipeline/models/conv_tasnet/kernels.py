@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pipeline.base.errors import PipelineError
 
-VERSION = 3
+VERSION = 4
 """Version of the compiled functions and their arguments, equal to that in `_kernels.c`."""
 CLONES = ("avx512", "avx2", "default")
 """Instruction sets for which the functions are compiled, best first; `default` runs anywhere."""
@@ -90,6 +90,88 @@ def convolve(
     return Sums(*sums)
 
 
+def compiled_for(rows: Tensor) -> bool:
+    """Return whether the compiled functions can be used for a tensor like this one."""
+    return _native(rows) is not None
+
+
+def convolve_back(
+    gradient: Tensor,
+    activated: Tensor,
+    context: Tensor,
+    dilation: int,
+    norm: tuple[float, float],
+    slope: float,
+    out: Tensor,
+) -> tuple[float, Tensor]:
+    """Go back through a norm and the PReLU of `convolve`; compiled only.
+
+    With shift and scale of the norm, g = gradient + shift + scale · activated is multiplied by 1
+    where `activated` is above 0, and by the slope elsewhere.
+
+    Args:
+        gradient: `[rows, channels]`, of the norm's output, multiplied by the norm's gain.
+        activated: `[rows, channels]`, the result of `convolve`.
+        context: its input, `[rows + (P - 1) * dilation, channels]`.
+        dilation: rows between two taps.
+        norm: shift and scale.
+        slope: of the PReLU, above 0.
+        out: `[rows, channels]`, the gradient before the PReLU, is overwritten.
+
+    Returns:
+        The gradient of the slope, and `[1 + P, channels]`: the sum of `out`, and for each tap that
+        of its products with the rows of the tap.
+    """
+    (rows, width), number = out.shape, 1 + (len(context) - len(out)) // max(dilation, 1)
+    channels, of_slope = out.new_empty(1 + number, width), ctypes.c_double()
+    given = gradient.data_ptr(), activated.data_ptr(), context.data_ptr()
+    sizes = rows, width, number, dilation
+    found = out.data_ptr(), ctypes.byref(of_slope), channels.data_ptr()
+    _refuse_shortage(_compiled().convolve_back(*given, *sizes, *norm, slope, *found))
+    return of_slope.value / slope, channels
+
+
+def activate_back(
+    context: Tensor,
+    activated: Tensor,
+    taps: Tensor,
+    dilation: int,
+    norm: tuple[float, float],
+    slope: float,
+    out: Tensor,
+) -> tuple[float, Tensor]:
+    """Go back through a convolution, a norm and the PReLU of `activate`; compiled only.
+
+    Args:
+        context: the gradient before the convolution, `[rows + (P - 1) * dilation, channels]`.
+        activated: `[rows, channels]`, the result of `activate`.
+        taps: `[P, channels]`, multiplied by the norm's gain, the last one first.
+        dilation: rows between two taps.
+        norm: its shift and scale, as in `convolve_back`.
+        slope: of the PReLU, above 0.
+        out: `[rows, channels]`, the gradient before the bias, is overwritten.
+
+    Returns:
+        The gradient of the slope, and that of the bias, `[channels]`.
+    """
+    channels, of_slope = out.new_empty(out.shape[1]), ctypes.c_double()
+    given = context.data_ptr(), activated.data_ptr(), *out.shape, taps.data_ptr(), len(taps)
+    found = out.data_ptr(), ctypes.byref(of_slope), channels.data_ptr()
+    _refuse_shortage(_compiled().activate_back(*given, dilation, *norm, slope, *found))
+    return of_slope.value / slope, channels
+
+
+def _refuse_shortage(fine: int) -> None:
+    if not fine:
+        raise MemoryError
+
+
+def _compiled() -> ctypes.CDLL:
+    library = _library()
+    assert library is not None  # `compiled_for` is asked first
+    return library
+
+
 def _native(rows: Tensor) -> ctypes.CDLL | None:
     return _library() if rows.dtype == torch.float32 and rows.is_cpu else None
 
@@ -116,6 +198,14 @@ def _library() -> ctypes.CDLL | None:
         *(pointer, real, pointer, pointer),
     ]
     library.activate.restype = library.convolve.restype = None
+    library.convolve_back.argtypes = [
+        *(pointer, pointer, pointer, whole, whole, whole, whole),
+        *(real, real, real, pointer, pointer, pointer),
+    ]
+    library.activate_back.argtypes = [
+        *(pointer, pointer, whole, whole, pointer, whole, whole),
+        *(real, real, real, pointer, pointer, pointer),
+    ]
     return library
 
 

@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.models.conv_tasnet import EPSILON, Arguments
-from pipeline.models.conv_tasnet.tiled import Tiled
+from pipeline.models.conv_tasnet.backward import fused
+from pipeline.models.conv_tasnet.kernels import compiled_for
+from pipeline.models.conv_tasnet.tiled import Tiled, fold, overlap_add
 from pipeline.models.prelu import PReLU
 
 
@@ -45,6 +47,8 @@ class ConvTasNet(nn.Module):
             mixtures = F.pad(mixtures, (0, self.arguments.L - time))
         if _in_tiles(mixtures):
             estimates = self._in_tiles(mixtures, lengths)
+        elif lengths is None and self._has_backward(mixtures):
+            estimates = self._in_rows(mixtures)
         else:
             estimates = self._at_once(mixtures, lengths)
         return F.pad(estimates, (0, self.hop))[..., :time]
@@ -57,6 +61,18 @@ class ConvTasNet(nn.Module):
         masked = self.masker(frames, valid) * frames[:, None]
         signals = F.conv_transpose1d(masked.flatten(0, 1), self.decoder.filters, stride=self.hop)
         return signals.view(mixtures.shape[0], self.num_sources, -1)
+
+    def _has_backward(self, mixtures: Tensor) -> bool:
+        """Whether the blocks' own backward pass (`backward.py`) can be used."""
+        plain = _outside_of_compilers() and not torch.is_autocast_enabled("cpu")
+        return plain and compiled_for(mixtures) and self.masker.goes_back()
+
+    def _in_rows(self, mixtures: Tensor) -> Tensor:
+        """As `_at_once`, with frames as rows."""
+        frames = mixtures.unfold(1, self.arguments.L, self.hop) @ self.encoder.filters[:, 0].T
+        masked = self.masker.rows(frames) * frames[:, None]
+        signals = masked.flatten(0, 1) @ self.decoder.filters[:, 0]
+        return overlap_add(signals, self.hop).view(mixtures.shape[0], self.num_sources, -1)
 
     def _in_tiles(self, mixtures: Tensor, lengths: Tensor | None) -> Tensor:
         lower = torch.is_autocast_enabled("cpu")
@@ -144,6 +160,29 @@ class Masker(nn.Module):
             residual, skips = block(residual, skips, valid)
         scores = self.mask_net(residual if skips is None else skips)
         scores = scores.unflatten(1, (self.num_sources, -1))
+        return scores.sigmoid() if self.sigmoid else scores.relu()
+
+    def goes_back(self) -> bool:
+        """Whether `rows` can be used: norms over the recording, and slopes above 0."""
+        blocks = [list(cast(Block, block).layers()) for block in self.TCN]
+        slopes = (cast(Tensor, layers[at].weight) for layers in blocks for at in (1, 4))
+        return not self.bottleneck[0].local and all(slope.item() > 0 for slope in slopes)
+
+    def rows(self, frames: Tensor) -> Tensor:
+        """The masks `[batch, sources, frames, N]` for `[batch, frames, N]`, for a training."""
+        normalise, narrow = cast(Any, self.bottleneck)
+        normal = F.layer_norm(frames, frames.shape[1:], eps=EPSILON)
+        residual = F.linear(normal, *fold(normalise, narrow.weight[..., 0], narrow.bias))
+        ends, skips = residual.shape[-1], None
+        for block in self.TCN:
+            more, skip = fused(block, residual).tensor_split([ends], dim=-1)
+            residual = residual + more
+            if skip.shape[-1]:
+                skips = skip if skips is None else skips + skip
+        activate, widen = cast(Any, self.mask_net)
+        features = activate(residual if skips is None else skips)
+        scores = F.linear(features, widen.weight[..., 0], widen.bias)
+        scores = scores.unflatten(-1, (self.num_sources, -1)).transpose(1, 2)
         return scores.sigmoid() if self.sigmoid else scores.relu()
 
 
@@ -256,5 +295,9 @@ def norm(arguments: Arguments, channels: int) -> Norm:
 
 def _in_tiles(mixtures: Tensor) -> bool:
     """Whether this is a pass for inference on a CPU, outside of any compiler."""
-    plain = not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export()
-    return plain and mixtures.device.type == "cpu" and not torch.is_grad_enabled()
+    here = mixtures.device.type == "cpu" and not torch.is_grad_enabled()
+    return here and _outside_of_compilers()
+
+
+def _outside_of_compilers() -> bool:
+    return not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export()

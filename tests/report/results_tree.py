@@ -186,7 +186,12 @@ class Builder:
     def weights(self, name: str) -> Path:
         path = self.model(name) / "model.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"parameters": 1234567, "device": "CPU of the test", "threads": 1}
+        facts = {
+            "parameters": 1234567,
+            "multiply_adds": 271e6,
+            "device": "CPU of the test",
+            "threads": 1,
+        }
         facts |= {"settings": {"batch_size": 4, "segment_seconds": 3.0}, "resumed_at": [70]}
         card = Card(SEPARATOR, {}, len(self.sources), RATE, facts)
         about = {"format": FORMAT, "card": json.dumps(asdict(card))}

@@ -12,13 +12,14 @@ from systems import path_of
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.models.card import FORMAT, read_card
 from pipeline.report.figures.latency import MOST, draw_latency, draw_latency_length
+from pipeline.report.figures.quality_cost import Costed, draw_quality_cost
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
 from pipeline.report.run import Run
 from pipeline.report.sections import latency
 from pipeline.report.site import Site
 
 NET, DENOISED = "conv_tasnet", "denoised-conv_tasnet"
-FIGURES = ("latency", "latency_length", "quality_latency")
+FIGURES = ("latency", "latency_length", "quality_latency", "quality_cost")
 CAUSAL = {"norm": "cLN", "causal": True}  # 16 samples a frame: 15 of them are ahead
 
 
@@ -128,7 +129,9 @@ def test_page_states_the_numbers_the_device_and_the_figures(tree, run):
         assert f">{value:.1f}<" in text
     written = pd.read_csv(tree.index.parent / "tables/latency-networks.csv")
     assert written["p50 (ms)"].tolist() == run.latency_summary["p50_ms"].tolist()
-    assert text.count("<svg") == len(FIGURES)
+    assert (
+        text.count("<svg") == len(FIGURES) - 1
+    )  # one network has no other to compare its cost with
 
 
 def test_throughput_is_separate_from_latency(tree, run):
@@ -197,3 +200,23 @@ def test_every_system_is_a_labelled_point(tmp_path):
     assert "input: mixtures denoised by x" in text and "SI-SDRi (dB)" in text
     heights = re.findall(r'<text[^>]*y="([\d.]+)"[^>]*>(?:clean|noisy|x)<', text)
     assert len(heights) == len(set(heights))  # no label overlaps another
+
+
+def test_every_network_is_a_point_of_its_cost(tmp_path):
+    networks = [
+        Costed(f"net_{k}", 10.0 * 2**k, 1e9 * 2**k, 5.0 + k, 4.0 + k, 6.0 + k) for k in range(8)
+    ]
+    draw_quality_cost(networks, "si_sdri", tmp_path / "c.svg")
+    text = (tmp_path / "c.svg").read_text()
+    assert all(text.count(f">net_{k}<") == 2 for k in range(8))
+    assert "time (ms for 1 s of audio)" in text and "multiply-adds (G for 1 s" in text
+
+
+def test_costs_are_those_of_direct_networks(run):
+    totals = latency.end_to_end(run)
+    [found] = latency._costed(run, dict(latency._points(run, totals)), totals)
+    direct = path_of(f"{NET}/noisy/noisy")
+    assert found.name == NET
+    assert found.milliseconds == pytest.approx(totals[direct]["milliseconds"].median())  # of 1 s
+    assert found.multiply_adds == 271e6
+    assert found.mean == run.means("si_sdri").at[direct, "mean"]

@@ -10,7 +10,7 @@ from pipeline.report.page import SECTIONS, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 FIGURES = {"matrix", "differences", "denoisers", "breakdown", "latency", "latency_length"}
-FIGURES |= {"dry", "quality_latency"}
+FIGURES |= {"dry", "quality_latency", "quality_cost"}
 FIGURES |= {"training_curves", "dag"}
 
 

@@ -66,6 +66,11 @@ rule report:
             caption="../report/quality_latency.rst",
             category="Latency",
         ),
+        quality_cost=report(
+            "results/report/figures/quality_cost.svg",
+            caption="../report/quality_cost.rst",
+            category="Latency",
+        ),
         curves=report(
             "results/report/figures/training_curves.svg",
             caption="../report/training_curves.rst",

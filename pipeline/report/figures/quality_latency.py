@@ -7,16 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
 
+from pipeline.report.figures.labels import label_points
 from pipeline.report.names import condition_label, condition_order, metric_of
-from pipeline.report.style import COLOURS, FIRST, INK, LINE, MUTED, nothing, svg
+from pipeline.report.style import COLOURS, FIRST, LINE, MUTED, nothing, svg
 from pipeline.report.systems import DENOISED
-
-SIZE = 8  # points, of the labels
-LETTER = 0.56  # width of a letter, relative to the size
-SLOTS = sorted(range(-8, 9), key=lambda slot: (abs(slot), slot))
-"""Positions of a label, in lines above its point: the nearest free one is used."""
 
 
 class Point(NamedTuple):
@@ -29,24 +24,6 @@ class Point(NamedTuple):
     mean: float
     low: float
     high: float
-
-
-class Box(NamedTuple):
-    """A rectangle on the figure, in points."""
-
-    left: float
-    right: float
-    low: float
-    high: float
-
-    def meets(self, other: "Box") -> bool:
-        """Return whether two rectangles overlap."""
-        return (
-            self.left < other.right
-            and other.left < self.right
-            and self.low < other.high
-            and other.low < self.high
-        )
 
 
 def draw_quality_latency(points: Sequence[Point], metric: str, path: Path) -> None:
@@ -114,34 +91,6 @@ def _input(condition: str) -> str:
 
 
 def _label(ax: Axes, points: Sequence[Point]) -> None:
-    """Label each point with its training condition, to its right, in a free position."""
-    scale = 72 / ax.figure.dpi
-    at = ax.transData.transform([(point.milliseconds, point.mean) for point in points]) * scale
-    taken = [Box(x - 4, x + 4, y - 4, y + 4) for x, y in at]
-    for place in np.argsort(-at[:, 1], kind="stable"):
-        name = points[place].trained.removeprefix(DENOISED)
-        x, y = at[place]
-        boxes = {slot: _box(x, y, name, slot) for slot in SLOTS}
-        free = (s for s, box in boxes.items() if not any(box.meets(other) for other in taken))
-        slot = next(free, 0)
-        taken.append(boxes[slot])
-        _annotate(ax, points[place], name, slot)
-
-
-def _box(x: float, y: float, name: str, slot: int) -> Box:
-    middle = y + slot * SIZE * 1.25
-    return Box(x + 8, x + 9 + LETTER * SIZE * len(name), middle - SIZE * 0.6, middle + SIZE * 0.6)
-
-
-def _annotate(ax: Axes, point: Point, name: str, slot: int) -> Annotation:
-    line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
-    return ax.annotate(
-        name,
-        (point.milliseconds, point.mean),
-        (9, slot * SIZE * 1.25),
-        textcoords="offset points",
-        va="center",
-        size=SIZE,
-        color=INK,
-        arrowprops=line if slot else None,
-    )
+    """Label each point with its training condition."""
+    names = [point.trained.removeprefix(DENOISED) for point in points]
+    label_points(ax, [(point.milliseconds, point.mean) for point in points], names)

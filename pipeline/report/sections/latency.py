@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.models import look_ahead
 from pipeline.report.figures.latency import draw_latency, draw_latency_length
+from pipeline.report.figures.quality_cost import Costed, draw_quality_cost
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
 from pipeline.report.names import counted, metric_of, model_label, number, system_label
 from pipeline.report.run import Run
@@ -23,10 +24,12 @@ PERCENTILES = (50, 95, 99)
 def content(run: Run, site: Site) -> dict[str, Any] | None:
     """Return tables and figures of latency, alone and against the gain."""
     totals = end_to_end(run)
-    points = list(_points(run, totals))
+    points = dict(_points(run, totals))
     draw_latency(run.latency, site.figure("latency"))
     draw_latency_length(run.latency, site.figure("latency_length"))
-    draw_quality_latency(points, str(run.metric), site.figure("quality_latency"))
+    draw_quality_latency(list(points.values()), str(run.metric), site.figure("quality_latency"))
+    costed = list(_costed(run, points, totals))
+    draw_quality_cost(costed, str(run.metric), site.figure("quality_cost"))
     if run.latency.empty:
         return None
     total, cost = total_table(run, totals), cost_table(run, totals)
@@ -35,6 +38,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "mixed": mixed(run.latency),
         "total": total and site.table("latency-total", total),
         "scored": bool(points),
+        "several": len(costed) > 1,
         "cost": cost and site.table("latency-cost", cost),
         "networks": site.table("latency-networks", network_table(run)),
         "throughput": site.table("throughput", throughput_table(run)),
@@ -200,10 +204,22 @@ def difference(run: Run, a: str, b: str) -> tuple[float, float, float]:
     return np.nan, np.nan, np.nan
 
 
-def _points(run: Run, totals: dict[str, pd.DataFrame]) -> Iterator[Point]:
+def _points(run: Run, totals: dict[str, pd.DataFrame]) -> Iterator[tuple[str, Point]]:
     means = run.means(str(run.metric))
     for name, calls in totals.items():
         parsed = system(name)
         if parsed is not None and name in means.index and pd.notna(means.at[name, "mean"]):
             estimate = means.loc[name, ["mean", "low", "high"]].astype(float)
-            yield Point(*parsed, calls["milliseconds"].median(), *estimate)
+            yield name, Point(*parsed, calls["milliseconds"].median(), *estimate)
+
+
+def _costed(
+    run: Run, points: dict[str, Point], totals: dict[str, pd.DataFrame]
+) -> Iterator[Costed]:
+    """The networks that were trained and tested on noisy mixtures, with what they cost."""
+    for name, point in points.items():
+        card = run.cards.get(model_label(System.parse(name).model.path))
+        counted = card.training.get("multiply_adds") if card else None
+        if point.trained == point.tested == "noisy" and counted:
+            rate = (totals[name]["milliseconds"] / totals[name]["seconds"]).median()
+            yield Costed(point.separator, rate, counted, point.mean, point.low, point.high)

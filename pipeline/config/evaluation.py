@@ -16,20 +16,36 @@ Measure = Literal["signal", "dnsmos", "asr"]
 class SpeechRecognition(Section):
     """The recogniser that transcribes estimates, and the text with which its result is compared.
 
-    `reference: recognised` is its transcript of the clean source, `transcript` the corpus' text.
+    `model` of faster_whisper is `packaged` (Whisper tiny.en, the default), a folder, or a name on
+    the Hugging Face hub, which `download` permits to fetch. `reference: recognised` is the
+    recogniser's transcript of the clean source, `transcript` the corpus' text.
     """
 
     engine: Literal["pocketsphinx", "faster_whisper"]
     model: UserPath | None = None
+    download: bool = False
     reference: Literal["recognised", "transcript"] = "recognised"
 
     @model_validator(mode="after")
     def _model_fits(self) -> "SpeechRecognition":
-        if self.engine == "faster_whisper" and self.model is None:
-            raise ValueError("engine is faster_whisper: give model, the folder of its weights")
         if self.engine == "pocketsphinx" and self.model is not None:
             raise ValueError("engine is pocketsphinx, which carries its model: leave model out")
+        if self.download and (self.model is None or self.packaged):
+            raise ValueError(
+                "download is for a model on the Hugging Face hub: give its name as model, or leave"
+                " download out"
+            )
         return self
+
+    @property
+    def packaged(self) -> bool:
+        """Whether the model is that of the package."""
+        return self.engine == "faster_whisper" and self.model in (None, "packaged")
+
+    @property
+    def own_model(self) -> str | None:
+        """The folder of the model or its name on the hub, unless a package carries it."""
+        return None if self.packaged else self.model
 
 
 class Evaluation(Section):
@@ -67,8 +83,8 @@ class Evaluation(Section):
 
     def settings_of(self, measure: Measure) -> dict[str, Any]:
         """Return the settings on which the values of a measure depend, and no others."""
-        if measure == "asr" and self.asr:
-            return self.asr.model_dump(exclude={"reference"})  # reference decides the input only
+        if measure == "asr" and self.asr:  # its reference decides the input only
+            return {"engine": self.asr.engine, "model": self.asr.own_model}
         return self.model_dump(include={"metrics"} if measure == "signal" else set())
 
 

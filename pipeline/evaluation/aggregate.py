@@ -36,7 +36,7 @@ PRESERVED = 60.0  # dB: more cannot be heard, and an output that equals its inpu
 
 COMPARED = (
     *("si_sdri", "si_sdr", "sdr", "stoi", "estoi", "pesq"),
-    *("dnsmos_ovrl", "wer", "cer"),
+    *("dnsmos_ovrl", "wer", "cer", "cpwer"),
 )
 
 SUMMARY = [*SYSTEM, "metric", "mean", "median", "low", "high", "mixtures", "missing"]

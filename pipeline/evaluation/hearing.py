@@ -28,8 +28,8 @@ def hear(file: Path | str, sample_rate: int) -> Samples | None:
         file: audio at `sample_rate`.
         sample_rate: Hz, resampled to `HEARD_RATE`.
 
-    PipelineError: as for `audio.read_at`.
-        PipelineError: as `audio.read_at`.
+    Raises:
+        PipelineError: as for `audio.read_at`.
     """
     samples = audio.read_at(file, sample_rate)
     return None if silent(samples) else at_level(audio.resample(samples, sample_rate, HEARD_RATE))

@@ -10,13 +10,19 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.config import Measure, Metric, SpeechRecognition
+from pipeline.config import Measure, Metric
 from pipeline.evaluation.dnsmos import DNSMOS_METRICS, open_dnsmos
 from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.metrics import Signals, score_item
 from pipeline.evaluation.references import read_references
-from pipeline.evaluation.speech_recognition import ERROR_RATES, error_rates, open_recogniser
+from pipeline.evaluation.speech_recognition import open_recogniser
 from pipeline.evaluation.undefined import NO_TEXT, SILENT_ESTIMATE, why_undefined
+from pipeline.evaluation.word_errors import (
+    CP_ERROR_RATE,
+    ERROR_RATES,
+    cp_error_rate,
+    error_rates,
+)
 
 
 class Item(NamedTuple):
@@ -45,6 +51,9 @@ class Score(NamedTuple):
 
 
 Measuring = Callable[[Item], Iterator[Score]]
+
+ALL_SPEAKERS = "mix_clean"
+"""The source of a value of all speakers together, as in the scores of denoisers."""
 
 
 def open_measure(name: Measure, sample_rate: int, **settings: Any) -> Measuring:
@@ -90,20 +99,32 @@ def _dnsmos(sample_rate: int) -> Measuring:
     return measure
 
 
-def _asr(sample_rate: int, references: Path, **recogniser: Any) -> Measuring:
-    """The measure of word errors. A silent estimate has no words, so that all words are missed."""
-    said = read_references(references)
-    recognise = open_recogniser(SpeechRecognition(**recogniser))
+def _asr(sample_rate: int, references: Path, engine: str, model: str | None) -> Measuring:
+    """The measure of word errors. A silent estimate has no words, so that all words are missed.
 
-    @lru_cache(maxsize=1)  # the mixture appears once for each of its sources
+    The words of a signal of all speakers, such as a denoiser's output, are compared with those of
+    each speaker. A file that is there for several sources, as the mixture is, is one stream of
+    words for cpWER.
+    """
+    said = read_references(references)
+    recognise = open_recogniser(engine, model)
+
     def recognised(file: str) -> str:
         samples = hear(file, sample_rate)
         return "" if samples is None else recognise(samples)
 
     def measure(item: Item) -> Iterator[Score]:
-        for source, file in zip(item.sources, item.files, strict=True):
-            rates = error_rates(said[item.mixture_id, source], recognised(file))
-            yield from _scores(source, ERROR_RATES, rates, NO_TEXT)
+        texts = said[item.mixture_id]
+        streams = {file: recognised(file) for file in dict.fromkeys(item.files)}
+        mixed = item.sources == [ALL_SPEAKERS]
+        speakers = list(texts) if mixed else item.sources
+        files = item.files * len(speakers) if mixed else item.files
+        for speaker, file in zip(speakers, files, strict=True):
+            rates = error_rates(texts[speaker], streams[file])
+            yield from _scores(speaker, ERROR_RATES, rates, NO_TEXT)
+        together = cp_error_rate([texts[name] for name in speakers], list(streams.values()))
+        found = None if together is None else {CP_ERROR_RATE: together}
+        yield from _scores(ALL_SPEAKERS, [CP_ERROR_RATE], found, NO_TEXT)
 
     return measure
 

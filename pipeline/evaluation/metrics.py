@@ -32,7 +32,7 @@ INTELLIGIBILITY = ("stoi", "estoi")
 
 ERROR_PARTS = ("e_interf", "e_noise", "e_artif")
 
-LOWER_IS_BETTER = frozenset({"wer", "cer", *ERROR_PARTS})
+LOWER_IS_BETTER = frozenset({"wer", "cer", "cpwer", *ERROR_PARTS})
 """Those of all metrics of a score table that measure errors."""
 
 

@@ -1,6 +1,6 @@
 """The texts that the speakers of a mixture say, with which recognised speech is compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, shard_of, write_manifest
-from pipeline.config import SpeechRecognition
 from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.speech_recognition import open_recogniser
 from pipeline.mixtures.names import source_names
@@ -26,7 +25,7 @@ def write_references(
     out: Path,
     scatteritem: str,
     sample_rate: int,
-    settings: SpeechRecognition,
+    recogniser: Mapping[str, Any],
     speech: Path | None = None,
 ) -> None:
     """Write the text of every source of a shard: `mixture_id, source, text`.
@@ -36,25 +35,28 @@ def write_references(
         out: the table to write.
         scatteritem: the shard, `"k-of-n"`.
         sample_rate: Hz.
-        settings: the recogniser for the clean sources, or `reference: transcript`.
+        recogniser: that of the clean sources, the arguments of `open_recogniser`.
         speech: the manifest of the corpus with its transcripts, if these are the texts.
 
     Raises:
         PipelineError: an utterance has no transcript, or a source cannot be read.
     """
     rows = shard_of(read_manifest(mixtures), scatteritem).to_dict("records")
-    texts = _transcribed(rows, speech) if speech else _recognised(rows, sample_rate, settings)
+    texts = _transcribed(rows, speech) if speech else _recognised(rows, sample_rate, recogniser)
     write_manifest(out, pd.DataFrame(texts, columns=COLUMNS))
 
 
-def read_references(path: Path) -> dict[tuple[str, str], str]:
-    """Return the texts that `write_references` wrote, by mixture and source."""
+def read_references(path: Path) -> dict[str, dict[str, str]]:
+    """Return the texts that `write_references` wrote, by mixture and then by source."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # "nan" and "007" are words
-    return {(row.mixture_id, row.source): row.text for row in table.itertuples()}
+    texts: dict[str, dict[str, str]] = {}
+    for mixture, source, text in table[COLUMNS].itertuples(index=False):
+        texts.setdefault(mixture, {})[source] = text
+    return texts
 
 
-def _recognised(mixtures: list[Row], sample_rate: int, settings: SpeechRecognition) -> Texts:
-    recognise = open_recogniser(settings)
+def _recognised(mixtures: list[Row], sample_rate: int, recogniser: Mapping[str, Any]) -> Texts:
+    recognise = open_recogniser(**recogniser)
     for mixture in tqdm(mixtures, "recognising clean sources", disable=None):
         for source in source_names(mixture):
             samples = hear(mixture[f"{source}_path"], sample_rate)

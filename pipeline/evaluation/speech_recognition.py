@@ -1,46 +1,43 @@
-"""Recognise speech, and count the errors against a reference text."""
+"""Recognisers of English speech."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pipeline.audio import Samples, to_16_bit
-from pipeline.config import SpeechRecognition
 from pipeline.evaluation.hearing import HEARD_RATE
+from pipeline.models.whisper import packaged_folder
 
 Recogniser = Callable[[Samples], str]
 """A function from `[time]`, as `hear` returns it, to text."""
-
-ERROR_RATES = ("wer", "cer")
 
 # Fewer hypotheses per frame than the default of 30 000: in noise three times as fast, with the
 # same errors (0.69 and 0.70 WER at 10 dB SNR, 0.89 and 0.89 at 0 dB).
 POCKETSPHINX = {"maxhmmpf": 5000, "maxwpf": 10}
 
+# No sampling and no context from earlier segments: the text is the same in every run. Stretches
+# without speech are left out (Silero VAD), in which Whisper would make up words.
+WHISPER: dict[str, Any] = {
+    "language": "en",
+    "temperature": 0.0,
+    "condition_on_previous_text": False,
+    "vad_filter": True,
+}
 
-def open_recogniser(settings: SpeechRecognition) -> Recogniser:
-    """Load a recogniser of English, whose result does not depend on earlier recordings."""
-    if settings.engine == "pocketsphinx":
-        return _pocketsphinx()
-    return _faster_whisper(str(settings.model))
 
+def open_recogniser(engine: str, model: str | None = None) -> Recogniser:
+    """Load a recogniser of English, whose result does not depend on earlier recordings.
 
-def error_rates(reference: str, hypothesis: str) -> dict[str, float] | None:
-    """Word and character error rate in percent; None where the reference has no words.
+    Args:
+        engine: `pocketsphinx` or `faster_whisper`.
+        model: for the latter, the folder of its weights; None for those of the package.
 
-    WER = 100 (S + D + I) / N: substituted, deleted and inserted words over those of the reference;
-    CER counts characters. Case, punctuation and spacing are ignored. A rate can exceed 100 %.
-
-    >>> error_rates("I'm here.", "im  hear")
-    {'wer': 50.0, 'cer': 28.57142857142857}
+    Raises:
+        PipelineError: the package is not installed, or has other weights.
     """
-    import jiwer  # an extra of the project
-
-    same = [jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces()]
-    normalise = jiwer.Compose([*same, jiwer.Strip()])
-    said, found = normalise(reference), normalise(hypothesis)
-    if not said:
-        return None
-    return {"wer": 100 * jiwer.wer(said, found), "cer": 100 * jiwer.cer(said, found)}
+    if engine == "pocketsphinx":
+        return _pocketsphinx()
+    return _faster_whisper(Path(model) if model else packaged_folder())
 
 
 def _pocketsphinx() -> Recogniser:
@@ -60,16 +57,15 @@ def _pocketsphinx() -> Recogniser:
     return recognise
 
 
-def _faster_whisper(model: str) -> Recogniser:
-    """Whisper (Radford et al. 2022, arXiv:2212.04356) by CTranslate2, from a folder on disk."""
-    from faster_whisper import WhisperModel  # installed by users who choose it
+def _faster_whisper(folder: Path) -> Recogniser:
+    """Whisper (Radford et al. 2022, arXiv:2212.04356) by CTranslate2, with 8-bit weights."""
+    from faster_whisper import WhisperModel  # an extra of the project
 
-    whisper = WhisperModel(model, device="cpu", cpu_threads=1, local_files_only=True)
-    # No sampling and no context from earlier segments: the text is the same in every run.
-    settings: dict[str, Any] = {"temperature": 0.0, "condition_on_previous_text": False}
+    options = {"device": "cpu", "cpu_threads": 1, "compute_type": "int8"}
+    whisper = WhisperModel(str(folder), local_files_only=True, **options)
 
     def recognise(samples: Samples) -> str:
-        segments, _ = whisper.transcribe(samples, language="en", **settings)
+        segments, _ = whisper.transcribe(samples, **WHISPER)
         return " ".join(segment.text.strip() for segment in segments)
 
     return recognise

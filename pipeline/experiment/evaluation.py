@@ -6,11 +6,15 @@ from typing import Any
 
 from pipeline.experiment.inference import InferenceJobs
 from pipeline.experiment.systems import Inputs, denoises, system_of
+from pipeline.models.whisper import is_hub_name, made_by
 from pipeline.tasks import DENOISE, TASKS
 from pipeline.tasks.grammar import (
     UNPROCESSED,
     weights_of,
 )
+
+FETCHED_MODEL = "results/scores/asr/model"
+"""The folder of a recogniser's model from the hub."""
 
 
 class EvaluationJobs(InferenceJobs):
@@ -24,7 +28,7 @@ class EvaluationJobs(InferenceJobs):
             "mixtures": ["results/mixtures/test/mixtures.csv"],
             "estimates": [] if wildcards.name == UNPROCESSED else [estimates],
             "references": [texts] if wildcards.measure == "asr" else [],
-            "model": self.recogniser() if wildcards.measure == "asr" else [],
+            "model": self.fetched_model() if wildcards.measure == "asr" else [],
         }
 
     def sweep_inputs(self, wildcards: Any) -> Inputs:
@@ -44,6 +48,8 @@ class EvaluationJobs(InferenceJobs):
         """Settings that decide the values of one measure."""
         if system_of(wildcards) in self.preserving:
             return {"metrics": ["si_sdr"]}
+        if wildcards.measure == "asr":
+            return self.recogniser()
         settings = self.config.evaluation.settings_of(wildcards.measure)
         if wildcards.measure == "signal" and wildcards.task != DENOISE.name:
             settings["metrics"] = [name for name in settings["metrics"] if name != "snr"]
@@ -66,14 +72,29 @@ class EvaluationJobs(InferenceJobs):
 
     def reference_inputs(self, wildcards: Any) -> Inputs:
         """Input files of the texts that recognised speech is compared with."""
-        return {"speech": self.transcripts(), "model": self.recogniser()}
+        speech = self.transcripts()
+        return {"speech": speech, "model": [] if speech else self.fetched_model()}
 
-    def recogniser(self) -> list[str]:
-        """Files of the model that recognises speech, where it is the user's."""
+    def reference_settings(self, wildcards: Any) -> dict[str, Any]:
+        """Settings that decide these texts; none of a recogniser where they are transcripts."""
+        return {} if self.transcripts() else self.recogniser()
+
+    def recogniser(self) -> dict[str, Any]:
+        """Settings of the recogniser, its version, and hashes of its weights."""
+        settings = self.config.evaluation.settings_of("asr")
         asr = self.config.evaluation.asr
-        if asr is None or asr.model is None:
-            return []
-        return sorted(str(path) for path in Path(asr.model).rglob("*") if path.is_file())
+        if asr is None:
+            return settings
+        if self.fetched_model():
+            return settings | {"model": FETCHED_MODEL, "made_by": made_by(asr.engine, None, False)}
+        folder = Path(asr.own_model) if asr.own_model else None
+        return settings | {"made_by": made_by(asr.engine, folder, asr.packaged)}
+
+    def fetched_model(self) -> list[str]:
+        """The folder of the model that recognises speech, where it is fetched."""
+        asr = self.config.evaluation.asr
+        fetched = asr is not None and asr.own_model is not None and is_hub_name(asr.own_model)
+        return [FETCHED_MODEL] if fetched else []
 
     def transcripts(self) -> list[str]:
         """The corpus with its transcripts, where recognised speech is compared with these."""

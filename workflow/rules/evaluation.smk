@@ -21,6 +21,27 @@ rule score:
         "../scripts/score.py"
 
 
+# Login nodes have network access, compute nodes often do not.
+localrules:
+    fetch_recogniser,
+
+
+rule fetch_recogniser:
+    output:
+        directory("results/scores/asr/model"),
+    log:
+        "<logs>/evaluation/fetch_recogniser.log",
+    benchmark:
+        "<benchmarks>/fetch_recogniser/fetch_recogniser.tsv"
+    priority: 10  # an unknown name is said before models are trained
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        model=cfg.evaluation.asr.own_model if cfg.evaluation.asr else None,
+    script:
+        "../scripts/fetch_recogniser.py"
+
+
 rule reference_texts:
     input:
         unpack(experiment.reference_inputs),
@@ -36,7 +57,7 @@ rule reference_texts:
         "../../envs/evaluation.yaml"
     params:
         sample_rate=cfg.sample_rate,
-        asr=cfg.evaluation.model_dump(mode="json")["asr"],
+        recogniser=experiment.reference_settings,
     script:
         "../scripts/reference_texts.py"
 

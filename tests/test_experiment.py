@@ -16,6 +16,7 @@ from pipeline.config.layers import choose_models
 from pipeline.experiment import Experiment
 from pipeline.losses import TERMS
 from pipeline.models import MODELS, package, whisper
+from pipeline.tasks import DENOISE, TASKS
 from pipeline.tasks.grammar import NOISY, ModelKey, System
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
@@ -174,12 +175,18 @@ def test_a_dry_share_changes_the_output_of_its_denoiser_and_trains_it_not_again(
         assert after == before | behind
 
 
-def test_measures_are_those_of_the_task():
+def test_measures_are_those_of_the_task(monkeypatch):
     asked = {"dnsmos": True, "asr": {"engine": "pocketsphinx"}}
     scored = experiment(SMOKE, evaluation=asked).scored
     assert len(scored) == len(set(scored)) == 3 * (10 + 2) + 1  # one denoiser on clean mixtures
     assert "asr/separate/mixture/untrained/0/noisy" in scored
     assert "asr/denoise/conv_tasnet/noisy/0/noisy" in scored
+    monkeypatch.setitem(TASKS, DENOISE.name, replace(DENOISE, measures=("signal", "dnsmos")))
+    fewer = experiment(SMOKE, evaluation=asked).scored
+    assert sorted(set(scored) - set(fewer)) == [
+        "asr/denoise/conv_tasnet/noisy/0/noisy",
+        "asr/denoise/mixture/untrained/0/noisy",
+    ]
 
 
 def recognising(**asr):
@@ -211,6 +218,7 @@ def test_a_fetched_recogniser_is_an_input():
     assert fetched == [["results/scores/asr/model"]] * 2
     assert settings["model"] == texts["model"] == "results/scores/asr/model"
     assert recognising(**hub, reference="transcript")[3] == []
+    assert recognising(**hub | {"download": False})[2:] == ([], [])
 
 
 def test_denoisers_are_scored_on_clean_mixtures_for_what_they_keep_of_them():

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.audio import Samples, to_16_bit
 from pipeline.evaluation.hearing import HEARD_RATE
-from pipeline.models.whisper import packaged_folder
+from pipeline.models.whisper import check_folder, packaged_folder
 
 Recogniser = Callable[[Samples], str]
 """A function from `[time]`, as `hear` returns it, to text."""
@@ -33,11 +33,14 @@ def open_recogniser(engine: str, model: str | None = None) -> Recogniser:
         model: for the latter, the folder of its weights; None for those of the package.
 
     Raises:
-        PipelineError: the package is not installed, or has other weights.
+        PipelineError: the package is not installed, or has other weights; the folder has none.
     """
     if engine == "pocketsphinx":
         return _pocketsphinx()
-    return _faster_whisper(Path(model) if model else packaged_folder())
+    if model is None:
+        return _faster_whisper(packaged_folder())
+    check_folder(Path(model))
+    return _faster_whisper(Path(model))
 
 
 def _pocketsphinx() -> Recogniser:

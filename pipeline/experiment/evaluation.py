@@ -93,8 +93,9 @@ class EvaluationJobs(InferenceJobs):
     def fetched_model(self) -> list[str]:
         """The folder of the model that recognises speech, where it is fetched."""
         asr = self.config.evaluation.asr
-        fetched = asr is not None and asr.own_model is not None and is_hub_name(asr.own_model)
-        return [FETCHED_MODEL] if fetched else []
+        if asr is None or asr.own_model is None or not asr.download:
+            return []
+        return [FETCHED_MODEL] if is_hub_name(asr.own_model) else []
 
     def transcripts(self) -> list[str]:
         """The corpus with its transcripts, where recognised speech is compared with these."""

@@ -16,7 +16,7 @@ from pipeline.evaluation.hearing import at_level
 from pipeline.evaluation.references import read_references, write_references
 from pipeline.evaluation.speech_recognition import open_recogniser
 from pipeline.evaluation.word_errors import error_rates
-from pipeline.models.whisper import TINY_EN
+from pipeline.models.whisper import NEEDED, TINY_EN
 
 pytestmark = pytest.mark.slow  # whole recordings are recognised
 
@@ -101,6 +101,10 @@ def test_faster_whisper_reads_a_folder_of_weights(monkeypatch, tmp_path):
             return iter([SimpleNamespace(text=" Hello, "), SimpleNamespace(text=" you.")]), None
 
     monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
+    with pytest.raises(PipelineError, match=r"has no model\.bin"):  # before anything is fetched
+        open_recogniser("faster_whisper", str(tmp_path))
+    for name in NEEDED:
+        (tmp_path / name).touch()
     recognise = open_recogniser("faster_whisper", str(tmp_path))
     assert recognise(np.zeros(10, np.float32)) == "Hello, you."
     (given, options), used = calls

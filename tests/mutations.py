@@ -359,6 +359,7 @@ EVALUATION = [
         "pipeline/evaluation/speech_recognition.py",
         "evaluation/test_speech_recognition.py",
         ('"vad_filter": True', '"vad_filter": False'),
+        ("segment.compression_ratio > LOOPING", "segment.compression_ratio < 0"),
         ("    check_folder(Path(model))\n", ""),
     ),
     *of(

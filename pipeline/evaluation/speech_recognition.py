@@ -1,5 +1,6 @@
 """Recognisers of English speech."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ WHISPER: dict[str, Any] = {
     "condition_on_previous_text": False,
     "vad_filter": True,
 }
+LOOPING = 2.4
+"""Compression ratio of a text above which Whisper repeats itself (Radford et al. 2022, 4.5).
+
+Their remedy is to sample, at random; here no three tokens in a row may occur a second time."""
 
 
 def open_recogniser(engine: str, model: str | None = None) -> Recogniser:
@@ -67,8 +72,12 @@ def _faster_whisper(folder: Path) -> Recogniser:
     options = {"device": "cpu", "cpu_threads": 1, "compute_type": "int8"}
     whisper = WhisperModel(str(folder), local_files_only=True, **options)
 
+    logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # else two lines a recording
+
     def recognise(samples: Samples) -> str:
-        segments, _ = whisper.transcribe(samples, **WHISPER)
+        segments = list(whisper.transcribe(samples, **WHISPER)[0])
+        if any(segment.compression_ratio > LOOPING for segment in segments):
+            segments = list(whisper.transcribe(samples, **WHISPER, no_repeat_ngram_size=3)[0])
         return " ".join(segment.text.strip() for segment in segments)
 
     return recognise

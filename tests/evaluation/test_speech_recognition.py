@@ -89,29 +89,47 @@ def test_whisper_invents_no_words_in_noise_and_hum(whisper):
         assert whisper(np.asarray(loud, np.float32)) == ""
 
 
-def test_faster_whisper_reads_a_folder_of_weights(monkeypatch, tmp_path):
-    calls = []
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    """A folder of weights, and the calls of a Whisper that repeats itself unless it may not."""
+    made = []
 
     class WhisperModel:
         def __init__(self, *given, **options):
-            calls.append((given, options))
+            made.append((given, options))
 
         def transcribe(self, samples, **options):
-            calls.append((len(samples), options["language"], options["vad_filter"]))
-            return iter([SimpleNamespace(text=" Hello, "), SimpleNamespace(text=" you.")]), None
+            made.append((len(samples), options))
+            loops = len(samples) == 20 and "no_repeat_ngram_size" not in options
+            texts = [" Hello, ", " you." + loops * " you." * 9]
+            ratios = [1.0, 2.4 + loops]
+            pairs = zip(texts, ratios, strict=True)
+            return (SimpleNamespace(text=t, compression_ratio=r) for t, r in pairs), None
 
     monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
-    with pytest.raises(PipelineError, match=r"has no model\.bin"):  # before anything is fetched
-        open_recogniser("faster_whisper", str(tmp_path))
     for name in NEEDED:
         (tmp_path / name).touch()
+    return made
+
+
+def test_faster_whisper_reads_a_folder_of_weights(calls, tmp_path):
+    (tmp_path / "tokenizer.json").rename(tmp_path / "away")
+    with pytest.raises(PipelineError, match=r"has no tokenizer\.json"):  # before one is fetched
+        open_recogniser("faster_whisper", str(tmp_path))
+    (tmp_path / "away").rename(tmp_path / "tokenizer.json")
     recognise = open_recogniser("faster_whisper", str(tmp_path))
     assert recognise(np.zeros(10, np.float32)) == "Hello, you."
-    (given, options), used = calls
-    assert given == (str(tmp_path),)
+    (given, options), (length, used) = calls
+    assert given == (str(tmp_path),) and options["local_files_only"]
     assert (options["device"], options["cpu_threads"]) == ("cpu", 1)
-    assert options["local_files_only"]
-    assert used == (10, "en", True)
+    assert length == 10 and (used["language"], used["vad_filter"]) == ("en", True)
+
+
+def test_a_text_that_repeats_itself_is_recognised_again(calls, tmp_path):
+    recognise = open_recogniser("faster_whisper", str(tmp_path))
+    assert recognise(np.zeros(20, np.float32)) == "Hello, you."
+    _, (_, first), (_, second) = calls
+    assert second == first | {"no_repeat_ngram_size": 3}
 
 
 @pytest.fixture

@@ -81,6 +81,5 @@ def test_a_network_ships_with_the_figures_of_its_tests(run, tmp_path):
 
     sums = shipped(folder)
     assert list(sums) == ["other", "separator"] and len(sums["separator"]) == 64
-    ship("separator", model, [results], folder)  # the same again
-    assert shipped(folder) == sums
-    assert len(pd.read_csv(folder / SUMS)) == 2
+    ship("separator", model, [results], folder)  # again, in its place
+    assert list(shipped(folder)) == list(pd.read_csv(folder / SUMS)["name"]) == list(sums)

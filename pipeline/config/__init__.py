@@ -21,7 +21,7 @@ from pipeline.config.paths import InputPath
 from pipeline.config.problems import describe_problems
 from pipeline.config.section import SPLITS, Counts, Name, Section, Split
 from pipeline.tasks import DENOISE, OURS, TASKS
-from pipeline.tasks.grammar import UNPROCESSED
+from pipeline.tasks.grammar import NO_NETWORKS
 
 __all__ = [
     "SPLITS",
@@ -76,11 +76,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _names_are_free(self) -> "Config":
         for section in (task.section for task in TASKS.values()):
-            if UNPROCESSED in getattr(self, section):
-                raise ValueError(
-                    f"{section}.{UNPROCESSED}: this is the name of the unprocessed mixture in the"
-                    " tables; choose another"
-                )
+            for name in NO_NETWORKS:
+                if name in getattr(self, section):
+                    raise ValueError(
+                        f"{section}.{name}: this is the name of {NO_NETWORKS[name]} in the tables;"
+                        " choose another"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -94,6 +95,27 @@ class Config(Section):
                             f"{section}.{name}.conditions: '{condition}' is not one of"
                             f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
                         )
+        return self
+
+    @model_validator(mode="after")
+    def _denoisers_behind_exist(self) -> "Config":
+        for section in (task.section for task in TASKS.values() if task is not DENOISE):
+            for name, network in getattr(self, section).items():
+                for denoiser in network.then_denoise:
+                    if denoiser not in self.denoisers:
+                        raise ValueError(
+                            f"{section}.{name}.then_denoise: '{denoiser}' is not one of"
+                            f" {', '.join(self.denoisers)}; declare it under denoisers: first"
+                        )
+        return self
+
+    @model_validator(mode="after")
+    def _oracles_have_a_task(self) -> "Config":
+        if self.evaluation.oracles and not self.separators:
+            raise ValueError(
+                "evaluation.oracles: they separate, and there are no separators to compare them"
+                " with; leave oracles out, or add a separator"
+            )
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ Metric = Literal[
     "si_sdr", "snr", "sdr", "sir", "sar", "e_interf", "e_noise", "e_artif", "stoi", "estoi", "pesq"
 ]
 Measure = Literal["signal", "dnsmos", "asr"]
+Oracle = Literal["ideal_mask"]
 
 
 class SpeechRecognition(Section):
@@ -54,7 +55,8 @@ class Evaluation(Section):
     `metrics` are computed from signals alone, `snr` for denoisers only, since separators leave the
     scale of their outputs open. Over several trainings, a difference that certainly
     lies within `equivalence_db` is reported as no difference. `dry_sweep` tries every denoiser with
-    shares of the mixture from 0 to 1 added back, by itself and before each separator.
+    shares of the mixture from 0 to 1 added back, by itself and before each separator. `oracles` are
+    separated with the help of the true sources, as bounds of what is possible.
     """
 
     metrics: Annotated[list[Metric], Distinct] = Field(default=list(get_args(Metric)), min_length=1)
@@ -64,6 +66,7 @@ class Evaluation(Section):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     equivalence_db: float = Field(default=0.25, gt=0, le=100)
     dry_sweep: bool = False
+    oracles: Annotated[list[Oracle], Distinct] = Field(default=[])
 
     @model_validator(mode="after")
     def _separators_have_a_metric(self) -> "Evaluation":

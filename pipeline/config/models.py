@@ -176,11 +176,14 @@ class Denoiser(Network):
 class Separator(Network):
     """A network that returns one signal a speaker, trained once for each condition.
 
-    With `noise_output` it returns the noise, too, and its signals add up to the mixture.
+    With `noise_output` it returns the noise, too, and its signals add up to the mixture. Each
+    denoiser of `then_denoise` makes a further system: what is separated from noisy mixtures is
+    denoised, source by source.
     """
 
     conditions: Annotated[list[str], Distinct] = Field(min_length=1)
     noise_output: bool = False
+    then_denoise: Annotated[list[str], Distinct] = Field(default=[])
 
     @model_validator(mode="after")
     def _there_is_noise(self) -> "Separator":

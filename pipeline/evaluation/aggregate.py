@@ -23,7 +23,7 @@ from pipeline.evaluation.systems import Arm, arm_of, pairs_of, paths_of, systems
 from pipeline.evaluation.trainings import read_clusters
 from pipeline.evaluation.undefined import NO_BASELINE
 from pipeline.tasks import DENOISE
-from pipeline.tasks.grammar import CLEAN, NOISY, SYSTEM, UNPROCESSED, System
+from pipeline.tasks.grammar import CLEAN, NO_NETWORKS, NOISY, SYSTEM, UNPROCESSED, System
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ COMPARISON = [
 DEFAULT = Bootstrap()
 
 
-def combine(score_files: list[Path], out: Path) -> None:
+def combine(score_files: list[Path], out: Path, shares: pd.DataFrame | None = None) -> None:
     """Join score tables and add the improvements `si_sdri` and `sdri`, and `preservation`.
 
     An improvement is a system's value minus that of the unprocessed mixture for the same mixture,
@@ -63,6 +63,7 @@ def combine(score_files: list[Path], out: Path) -> None:
     Args:
         score_files: long tables, those of the unprocessed mixture among them.
         out: the joined long table.
+        shares: rows for it that are improvements already (`dry.chosen_shares`).
 
     Raises:
         PipelineError: a value is there twice, or the unprocessed mixture is not scored.
@@ -71,7 +72,8 @@ def combine(score_files: list[Path], out: Path) -> None:
     tables = [read_manifest(file).astype({"undefined": object}) for file in score_files]
     scores = _preservation(pd.concat(tables, ignore_index=True))
     _refuse_duplicates(scores, out)
-    write_manifest(out, pd.concat([scores, _improvements(scores, out)], ignore_index=True))
+    parts = [scores, _improvements(scores, out), *([] if shares is None else [shares])]
+    write_manifest(out, pd.concat(parts, ignore_index=True))
 
 
 def summarise(
@@ -136,7 +138,7 @@ def compare(
         costs: what `costs.write_costs` wrote.
     """
     table = read_manifest(scores)
-    table = table[table["name"] != UNPROCESSED]
+    table = table[~table["name"].isin(NO_NETWORKS)]
     parts = [part for metric in COMPARED if len(part := table[table["metric"] == metric])]
     if mixtures is not None and table["run"].nunique() > 1:
         clusters = read_clusters(mixtures)

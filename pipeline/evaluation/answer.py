@@ -8,23 +8,34 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_json
 from pipeline.evaluation.best_denoiser import QUESTION as OF_DENOISERS
 from pipeline.evaluation.best_denoiser import best_denoiser
+from pipeline.evaluation.best_system import best_system, separations
 from pipeline.evaluation.repeats import ALL, of_all_trainings
 from pipeline.evaluation.rivals import Rivals
-from pipeline.evaluation.systems import ARM, has_rival, is_direct
+from pipeline.evaluation.systems import (
+    ARM,
+    denoised_after,
+    has_denoiser,
+    has_rival,
+    input_of,
+    is_direct,
+)
 from pipeline.evaluation.trainings import holm
 from pipeline.evaluation.words import Fact, sentence_of, sentences_of
 from pipeline.tasks import DENOISE, SEPARATE
-from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, Condition
+from pipeline.tasks.grammar import CLEAN, NOISY
 
 QUESTION = "Does denoising first help separation?"
 METRIC = "si_sdri"
 Names = tuple[str, ...]
 """A network, and its conditions of training and of the test."""
 
-KINDS = ("matched", "clean-cascade", "joint", "clean-trained")
+KINDS = (
+    *("matched", "clean-cascade", "observation-adding"),
+    *("joint", "denoised-after", "clean-trained"),
+)
 """Forms of the question, in the order of the answer. All but the last are against a rival.
 
-Of each form the cascade that reached most comes first.
+Of each form the system that reached most comes first.
 """
 CAUTION = (
     "Each network was trained once, and intervals are over test mixtures alone. Another training"
@@ -46,7 +57,9 @@ def answer(
     For every separator and denoiser three comparisons are looked for: the denoiser with the
     separator that is trained on denoised mixtures (`matched`) and with the one that is trained on
     clean ones (`clean-cascade`), both against a rival; and the latter with and without the denoiser
-    (`clean-trained`). The rival is a system trained and
+    (`clean-trained`). Where a share of the mixture was chosen on dev, the first two are also looked
+    for with that share (`observation-adding`), and where the separated sources are denoised, these
+    against a rival (`denoised-after`). The rival is a system trained and
     tested on noisy mixtures, the best on dev of those that take at most the cascade's compute
     (`rivals.py`). With one training of each network
     the sentences say which was higher in this run, and give no verdict. Over several trainings
@@ -84,7 +97,7 @@ def answer(
     facts = compared or [_unavailable(means)]
     once = any(fact["trainings"] == 1 and fact.get("trained", True) for fact in compared)
     facts += [{"kind": "caution", "sentence": CAUTION}] if once else []
-    facts += _best(means)
+    facts += best_system(means)
     sentences = list(dict.fromkeys(sentences_of(facts)))  # two cascades may have one rival
     question = OF_DENOISERS if alone else QUESTION
     write_json(out, {"question": question, "sentences": sentences, "facts": facts})
@@ -105,25 +118,40 @@ def _comparisons(
     """Yield a fact for each form, separator and denoiser where both systems were scored."""
     own = (pair for pair in pairs if pair["task"] == SEPARATE.name and pair["mixtures"])
     found = {_sides(pair): pair for pair in own}
-    scored = sorted({tuple(row[key] for key in ARM[1:]) for row in _separations(means)})
+    scored = sorted({tuple(row[key] for key in ARM[1:]) for row in separations(means)})
     for arm in scored:
         if arm[0] in rivals.joint and is_direct(*arm[1:]):
             yield from _joint(arm, found, rivals)
-    cascades = [arm for arm in scored if Condition.parse(arm[2]).denoiser]
-    for cascade in cascades:
-        separator, trained, tested = cascade
-        named = {"separator": separator, "denoiser": Condition.parse(tested).denoiser}
-        forms = {}
-        if has_rival(trained, tested) and (rival := rivals.of(*cascade)):
-            kind = "matched" if trained == tested else "clean-cascade"
-            words = {"rival": rival.name, "chosen": rival.reason}
-            forms[kind] = (rival.name, str(NOISY), str(NOISY)), words
-        if trained == str(CLEAN):
-            forms["clean-trained"] = (separator, trained, str(NOISY)), {}
-        for kind, (other, words) in forms.items():
-            if pair := found.get((cascade, other)):
-                timed = _added_latency(times, str(named["denoiser"]))
-                yield named | {"kind": kind} | words | pair | timed
+    for arm in scored:
+        for kind, other, words in _forms(arm, rivals):
+            if pair := found.get((arm, other)):
+                named = {"separator": arm[0], "denoiser": _denoiser(arm[2]), "kind": kind}
+                # That of a denoiser behind the separator is in the time of the whole system.
+                front = input_of(arm[2]).denoiser
+                yield named | words | pair | _added_latency(times, front)
+
+
+def _forms(arm: Names, rivals: Rivals) -> Iterator[tuple[str, Names, Fact]]:
+    """Yield the forms of the question that a system with a denoiser is part of.
+
+    Of each the kind, the other system, and what the sentence needs beside their comparison.
+    """
+    separator, trained, tested = arm
+    if has_rival(trained, tested) and (rival := rivals.of(*arm)):
+        words: Fact = {"rival": rival.name, "chosen": rival.reason}
+        kind = "matched" if trained == tested else "clean-cascade"
+        if share := input_of(tested).dry:
+            kind, words = "observation-adding", words | {"share": share}
+        elif denoised_after(tested):
+            kind = "denoised-after"
+        yield kind, (rival.name, str(NOISY), str(NOISY)), words
+    if has_denoiser(tested) and trained == str(CLEAN) and not input_of(tested).dry:
+        yield "clean-trained", (separator, trained, str(NOISY)), {}
+
+
+def _denoiser(tested: str) -> str:
+    """The denoiser before or behind a system."""
+    return input_of(tested).denoiser or denoised_after(tested)
 
 
 def _joint(arm: Names, found: dict[tuple[Names, ...], Fact], rivals: Rivals) -> Iterator[Fact]:
@@ -153,11 +181,6 @@ def reversed_pair(pair: Fact) -> Fact:
 def _sides(pair: Fact) -> tuple[Names, ...]:
     """The two systems of a comparison: network, and conditions of training and of the test."""
     return tuple(tuple(pair[f"{key}_{side}"] for key in ARM[1:]) for side in "ab")
-
-
-def _separations(means: list[Fact]) -> list[Fact]:
-    """The rows of systems that separate."""
-    return [row for row in means if row["task"] == SEPARATE.name and row["name"] != UNPROCESSED]
 
 
 def _added_latency(times: pd.DataFrame, denoiser: str) -> Fact:
@@ -198,25 +221,8 @@ def _verdict(fact: Fact) -> str:
     return "no difference" if fact.get("p_equivalence_adjusted", 1) < level else "not decided"
 
 
-def _best(means: list[Fact]) -> list[Fact]:
-    """The best system whose input is not the clean mixture, if several are given denoised ones."""
-    scored = [row for row in _separations(means) if row["mean"] is not None]
-    tested = [(Condition.parse(row["tested"]), row) for row in scored]
-    real = [(condition, row) for condition, row in tested if condition != CLEAN]
-    if sum(condition.kind == "denoised" for condition, _ in real) < 2:
-        return []
-    condition, best = max(real, key=lambda pair: pair[1]["mean"])
-    trained = Condition.parse(best["trained"])
-    sentence = (
-        f"The best system without access to the clean mixture is {best['name']} trained on"
-        f" {_mixtures(trained)} and given {_mixtures(condition)}: {best['mean']:.2f} dB SI-SDRi"
-        f"{'' if best['mean'] > 0 else ', which is no better than the mixture itself'}."
-    )
-    return [{"kind": "best", "separator": best["name"]} | best | {"sentence": sentence}]
-
-
 def _unavailable(means: list[Fact]) -> Fact:
-    scored = sorted("/".join(row[key] for key in ARM[1:]) for row in _separations(means))
+    scored = sorted("/".join(row[key] for key in ARM[1:]) for row in separations(means))
     sentence = "The question cannot be answered from this run: "
     if scored:
         sentence += (
@@ -229,10 +235,3 @@ def _unavailable(means: list[Fact]) -> Fact:
     else:
         sentence += "no system was scored in SI-SDRi; add si_sdr to evaluation.metrics."
     return {"kind": "unavailable", "sentence": sentence}
-
-
-def _mixtures(condition: Condition) -> str:
-    """`noisy mixtures`, `mixtures denoised with <denoiser>`."""
-    if condition.kind == "denoised":
-        return f"mixtures denoised with {condition.denoiser}"
-    return f"{condition.kind} mixtures"

@@ -11,13 +11,14 @@ from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.systems import ARM, paths_of
 from pipeline.models.card import read_card
 from pipeline.models.chain import CHAIN
-from pipeline.tasks import denoising
-from pipeline.tasks.grammar import SYSTEM, UNPROCESSED, Condition, ModelKey, System, weights_of
+from pipeline.tasks import denoiser_behind, denoising
+from pipeline.tasks.grammar import NO_NETWORKS, SYSTEM, Condition, ModelKey, System, weights_of
 
 SIZES = ["parameters", "multiply_adds"]
 COSTS = [*SIZES, "steps", "training_compute", "minutes"]
 DEV_SCORE = "dev_si_sdri"
 JOINT = "joint"
+SOURCES = "sources"
 
 SIZE, COMPUTE = 0.05, 0.03
 """By how much of the greater one systems of equal size and of equal training compute may differ."""
@@ -26,14 +27,15 @@ Facts = Mapping[str, Any]
 
 
 def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
-    """Write what each system costs, a denoiser before it included.
+    """Write what each system costs, a denoiser before or behind it included.
 
     `parameters` and `multiply_adds` (for a second of audio) are those of all networks that a
-    recording goes through; `steps`, `minutes` and `training_compute` (multiply-adds) those of all
-    trainings without which the system would not be. A training takes three times the multiply-adds
-    of its forward passes, since the backward pass takes twice as many (Kaplan et al. 2020,
-    arXiv:2001.08361, section 2.1), and those of a frozen denoiser before it once. Dev scores are
-    not counted. Undefined where a model does not tell, or goes on from weights of another run.
+    recording goes through, a denoiser behind a separator once a source; `steps`, `minutes` and
+    `training_compute` (multiply-adds) those of all trainings without which the system would not be.
+    A training takes three times the multiply-adds of its forward passes, since the backward pass
+    takes twice as many (Kaplan et al. 2020, arXiv:2001.08361, section 2.1), and those of a frozen
+    denoiser before it once. Dev scores are not counted. Undefined where a model does not tell, or
+    goes on from weights of another run.
 
     Args:
         scores: a long table whose systems are listed.
@@ -42,9 +44,12 @@ def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
             (`joint`).
     """
     told = {ModelKey.parse("/".join(path.parts[-5:-1])): read_card(path) for path in weights}
-    facts = {model: card.training | {JOINT: card.model == CHAIN} for model, card in told.items()}
+    facts = {
+        model: card.training | {JOINT: card.model == CHAIN, SOURCES: card.num_sources}
+        for model, card in told.items()
+    }
     systems = read_manifest(scores)[SYSTEM].drop_duplicates()
-    systems = systems[systems["name"] != UNPROCESSED]
+    systems = systems[~systems["name"].isin(NO_NETWORKS)]
     parsed = [System.parse(path) for path in paths_of(systems)]
     rows = [system.columns | cost_of(system, facts) for system in parsed]
     write_manifest(out, pd.DataFrame(rows, columns=[*SYSTEM, *COSTS, DEV_SCORE, JOINT]))
@@ -53,7 +58,8 @@ def write_costs(scores: Path, weights: list[Path], out: Path) -> None:
 def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]:
     """The costs of a system, from what the models tell of their trainings."""
     model = system.model
-    passed = [model, *_denoisers(system.tested, model.run)]
+    behind = denoiser_behind(system)
+    passed = [model, *_denoisers(system.tested, model.run), *([behind] if behind else [])]
     trained = list(dict.fromkeys(key for each in passed for key in _trainings(facts, each)))
     costs = {
         **{name: sum(_fact(facts, key, name) for key in passed) for name in SIZES},
@@ -62,6 +68,9 @@ def cost_of(system: System, facts: Mapping[ModelKey, Facts]) -> dict[str, float]
         "minutes": sum(_fact(facts, key, "seconds") for key in trained) / 60,
     }
     own = facts.get(model, {})
+    if behind:  # it is passed once a source, and counted once so far
+        further = own.get(SOURCES, np.nan) - 1
+        costs["multiply_adds"] += further * _fact(facts, behind, "multiply_adds")
     dev = own.get("best", {}).get(DEV_SCORE, np.nan)
     return costs | {DEV_SCORE: dev, JOINT: bool(own.get(JOINT, False))}
 

@@ -1,9 +1,11 @@
 """How SI-SDRi changes with the share of the mixture that is added back to a denoiser's output.
 
-The best share is chosen on dev; the test split shows what it gains over none.
+The best share is chosen on dev; the test split shows what it gains over none. A system behind a
+denoiser is then scored with that share like any other system, in SI-SDRi.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ import pandas as pd
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.repeats import estimate
+from pipeline.evaluation.score import COLUMNS
 from pipeline.evaluation.systems import ARM
 from pipeline.evaluation.trainings import read_clusters
+from pipeline.evaluation.undefined import SILENT_EITHER
+from pipeline.tasks import DENOISE
+from pipeline.tasks.grammar import Condition
 
 SWEEP = [*ARM, "dry", "dev", "mean", "low", "high"]
 SWEEP += ["gain", "gain_low", "gain_high", "chosen", "mixtures", "trainings"]
@@ -43,6 +49,34 @@ def summarise_dry(
     """
     rows = list(_rows(dev, test, mixtures, bootstrap)) if dev else []
     write_manifest(out, pd.DataFrame(rows, columns=SWEEP))
+
+
+def chosen_shares(dry: Path, test: list[Path]) -> pd.DataFrame:
+    """The scores of systems behind a denoiser with the share that is chosen on dev.
+
+    They are systems of their own, tested on `denoised-<name>-dry<percent>`. With the share 0 a
+    system is there already.
+
+    Args:
+        dry: what `summarise_dry` wrote.
+        test: tables of `pipeline.inference.sweep`, of the test split.
+
+    Returns:
+        A long table of scores, with the columns `COLUMNS`, of SI-SDRi alone.
+    """
+    chosen = read_manifest(dry)
+    chosen = chosen[chosen["chosen"].astype(bool) & (chosen["dry"] > 0)]
+    chosen = chosen.loc[chosen["task"] != DENOISE.name, [*ARM, "dry"]]
+    if chosen.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = pd.concat(map(read_manifest, test), ignore_index=True).merge(chosen, on=[*ARM, "dry"])
+    tested = [
+        str(replace(Condition.parse(condition), dry=round(100 * share)))
+        for condition, share in zip(rows["tested"], rows["dry"], strict=True)
+    ]
+    rows = rows.assign(tested=tested, metric="si_sdri", value=rows["si_sdri"], undefined=None)
+    rows.loc[rows["value"].isna(), "undefined"] = SILENT_EITHER
+    return rows[COLUMNS]
 
 
 def _rows(

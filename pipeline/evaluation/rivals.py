@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.evaluation.costs import COMPUTE, COSTS, DEV_SCORE, JOINT
 from pipeline.evaluation.systems import ARM
 from pipeline.tasks import SEPARATE
-from pipeline.tasks.grammar import NOISY, UNPROCESSED
+from pipeline.tasks.grammar import NOISY
 
 TAKEN = ["multiply_adds", "training_compute"]
 
@@ -28,7 +28,7 @@ class Rivals:
     """
 
     def __init__(self, costs: pd.DataFrame) -> None:
-        own = costs[(costs["task"] == SEPARATE.name) & (costs["name"] != UNPROCESSED)]
+        own = costs[costs["task"] == SEPARATE.name]
         self.means = own.groupby(ARM[1:])[[*COSTS, DEV_SCORE]].mean()
         self.joint = set(own.loc[own[JOINT].astype(bool), "name"])
 

@@ -1,11 +1,21 @@
 """The columns by which tables tell systems apart, and which systems are compared."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import pandas as pd
 
-from pipeline.tasks.grammar import CLEAN, NOISY, SYSTEM, ModelKey, System
+from pipeline.tasks.grammar import (
+    CLEAN,
+    NOISY,
+    SYSTEM,
+    Condition,
+    ModelKey,
+    System,
+    denoiser_after,
+    split_heading,
+)
 
 
 def paths_of(table: pd.DataFrame, suffix: str = "") -> "pd.Series[str]":
@@ -38,15 +48,15 @@ def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
     """The pairs that are compared, in alphabetical order, but a cascade before a direct system.
 
     Two systems of one task are compared where they are of one network, where their conditions are
-    equal, and where one has denoised input and the other is trained and tested on noisy mixtures.
+    equal, and where one has a denoiser and the other is trained and tested on noisy mixtures.
     """
     for one, other in combinations(sorted(arms), 2):
         if one[0] != other[0]:
             continue
         alike = one[1] == other[1] or one[2:] == other[2:]
-        if is_direct(*one[2:]) and is_cascade(other[3]):
+        if is_direct(*one[2:]) and has_denoiser(other[3]):
             yield other, one
-        elif alike or (is_cascade(one[3]) and is_direct(*other[2:])):
+        elif alike or (has_denoiser(one[3]) and is_direct(*other[2:])):
             yield one, other
 
 
@@ -55,17 +65,28 @@ def is_direct(trained: str, tested: str) -> bool:
     return trained == tested == str(NOISY)
 
 
-def is_cascade(tested: str) -> bool:
-    """Whether the input of a system is denoised."""
-    return tested.startswith("denoised-")
+def input_of(tested: str) -> Condition:
+    """The input of a system, from the column `tested`, in which a step after it may stand too."""
+    return split_heading(tested)[0]
+
+
+def denoised_after(tested: str) -> str:
+    """The denoiser of what a system separates; empty without one."""
+    return denoiser_after(split_heading(tested)[2])
+
+
+def has_denoiser(tested: str) -> bool:
+    """Whether the input of a system is denoised, or what it separates."""
+    return input_of(tested).kind == "denoised" or bool(denoised_after(tested))
 
 
 def has_rival(trained: str, tested: str) -> bool:
-    """Whether a system is a cascade that is held against a direct system.
+    """Whether a system has a denoiser and is held against a direct system.
 
-    Its separator was trained on its input, or on clean mixtures.
+    Its separator was trained on its input (with any share of the mixture), or on clean mixtures.
     """
-    return is_cascade(tested) and trained in (tested, str(CLEAN))
+    fitting = (str(replace(input_of(tested), dry=0)), str(CLEAN))
+    return has_denoiser(tested) and trained in fitting
 
 
 def direct(system: System) -> System:
@@ -75,12 +96,13 @@ def direct(system: System) -> System:
 
 
 def without_denoiser(system: System) -> list[System]:
-    """Systems with noisy input, to compare a system with denoised input to.
+    """Systems with noisy input and no denoiser, to compare a system with a denoiser to.
 
-    The same model, and, if it was trained on its input in the test, the network of which that is
-    true for noisy mixtures. Empty for a system whose input is not denoised.
+    The same model, and, if it was trained on the denoised input that it has in the test, the
+    network of which that is true for noisy mixtures. Empty for a system without a denoiser.
     """
-    if system.tested.kind != "denoised":
+    if not has_denoiser(system.heading):
         return []
     same = System(system.model, NOISY)
-    return [same, direct(system)] if system.model.trained == system.tested else [same]
+    trained_on_it = system.model.trained == replace(system.tested, dry=0) != NOISY
+    return [same, direct(system)] if trained_on_it else [same]

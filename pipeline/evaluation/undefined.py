@@ -8,6 +8,7 @@ from pipeline.evaluation.metrics import silent
 
 SILENT_REFERENCE = "the reference is silent"
 SILENT_ESTIMATE = "the estimate is silent"
+SILENT_EITHER = "the reference or the estimate is silent"
 NO_BASELINE = "the unprocessed mixture's value is undefined"
 NO_TEXT = "the reference text is empty"
 

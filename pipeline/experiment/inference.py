@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Any, cast
 
 from pipeline.config import Split
-from pipeline.experiment.systems import Inputs, denoises, model_of, system_of
+from pipeline.experiment.systems import Inputs, denoises, system_of
 from pipeline.experiment.training import TrainingJobs
-from pipeline.tasks import TASKS, denoising
+from pipeline.tasks import TASKS, denoiser_behind, denoising
 from pipeline.tasks.grammar import (
     System,
     weights_of,
@@ -18,12 +18,13 @@ class InferenceJobs(TrainingJobs):
     """What decides estimates and latencies."""
 
     def inference_inputs(self, wildcards: Any) -> Inputs:
-        """Input files of a system on one split."""
+        """Input files of a system on one split; `weights` are of its networks, in their order."""
         system, split = system_of(wildcards), wildcards.split
+        networks = [system.model, *filter(None, [denoiser_behind(system)])]
         return {
             "mixtures": [f"results/mixtures/{split}/mixtures.csv"],
             "denoised": self._denoised(system.tested, system.model.run, split),
-            "weights": [weights_of(system.model)],
+            "weights": [weights_of(model) for model in networks],
         }
 
     def is_timed(self, wildcards: Any) -> bool:
@@ -34,7 +35,8 @@ class InferenceJobs(TrainingJobs):
         """Settings that decide the estimates; no batch size where mixtures run one at a time."""
         left_out = {"batch_size"} if self.is_timed(wildcards) else set()
         settings = self.config.inference.model_dump(mode="json", exclude=left_out)
-        return settings | self._dry(model_of(wildcards))
+        system = system_of(wildcards)
+        return settings | self._dry(denoiser_behind(system) or system.model)
 
     @cached_property
     def timed(self) -> list[str]:
@@ -58,8 +60,8 @@ class InferenceJobs(TrainingJobs):
     def estimates(self) -> dict[Split, int]:
         """How many signals are estimated of each mixture of a split."""
         counts = Counter[Split]()
-        preserved = [f"{system.path}/test" for system in self.preserving]
-        for folder in (*self.timed, *self.batched, *preserved):
+        untimed = [f"{system.path}/test" for system in (*self.preserving, *self.oracles)]
+        for folder in (*self.timed, *self.batched, *untimed):
             path, _, split = folder.rpartition("/")
             task = TASKS[System.parse(path).model.task]
             counts[cast(Split, split)] += len(task.targets(self.config.mixtures.num_speakers))

@@ -8,12 +8,11 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.models import MODELS
 from pipeline.models.chain import CHAIN
-from pipeline.tasks import DENOISE, TASKS
+from pipeline.tasks import DENOISE, SEPARATE, TASKS, without_network
 from pipeline.tasks.grammar import (
     CLEAN,
     NOISY,
     UNPROCESSED,
-    UNTRAINED,
     Condition,
     ModelKey,
     System,
@@ -62,19 +61,30 @@ class Systems:
 
     @cached_property
     def systems(self) -> list[System]:
-        """Everything that is tested: denoisers on noisy mixtures, others on every condition."""
+        """Everything that is tested: denoisers on noisy mixtures, others on every condition.
+
+        The sources of noisy mixtures are also denoised, where the configuration says so.
+        """
+        return [system for model in self.models for system in self._systems_of(model)]
+
+    def _systems_of(self, model: ModelKey) -> list[System]:
+        denoisers = getattr(self.network(model), "then_denoise", [])  # a denoiser has none
         return [
-            System(model, Condition.parse(tested))
-            for model in self.models
-            for tested in self._tested(model)
+            *(System(model, Condition.parse(tested)) for tested in self._tested(model)),
+            *(System(model, NOISY, after=f"denoised-{name}") for name in denoisers),
         ]
+
+    @cached_property
+    def oracles(self) -> list[System]:
+        """Systems that are given the true sources."""
+        return [without_network(SEPARATE, name) for name in self.config.evaluation.oracles]
 
     @property
     def scored_systems(self) -> list[System]:
-        """All systems of the score tables: of each task also the mixture itself."""
+        """All systems with audio in the score tables: of each task also the mixture itself."""
         tasks = dict.fromkeys(model.task for model in self.models)
-        models = [ModelKey(task, UNPROCESSED, UNTRAINED) for task in tasks]
-        return [*(System(model, NOISY) for model in models), *self.systems]
+        unprocessed = [without_network(TASKS[task], UNPROCESSED) for task in tasks]
+        return [*unprocessed, *self.oracles, *self.systems]
 
     @cached_property
     def preserving(self) -> list[System]:

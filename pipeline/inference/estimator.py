@@ -15,6 +15,7 @@ from pipeline.config.models import Precision
 from pipeline.models import entry_of
 from pipeline.models.blended import Blended
 from pipeline.models.card import read_card
+from pipeline.models.denoised_after import DenoisedAfter
 from pipeline.models.devices import describe, precision_on
 from pipeline.models.signals import Inputs, passed
 from pipeline.models.weights import load_network
@@ -35,7 +36,7 @@ class Estimator:
         network: maps `[batch, time]` to `[batch, sources, time]`.
         device: that it is moved to.
         precision: `fp32` or `bf16`, the second where the device has instructions for it.
-        weights: its file, to name in errors.
+        weights: its file, or files, to name in errors.
         exact_padding: whether a batch may hold recordings of several lengths.
     """
 
@@ -44,7 +45,7 @@ class Estimator:
         network: nn.Module,
         device: torch.device,
         precision: Precision,
-        weights: Path = Path("network"),
+        weights: Path | str = "network",
         exact_padding: bool = False,
     ) -> None:
         self.weights, self.exact_padding = weights, exact_padding
@@ -106,16 +107,35 @@ def load_estimator(
     device: torch.device,
     precision: Precision,
     dry: float = 0.0,
+    denoiser: Path | None = None,
 ) -> Estimator:
     """The network of a weights file on a device; errors are those of `load_network`.
 
-    The share `dry` of the mixture is added to its estimates.
+    With the weights of a `denoiser` it is followed by that. The share `dry` of its input is added
+    to what a denoiser returns: this one, or else the network.
     """
     network = load_network(weights, num_sources, sample_rate)
-    network = Blended(network, dry) if dry else network
+    if denoiser:
+        behind = _blended(load_network(denoiser, 1, sample_rate), dry)
+        both = f"{weights}, with {denoiser} behind it"
+        return _opened(DenoisedAfter(network, behind), device, precision, both)
     entry = entry_of(read_card(weights).model)
     # Resampling knows no lengths: behind the end of a shorter recording it finds zeros.
     exact = entry.exact_padding and entry.rate_for(sample_rate) == sample_rate
-    estimator = Estimator(network, device, precision, weights, exact)
+    return _opened(_blended(network, dry), device, precision, weights, exact)
+
+
+def _blended(denoiser: nn.Module, share: float) -> nn.Module:
+    return Blended(denoiser, share) if share else denoiser
+
+
+def _opened(
+    network: nn.Module,
+    device: torch.device,
+    precision: str,
+    weights: Path | str,
+    exact_padding: bool = False,
+) -> Estimator:
+    estimator = Estimator(network, device, precision, weights, exact_padding)
     logging.info("running %s on %s in %s", weights, describe(device), estimator.precision)
     return estimator

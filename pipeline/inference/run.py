@@ -26,8 +26,8 @@ ON_A_GPU = 16  # pieces at once, where the configuration does not say
 class Setting:
     """How inference runs: rate in Hz, two sections of the configuration, whether it is timed.
 
-    What is timed goes through alone, one mixture after another. The share `dry` of the mixture is
-    added to the estimates.
+    What is timed goes through alone, one mixture after another. The share `dry` of its input is
+    added to what a denoiser returns.
     """
 
     sample_rate: int
@@ -67,15 +67,17 @@ class Applied(NamedTuple):
     facts: dict[str, Any]
 
 
-def load_model(weights: Path, num_sources: int, setting: Setting) -> Estimator:
-    """The network of a weights file on the device of a setting.
+def load_model(
+    weights: Path, num_sources: int, setting: Setting, denoiser: Path | None = None
+) -> Estimator:
+    """The network of a weights file on the device of a setting, with a denoiser behind it or none.
 
     Raises:
         PipelineError: the file is damaged, or for another number of sources or sample rate.
     """
     device = open_device(setting.machine)
     rate, precision = setting.sample_rate, setting.inference.precision
-    estimator = load_estimator(weights, num_sources, rate, device, precision, setting.dry)
+    estimator = load_estimator(weights, num_sources, rate, device, precision, setting.dry, denoiser)
     if device.type == "cuda":  # a CPU's own way through the networks is faster
         compile_networks(setting.machine, device, estimator.network, dynamic=True)
     return estimator
@@ -118,10 +120,12 @@ def infer_shard(
     out: Path,
     scatteritem: str,
     setting: Setting,
+    denoiser: Path | None = None,
 ) -> None:
     """Run a network over the mixtures of a shard in a condition: `out/<target>/*.wav`.
 
-    Beside the WAVs stand estimates.csv, throughput.csv and, if the setting is timed, latency.csv.
+    With the weights of a `denoiser` each of its estimates is denoised. Beside the WAVs stand
+    estimates.csv, throughput.csv and, if the setting is timed, latency.csv.
 
     Raises:
         PipelineError: the denoised set lacks a mixture, the weights do not fit, a file cannot be
@@ -134,7 +138,7 @@ def infer_shard(
     targets = {n: [out / n / f"{name}.wav" for name in shard["mixture_id"]] for n in names}
     files = zip(*targets.values(), strict=True)
     rows = zip(shard["mixture_id"], inputs[shard.index], shard["length"], files, strict=True)
-    model = load_model(weights, len(names), setting)
+    model = load_model(weights, len(names), setting, denoiser)
     applied = apply(model, [Recording(*row) for row in rows], setting, out.name)
     estimates = shard[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
     estimates["digest"] = shard["mixture_id"].map(applied.digests)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.report.systems import DENOISED, ORACLE, denoiser_of, separator_of, system
+from pipeline.evaluation.systems import denoised_after, input_of
+from pipeline.report.systems import DENOISED, MASKED, ORACLE, denoiser_of, separator_of, system
 from pipeline.tasks import DENOISE, TASKS
 from pipeline.tasks.grammar import ModelKey
 
@@ -53,7 +55,9 @@ METRICS = {
 def system_label(name: str) -> str:
     """Return a system's name in words."""
     if parsed := system(name):
-        return f"trained on {parsed.trained}, tested on {parsed.tested}"
+        return f"trained on {parsed.trained}, tested on {tested_words(parsed.tested)}"
+    if name == MASKED:
+        return "ideal ratio mask (oracle)"
     denoiser = denoiser_of(name)
     return condition_label(DENOISED + denoiser) if denoiser else "unprocessed mixture"
 
@@ -82,11 +86,28 @@ def model_label(path: str) -> str:
     return f"{noun} {model.name}{trained}{run}"
 
 
-def condition_label(condition: str) -> str:
-    """Return a condition's name in words."""
-    if condition.startswith(DENOISED):
-        return f"denoised by {condition.removeprefix(DENOISED)}"
-    return condition
+def tested_words(tested: str) -> str:
+    """Return the input of a system and the step after it, for a sentence.
+
+    >>> tested_words("noisy--denoised-demucs"), tested_words("denoised-demucs-dry20")
+    ('noisy, separated, then denoised by demucs', 'denoised-demucs with 20 % of the mixture')
+    """
+    given = input_of(tested)
+    share = f" with {given.dry} % of the mixture" if given.dry else ""
+    return f"{replace(given, dry=0)}{share}{_step(tested)}"
+
+
+def condition_label(tested: str) -> str:
+    """Return the name of a condition in words, with the step after a system if there is one."""
+    given = input_of(tested)
+    share = f", {given.dry} % of the mixture added back" if given.dry else ""
+    words = f"denoised by {given.denoiser}{share}" if given.denoiser else str(given)
+    return words + _step(tested)
+
+
+def _step(tested: str) -> str:
+    denoiser = denoised_after(tested)
+    return f", separated, then denoised by {denoiser}" if denoiser else ""
 
 
 def test_label(condition: str) -> str:

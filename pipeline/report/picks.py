@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
-from pipeline.report.systems import system
+from pipeline.report.systems import system, without_share
 
 RANDOM = "drawn at random"
 
@@ -79,7 +79,9 @@ def _places(mixtures: int, by_name: np.ndarray, seed: int) -> Iterator[tuple[int
 def shown_systems(run: Run) -> list[str]:
     """Return the separation systems of the examples: the main one and its counterpart.
 
-    Only those that have estimates; denoisers are shown always.
+    Of one with a share of the mixture, which has scores alone, the same without that share. Only
+    those that have estimates; denoisers are shown always.
     """
     named = [name for name in (run.main, run.counterpart) if name and system(name)]
-    return [name for name in named if name in run.inputs.estimates]
+    found = dict.fromkeys(without_share(name) for name in named)
+    return [name for name in found if name in run.inputs.estimates]

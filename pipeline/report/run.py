@@ -194,7 +194,7 @@ class Run:
         direct = direct_of(self.main)
         if self.main != direct:
             return direct if direct in self.ranked else None
-        helped = (n for n in self.ranked if (s := system(n)) and s.denoiser)
+        helped = (n for n in self.ranked if (s := system(n)) and (s.denoiser or s.denoised_after))
         return next((name for name in helped if direct_of(name) == direct), None)
 
     def values(self, metric: str) -> pd.DataFrame:

@@ -7,13 +7,16 @@ import pandas as pd
 
 from pipeline.evaluation import systems
 from pipeline.evaluation.systems import paths_of
-from pipeline.tasks import DENOISE, SEPARATE
-from pipeline.tasks.grammar import CLEAN, NOISY, UNPROCESSED, UNTRAINED, ModelKey, System
+from pipeline.tasks import DENOISE, SEPARATE, without_network
+from pipeline.tasks.grammar import CLEAN, IDEAL_MASK, NO_NETWORKS, UNPROCESSED, System
 
 MIXTURE, MIXTURE_AS_DENOISED = (
-    System(ModelKey(task.name, UNPROCESSED, UNTRAINED), NOISY).path for task in (SEPARATE, DENOISE)
+    without_network(task, UNPROCESSED).path for task in (SEPARATE, DENOISE)
 )
 """The noisy mixture, compared with the speakers, and with the mixture without noise."""
+
+MASKED = without_network(SEPARATE, IDEAL_MASK).path
+"""An oracle: the noisy mixture, separated with masks that are computed from the true sources."""
 
 DENOISED = "denoised-"
 """Beginning of the name of a denoiser's condition."""
@@ -37,17 +40,27 @@ class Parts(NamedTuple):
     @property
     def denoiser(self) -> str | None:
         """The denoiser of its input, if there is one."""
-        return self.tested.removeprefix(DENOISED) if self.tested.startswith(DENOISED) else None
+        return systems.input_of(self.tested).denoiser or None
+
+    @property
+    def denoised_after(self) -> str:
+        """The denoiser of what it separates; empty without one."""
+        return systems.denoised_after(self.tested)
+
+    @property
+    def matched(self) -> bool:
+        """Whether it was trained on its input in the test, with any share of the mixture."""
+        return self.trained == str(replace(systems.input_of(self.tested), dry=0))
 
 
 def system(path: str) -> Parts | None:
-    """Return the parts of a system that separates; None for denoisers and the mixture itself.
+    """Return the parts of a system that separates; None for denoisers and where no network does.
 
     A system of another task that an extension added is shown among them, its task in its name.
     """
     found = System.parse(path)
     model = found.model
-    if model.task == DENOISE.name or model.name == UNPROCESSED:
+    if model.task == DENOISE.name or model.name in NO_NETWORKS:
         return None
     name = model.name if model.task == SEPARATE.name else f"{model.task}-{model.name}"
     return Parts(name, str(model.trained), found.heading)
@@ -65,9 +78,9 @@ def of_denoising(path: str) -> bool:
 
 
 def is_oracle(path: str) -> bool:
-    """Return whether the input of a system exists in experiments only."""
+    """Return whether a system is given what exists in experiments only."""
     parts = system(path)
-    return parts is not None and parts.oracle
+    return path == MASKED if parts is None else parts.oracle
 
 
 def separator_of(path: str) -> str:
@@ -89,6 +102,12 @@ def direct_of(path: str) -> str:
 def without_denoiser(path: str) -> list[str]:
     """Return systems without a denoiser to compare one with (`pipeline.evaluation.systems`)."""
     return [other.path for other in systems.without_denoiser(System.parse(path))]
+
+
+def without_share(path: str) -> str:
+    """Return the same system without a share of the mixture in its input."""
+    found = System.parse(path)
+    return replace(found, tested=replace(found.tested, dry=0)).path
 
 
 def is_rival(cascade: str, direct: str) -> bool:

@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.tasks.grammar import NOISY, Condition, ModelKey, System
+from pipeline.tasks.grammar import (
+    NOISY,
+    UNTRAINED,
+    Condition,
+    ModelKey,
+    System,
+    denoiser_after,
+)
 
 
 @dataclass(frozen=True)
@@ -59,3 +66,14 @@ OURS = dict(TASKS)
 def denoising(condition: Condition, run: int) -> System:
     """The system that makes the mixtures of a denoised condition, for a model of some run."""
     return System(ModelKey(DENOISE.name, condition.denoiser, NOISY, run), NOISY)
+
+
+def without_network(task: Task, name: str) -> System:
+    """A system of no network, of `NO_NETWORKS`: its input is the noisy mixture."""
+    return System(ModelKey(task.name, name, UNTRAINED), NOISY)
+
+
+def denoiser_behind(system: System) -> ModelKey | None:
+    """The model that denoises what a system separates: of the same run; None without that step."""
+    name = denoiser_after(system.after)
+    return ModelKey(DENOISE.name, name, NOISY, system.model.run) if name else None

@@ -16,9 +16,12 @@ from pipeline.base.errors import PipelineError
 
 NAME = "[a-z0-9_]+"
 RUN = "0|[1-9][0-9]*"
+DRY = "[1-9][0-9]?|100"
 BUILT = rf"clean|noisy|untrained|denoised-{NAME}"
-"""Conditions that the rules can make; a dry share is only spelled so far."""
-CONDITION = rf"{BUILT}(?:-dry[1-9][0-9]?)?"
+"""Conditions of which there is audio; of a dry share only the scores are kept."""
+CONDITION = rf"{BUILT}(?:-dry(?:{DRY}))?"
+RUNNABLE = rf"(?:{BUILT})(?:--denoised-{NAME})?"
+"""Headings of systems that have estimates; `chosen` is only spelled so far."""
 TESTED = rf"(?:{CONDITION})(?:\+(?:{CONDITION}))?(?:--(?:chosen|denoised-{NAME}))?"
 
 SYSTEM = ["task", "name", "trained", "run", "tested"]
@@ -33,7 +36,8 @@ class Condition:
 
     `clean` is the mixture without noise, which exists in experiments only; `noisy` is the mixture;
     `denoised-<name>` is the output of a denoiser for it, `denoised-<name>-dry20` with 20 % of the
-    mixture added back. A network that is taken as it is was trained on `untrained`.
+    mixture added back (100: the mixture itself). A network that is taken as it is was trained on
+    `untrained`.
 
     >>> Condition.parse("denoised-demucs-dry20")
     Condition(kind='denoised', denoiser='demucs', dry=20)
@@ -57,7 +61,7 @@ class Condition:
         """
         if text in get_args(Kind) and text != "denoised":
             return cls(cast(Kind, text))
-        found = re.fullmatch(rf"denoised-({NAME})(?:-dry([1-9][0-9]?))?", text)
+        found = re.fullmatch(rf"denoised-({NAME})(?:-dry({DRY}))?", text)
         if not found:
             raise PipelineError(
                 f"'{text}' is not a condition; write clean, noisy or denoised-<name of a denoiser>"
@@ -68,6 +72,10 @@ class Condition:
 CLEAN, NOISY, UNTRAINED = Condition("clean"), Condition("noisy"), Condition("untrained")
 UNPROCESSED = "mixture"
 """Name of the system of each task that does nothing: its output is the noisy mixture."""
+IDEAL_MASK = "ideal_mask"
+"""Name of the system whose masks are computed from the true sources: an oracle."""
+NO_NETWORKS = {UNPROCESSED: "the unprocessed mixture", IDEAL_MASK: "the ideal mask"}
+"""Names of systems without a network, which no network may have, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +162,23 @@ class System:
             raise PipelineError(
                 f"'{path}' is not a system; write task/name/condition/run/condition"
             )
-        conditions, _, after = heading.partition("--")
-        tested, _, reference = conditions.partition("+")
-        key, given = ModelKey.parse(model), Condition.parse(tested)
-        return cls(key, given, Condition.parse(reference) if reference else None, after)
+        return cls(ModelKey.parse(model), *split_heading(heading))
+
+
+def split_heading(heading: str) -> tuple[Condition, Condition | None, str]:
+    """The parts of a heading: the conditions of mixture and reference, and the step after.
+
+    >>> split_heading("noisy--denoised-demucs")
+    (Condition(kind='noisy', denoiser='', dry=0), None, 'denoised-demucs')
+    """
+    conditions, _, after = heading.partition("--")
+    tested, _, reference = conditions.partition("+")
+    return Condition.parse(tested), Condition.parse(reference) if reference else None, after
+
+
+def denoiser_after(after: str) -> str:
+    """The denoiser of a step after a model; empty for another step, or none."""
+    return after.removeprefix("denoised-") if after.startswith("denoised-") else ""
 
 
 @dataclass(frozen=True)

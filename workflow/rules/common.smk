@@ -15,8 +15,8 @@ from pipeline.evaluation.extras import check_extras
 from pipeline.experiment import Experiment
 from pipeline.models import check_networks
 from pipeline.models.starts import check_starts
-from pipeline.tasks import TASKS
-from pipeline.tasks.grammar import BUILT, NAME, RUN
+from pipeline.tasks import SEPARATE, TASKS, without_network
+from pipeline.tasks.grammar import BUILT, IDEAL_MASK, NAME, RUN, RUNNABLE
 from pipeline.losses import check_losses
 
 
@@ -61,6 +61,7 @@ if workflow.is_main_process:
 experiment = Experiment(cfg)
 MODELS = [model.path for model in experiment.models]
 SYSTEMS = [system.path for system in experiment.systems]
+MASKED = without_network(SEPARATE, IDEAL_MASK).path
 MIXTURES = ["mixtures.csv", "metadata"]  # of a split
 # The sources of the page: modules, templates, styles and scripts.
 REPORT_SOURCES = sorted(
@@ -85,7 +86,7 @@ wildcard_constraints:
     name=NAME,
     trained=BUILT,
     run=RUN,
-    tested=BUILT,
+    tested=RUNNABLE,
 
 
 def require_gpu():

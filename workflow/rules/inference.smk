@@ -28,6 +28,27 @@ rule apply:
         "../scripts/apply.py"
 
 
+# An oracle, which is given the true sources and needs no weights.
+rule ideal_mask:
+    input:
+        "results/mixtures/test/mixtures.csv",
+    output:
+        directory(f"results/estimates/{MASKED}/test/{{scatteritem}}"),
+    log:
+        "<logs>/inference/ideal_mask_{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/ideal_mask/{scatteritem}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    params:
+        sample_rate=cfg.sample_rate,
+    script:
+        "../scripts/ideal_mask.py"
+
+
+ruleorder: ideal_mask > apply
+
+
 rule gather_estimates:
     input:
         gather.shards(

@@ -5,18 +5,21 @@ from pathlib import Path
 from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
+    from pipeline.experiment import system_of
     from pipeline.inference.run import infer_shard, setting_of
     from pipeline.tasks import TASKS
 
     given, wildcards = snakemake.input, snakemake.wildcards
     setting = setting_of(snakemake.config, snakemake.params)  # and its extensions are loaded
+    weights, *denoiser = given.weights  # those of the denoiser behind it, if there is one
     infer_shard(
         TASKS[wildcards.task],
         Path(given.mixtures[0]),
-        wildcards.tested,
+        str(system_of(wildcards).tested),
         one_or_none(given.denoised),
-        Path(given.weights[0]),
+        Path(weights),
         Path(snakemake.output[0]),
         wildcards.scatteritem,
         setting,
+        one_or_none(denoiser),
     )

@@ -31,7 +31,7 @@ def draw_quality_latency(points: Sequence[Point], metric: str, path: Path) -> No
 
     Colours show the input of a system, labels its training condition (the denoiser's name for
     denoised mixtures). A thin line leads from a separator with noisy mixtures as input to the same
-    one with denoised ones.
+    one with a denoiser before or behind it.
 
     Args:
         points: systems that need no oracle.
@@ -75,7 +75,7 @@ def _panel(ax: Axes, points: Sequence[Point], colours: dict[str, str]) -> None:
 
 
 def _added(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
-    """Pairs of one separator with different inputs: noisy mixtures, and denoised ones."""
+    """Pairs of one separator, without a denoiser and with one."""
     for start in points:
         for end in points:
             if start.trained == end.trained and start.tested == "noisy" != end.tested:
@@ -87,7 +87,10 @@ def _key(colour: str, label: str) -> Line2D:
 
 
 def _input(condition: str) -> str:
-    return f"mixtures {condition_label(condition)}" if condition != "noisy" else "noisy mixtures"
+    label = condition_label(condition)
+    if label.startswith("noisy"):
+        return f"noisy mixtures{label.removeprefix('noisy')}"
+    return f"mixtures {label}"
 
 
 def _label(ax: Axes, points: Sequence[Point]) -> None:

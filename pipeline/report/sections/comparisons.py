@@ -64,9 +64,9 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Paired differences: those that bear on the question, then all others.
 
-    The first are in the headline metric, between a system with denoised input and one with noisy
-    input, those trained on the same kind of input before the others, and between a chain and a
-    direct system; without any such pair everything is in the first table.
+    The first are in the headline metric, between a system with a denoiser and one without, those
+    trained on the same kind of input before the others, and between a chain and a direct system;
+    without any such pair everything is in the first table.
     """
     if comparisons.empty:
         return comparisons, comparisons
@@ -81,7 +81,7 @@ def split(
 
 
 def _bears(a: str, b: str, chains: Collection[str]) -> bool:
-    """One has denoised input, the other noisy: a cascade and a rival, or two trained alike.
+    """One has a denoiser, the other none: a cascade and a rival, or two trained alike.
 
     Or one is a chain, which is no rival, and the other a direct system.
     """
@@ -93,7 +93,7 @@ def _bears(a: str, b: str, chains: Collection[str]) -> bool:
 
 def _matched(name: str) -> bool:
     parsed = system(name)
-    return parsed is not None and parsed.trained == parsed.tested
+    return parsed is not None and parsed.matched
 
 
 def comparison_table(comparisons: pd.DataFrame, caption: str) -> Table:

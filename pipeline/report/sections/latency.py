@@ -6,11 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.systems import denoised_after
 from pipeline.models import look_ahead
 from pipeline.report.figures.latency import draw_latency, draw_latency_length
 from pipeline.report.figures.quality_cost import Costed, draw_quality_cost
 from pipeline.report.figures.quality_latency import Point, draw_quality_latency
-from pipeline.report.names import counted, metric_of, model_label, number, system_label
+from pipeline.report.names import (
+    counted,
+    metric_of,
+    model_label,
+    number,
+    system_label,
+    tested_words,
+)
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.systems import separator_of, system, without_denoiser
@@ -25,8 +33,8 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     """Return tables and figures of latency, alone and against the gain."""
     totals = end_to_end(run)
     points = dict(_points(run, totals))
-    draw_latency(run.latency, site.figure("latency"))
-    draw_latency_length(run.latency, site.figure("latency_length"))
+    draw_latency(by_itself(run.latency), site.figure("latency"))
+    draw_latency_length(by_itself(run.latency), site.figure("latency_length"))
     draw_quality_latency(list(points.values()), str(run.metric), site.figure("quality_latency"))
     costed = list(_costed(run, points, totals))
     draw_quality_cost(costed, str(run.metric), site.figure("quality_cost"))
@@ -43,6 +51,11 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "networks": site.table("latency-networks", network_table(run)),
         "throughput": site.table("throughput", throughput_table(run)),
     }
+
+
+def by_itself(times: pd.DataFrame) -> pd.DataFrame:
+    """Return the times of single networks: not those of a separator with a denoiser behind it."""
+    return times[[not denoised_after(str(tested)) for tested in times["tested"]]]
 
 
 def where(latency: pd.DataFrame) -> str:
@@ -66,8 +79,8 @@ def end_to_end(run: Run) -> dict[str, pd.DataFrame]:
     """Return times from the noisy mixture to the speakers, by the name of each realistic system.
 
     Returns:
-        Tables by mixture with `milliseconds`, including denoising if the input of the system is
-        denoised, and `seconds` of audio. A system with an untimed mixture is left out.
+        Tables by mixture with `milliseconds`, including denoising before or behind the separator,
+        and `seconds` of audio. A system with an untimed mixture is left out.
     """
     denoising = run.latency[run.latency["stage"] == "denoise"].set_index(["model", "mixture_id"])
     before = denoising["latency_ms"][~denoising.index.duplicated()]
@@ -99,9 +112,10 @@ def _total(run: Run, name: str, calls: pd.DataFrame) -> Row:
     assert parsed is not None  # only systems are timed end to end
     factors = calls["milliseconds"] / 1000 / calls["seconds"]
     models = [model_label(System.parse(name).model.path)]
-    models += [_model("denoise", parsed.denoiser)] if parsed.denoiser else []
+    models += [_model("denoise", n) for n in (parsed.denoiser, parsed.denoised_after) if n]
+    behind = "separate, then denoise" if parsed.denoised_after else "separate alone"
     cells = [
-        Cell("denoise, then separate" if parsed.denoiser else "separate alone"),
+        Cell("denoise, then separate" if parsed.denoiser else behind),
         *(plain(p, 1) for p in np.percentile(calls["milliseconds"], PERCENTILES)),
         plain(factors.median(), 4),
         ahead(run, models),
@@ -121,7 +135,7 @@ def network_table(run: Run) -> Table:
         "write_p50_ms": ("writing (ms)", 1),
     }
     rows = []
-    for _, row in run.latency_summary.iterrows():
+    for _, row in by_itself(run.latency_summary).iterrows():
         cells = [plain(row[key], digits) for key, (_, digits) in columns.items()]
         cells += [
             Cell(str(row["device"])),
@@ -148,7 +162,7 @@ def throughput_table(run: Run) -> Table:
         cells = [plain(row[key], digits) for key, (_, digits) in columns.items()]
         cells += [Cell(row["precision"]), Cell(str(row["device"])), plain(row["threads"])]
         heading = f"{row['stage']}: {row['model']}"
-        rows.append(Row(heading, cells, f"{row['split']} split, {row['tested']}"))
+        rows.append(Row(heading, cells, f"{row['split']} split, {tested_words(row['tested'])}"))
     titles = [*(title for title, _ in columns.values()), "precision", "device", "threads"]
     return Table("Throughput of each run", "network", titles, rows)
 

@@ -23,6 +23,7 @@ from pipeline.report.names import (
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 from pipeline.report.systems import (
+    MASKED,
     MIXTURE,
     ORACLE,
     Parts,
@@ -45,6 +46,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
     return {
         "views": [_view(run, site, metric) for metric in run.metrics],
         "ceiling": bool(_oracles(run)),
+        "masked": MASKED in set(run.summary["system"]),
         "best": full_label(run.main) if run.main else "",
         "metrics": site.table("metrics", metric_table(run.summary)),
     }
@@ -91,8 +93,8 @@ def gap_table(run: Run, metric: str) -> Table | None:
     """Return the share of the gap between unprocessed mixture and oracle that each system closes.
 
     The oracle is the same separator trained and tested on clean mixtures. The share is of means
-    over mixtures, its interval from the same resampled mixtures for all three. None without an
-    oracle.
+    over mixtures, its interval from the same resampled mixtures for all three. The ideal mask has a
+    row without a share. None without an oracle.
     """
     oracles = _oracles(run)
     if not oracles:
@@ -110,6 +112,7 @@ def gap_table(run: Run, metric: str) -> Table | None:
         "system",
         [metric_of(metric).title, "gap closed (%)"],
         [
+            *(_row(cells, name, metric, "", Cell("–")) for name in [MASKED] if name in cells.index),
             *(_row(cells, name, metric, "ceiling", whole) for name in oracles),
             *(_row(cells, name, metric, "", _share(run, name, metric)) for name in order),
             floor,
@@ -140,7 +143,7 @@ def _share(run: Run, name: str, metric: str) -> Cell:
 
 
 def metric_table(summary: pd.DataFrame) -> Table:
-    """Return every metric of the unprocessed mixture and of each separation system."""
+    """Return every metric of the unprocessed mixture, the ideal mask and each separation system."""
     own = of_systems(summary, lambda name: not of_denoising(name))
     metrics = metrics_in(own)
     rows = [

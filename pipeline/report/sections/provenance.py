@@ -14,7 +14,7 @@ from pipeline.report.figures.dag import draw_dag
 from pipeline.report.names import metric_of
 from pipeline.report.run import Run
 from pipeline.report.site import Site
-from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, system
+from pipeline.report.systems import MIXTURE_AS_DENOISED, denoiser_of, is_oracle, system
 from pipeline.report.tables import Cell, Row, Table, plain
 
 TITLE = "Provenance"
@@ -158,4 +158,6 @@ def kind_of(name: str) -> str:
         return "separated, oracle" if parsed.oracle else "separated"
     if denoiser_of(name):
         return "denoised mixture"
+    if is_oracle(name):
+        return "separated, oracle"
     return "mixture, all speakers" if name == MIXTURE_AS_DENOISED else "mixture"

@@ -1,13 +1,14 @@
 """Short names of systems in tests, and the columns and paths that stand for them.
 
 `conv/clean/noisy` separates, trained on clean and tested on noisy mixtures, `denoised-conv`
-denoises, `mixture` and `mixture-mix_clean` are the unprocessed mixture of the two tasks.
+denoises, `mixture` and `mixture-mix_clean` are the unprocessed mixture of the two tasks,
+`ideal_mask` is the oracle.
 """
 
 import pandas as pd
 
 from pipeline.evaluation.costs import COSTS
-from pipeline.tasks.grammar import SYSTEM, System
+from pipeline.tasks.grammar import IDEAL_MASK, NO_NETWORKS, SYSTEM, System
 
 UNPROCESSED = {"mixture": "separate", "mixture-mix_clean": "denoise"}
 
@@ -18,6 +19,8 @@ def path_of(short: str) -> str:
         return short
     if short in UNPROCESSED:
         return f"{UNPROCESSED[short]}/mixture/untrained/0/noisy"
+    if short == IDEAL_MASK:
+        return f"separate/{IDEAL_MASK}/untrained/0/noisy"
     if short.startswith("denoised-"):
         return f"denoise/{short.removeprefix('denoised-')}/noisy/0/noisy"
     network, trained, tested = short.split("/")
@@ -28,6 +31,8 @@ def short_of(task: str, name: str, trained: str, tested: str) -> str:
     """The short name of a system, from its columns."""
     if name == "mixture":
         return next(short for short, of in UNPROCESSED.items() if of == task)
+    if name == IDEAL_MASK:
+        return name
     return f"denoised-{name}" if task == "denoise" else f"{name}/{trained}/{tested}"
 
 
@@ -51,15 +56,15 @@ def with_short(table: pd.DataFrame, side: str = "") -> pd.DataFrame:
 
 
 def costs_of(shorts, values=None) -> pd.DataFrame:
-    """A row of `costs.csv` for each system that separates: a cascade costs twice a direct one.
+    """A row of `costs.csv` for each system that separates: a denoiser doubles its costs.
 
     Costs named in `values` are laid over it, by the short name of a system.
     """
     rows = []
     for short in shorts:
         system = System.parse(path_of(short))
-        if system.model.task == "separate" and system.model.name != "mixture":
-            unit = 1 + (system.tested.kind == "denoised")
+        if system.model.task == "separate" and system.model.name not in NO_NETWORKS:
+            unit = 1 + (system.tested.kind == "denoised" or bool(system.after))
             costs = {"parameters": 1e6, "multiply_adds": 1e8, "steps": 100}
             costs |= {"training_compute": 1e12, "minutes": 2.0}
             row = {name: cost * unit for name, cost in costs.items()}

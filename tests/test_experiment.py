@@ -87,6 +87,53 @@ def test_every_separator_is_tested_on_every_condition():
     assert {system.path for system in found} == expected
 
 
+AFTER = {"then_denoise": ["conv_tasnet"]}
+
+
+def test_what_is_separated_from_noisy_mixtures_is_denoised_by_the_same_run():
+    of = experiment(SMOKE, separators={"conv_tasnet": AFTER}, training={"repeats": 2})
+    plain = experiment(SMOKE, training={"repeats": 2})
+    added = [system for system in of.systems if system not in plain.systems]
+    models = [f"separate/conv_tasnet/{c}/{k}" for c in ("noisy", CONDITION) for k in (0, 1)]
+    assert [system.path for system in added] == [f"{m}/noisy--{CONDITION}" for m in models]
+    for system in added:
+        run = system.model.run
+        given = of.inference_inputs(wildcards(system, split="test"))
+        assert given["denoised"] == []
+        assert given["weights"] == [
+            f"results/models/{system.model.path}/model.safetensors",
+            f"results/models/denoise/conv_tasnet/noisy/{run}/model.safetensors",
+        ]
+        assert f"{system.path}/test" in of.timed and f"signal/{system.path}" in of.scored
+    assert of.models == plain.models and of.batched == plain.batched
+    for model in of.models:  # so that nothing is trained again
+        given = wildcards(model)
+        assert of.training_job(given) == plain.training_job(given)
+        assert of.training_inputs(given) == plain.training_inputs(given)
+
+
+def test_a_denoiser_behind_a_separator_adds_its_own_share():
+    of = experiment(
+        SMOKE, separators={"conv_tasnet": AFTER}, denoisers={"conv_tasnet": {"dry": 0.2}}
+    )
+    [system, *_] = [system for system in of.systems if system.after]
+    assert of.inference(wildcards(system, split="test"))["dry"] == 0.2
+    before = replace(system, after="")
+    assert "dry" not in of.inference(wildcards(before, split="test"))
+
+
+def test_an_oracle_is_scored_like_a_separator_and_neither_trained_nor_timed():
+    plain = experiment(SMOKE)
+    of = experiment(SMOKE, evaluation={"oracles": ["ideal_mask"]})
+    masked = "separate/ideal_mask/untrained/0/noisy"
+    assert [measure for measure in of.scored if measure not in plain.scored] == [f"signal/{masked}"]
+    assert (of.models, of.systems, of.timed) == (plain.models, plain.systems, plain.timed)
+    given = wildcards(System.parse(masked), measure="signal", scatteritem="1-of-1")
+    estimates = f"results/estimates/{masked}/test/estimates.csv"
+    assert of.scoring_inputs(given)["estimates"] == [estimates]
+    assert of.estimates["test"] == plain.estimates["test"] + 3
+
+
 def test_a_model_is_trained_on_train_and_chosen_on_dev():
     of = experiment(SMOKE)
     for model in of.models:

@@ -286,8 +286,12 @@ def test_arguments_are_filled_in_and_built():
 
 
 @pytest.mark.parametrize("section", ["denoisers", "separators"])
-def test_the_name_of_the_unprocessed_mixture_is_refused(section):
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("mixture", "the unprocessed mixture"), ("ideal_mask", "the ideal mask")],
+)
+def test_the_name_of_a_system_without_a_network_is_refused(section, name, what):
     network = SMALLEST[section]["small"]
-    values = SMALLEST | {section: {"mixture": network}}
-    assert "is the name of the unprocessed mixture" in refused(values)
+    values = SMALLEST | {section: {name: network}}
+    assert f"{section}.{name}: this is the name of {what} in the tables" in refused(values)
     load_config(SMALLEST | {section: {"mixtures": network}})

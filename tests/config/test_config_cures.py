@@ -197,6 +197,15 @@ CASES = [
         [nested("denoisers.small.init_from", "a/b.safetensors")],
     ),
     (
+        nested("separators.small.then_denoise", ["large"]),
+        "separators.small.then_denoise: 'large' is not one of small; declare it under denoisers:"
+        " first",
+        [
+            nested("denoisers.large.model", "conv_tasnet"),
+            nested("separators.small.then_denoise", ["small"]),
+        ],
+    ),
+    (
         {"mixtures": {"noise_snr": -6}},
         "mixtures.noise_snr: must be two numbers, [low, high], not -6",
         [{"mixtures": {"noise_snr": [-6, 3]}}],
@@ -271,6 +280,16 @@ def test_a_configuration_is_taken_once_its_line_is_followed(asked, line, cures):
     assert str(error.value) == f"config: {line}"
     for cure in cures:
         check(merge(values, cure))
+
+
+def test_an_oracle_needs_separators_to_be_compared_with():
+    values = SMALLEST | {"separators": {}, "evaluation": {"oracles": ["ideal_mask"]}}
+    assert refused(check, values) == (
+        "config: evaluation.oracles: they separate, and there are no separators to compare them"
+        " with; leave oracles out, or add a separator"
+    )
+    check(values | {"evaluation": {"oracles": []}})
+    check(values | {"separators": SMALLEST["separators"]})
 
 
 # If a key itself is wrong, an accepted key replaces it.

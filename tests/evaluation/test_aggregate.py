@@ -112,6 +112,34 @@ def test_combine_refuses_doubles_and_a_missing_baseline(tmp_path):
     assert len(read_manifest(out)) == 3
 
 
+def test_shares_that_were_chosen_are_rows_of_their_own(tmp_path):
+    rows = [
+        ("m0", "mixture", "s1", "si_sdr", -5.0),
+        ("m0", "conv/noisy/noisy", "s1", "si_sdr", 4.0),
+    ]
+    file = write_scores(tmp_path / "a.csv", rows)
+    shares = with_columns(
+        pd.DataFrame(
+            [("m0", "conv/clean/denoised-d-dry20", "s1", "si_sdri", 7.5, None)], columns=COLUMNS
+        )
+    )
+    aggregate.combine([file], tmp_path / "out.csv", shares)
+    table = with_short(read_manifest(tmp_path / "out.csv"))
+    found = table[table["metric"] == "si_sdri"].set_index("system")["value"]
+    assert found.to_dict() == {"conv/noisy/noisy": 9.0, "conv/clean/denoised-d-dry20": 7.5}
+
+
+def test_an_oracle_has_a_mean_and_is_not_compared(tmp_path):
+    rows = per_mixture("ideal_mask", [12.0, 14.0]) + per_mixture("conv/noisy/noisy", [1.0, 2.0])
+    assert summarised(tmp_path, rows).loc["ideal_mask", "si_sdri"]["mean"] == 13.0
+    assert compared(tmp_path, rows).empty
+    rows += per_mixture("conv/noisy/noisy--denoised-d", [3.0, 5.0])
+    [row] = compared(tmp_path, rows).to_dict("records")
+    sides = row["system_a"], row["system_b"]
+    assert sides == ("conv/noisy/noisy--denoised-d", "conv/noisy/noisy")
+    assert row["difference"] == 2.5
+
+
 def test_summary_averages_sources_then_mixtures(tmp_path):
     rows = [
         ("m0", "conv/noisy/noisy", "s1", "si_sdri", 1.0),

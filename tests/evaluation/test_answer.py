@@ -228,6 +228,61 @@ def test_a_chain_is_held_against_a_direct_system_and_is_none(tmp_path, noisy, ch
     assert " dB: 0.50 dB higher (95 % interval" in chain["sentence"]
 
 
+AFTER = "conv/noisy/noisy--denoised-net"
+
+
+def test_sources_that_are_denoised_are_held_against_a_direct_system(tmp_path, noisy, change):
+    systems = {AFTER: noisy - 0.5 + change, NOISY: noisy, "deep/noisy/noisy": noisy + 1}
+    systems |= {"conv/clean/noisy--denoised-net": noisy - 2, "conv/clean/noisy": noisy - 1}
+    dear = {"multiply_adds": 2e8, "training_compute": 2e12, "dev_si_sdri": 2.0}
+    times = [timed("denoised-net", 70.0), timed(AFTER, 300.0)]
+    result = answered(tmp_path, systems, times=times, costs={"deep/noisy/noisy": dear})
+    facts = [fact for fact in result["facts"] if "rival" in fact]
+    found = [(f["kind"], f["separator"], f["denoiser"], f["trained_a"]) for f in facts]
+    assert found == [("denoised-after", "conv", "net", each) for each in ("noisy", "clean")]
+    assert facts[0]["rival"] == "deep" and facts[0]["difference"] == pytest.approx(-1.5)
+    assert facts[0]["sentence"].startswith(
+        "In this run separating with conv, trained on noisy mixtures, and denoising each of its"
+        " outputs with net reached "
+    )
+    assert "where deep, which separates noisy mixtures directly, reached" in facts[0]["sentence"]
+    assert "timings" not in facts[0]  # the denoiser of a mixture takes another time
+    clean = next(fact for fact in result["facts"] if fact["kind"] == "clean-trained")
+    assert clean["tested_a"] == "noisy--denoised-net" and clean["tested_b"] == "noisy"
+
+
+def test_what_was_denoised_after_can_be_the_best(tmp_path, noisy, change):
+    systems = {AFTER: noisy + 2 + change, NOISY: noisy, DENOISED: noisy + 1 + change}
+    best = answered(tmp_path, systems)["sentences"][-1]
+    assert "conv trained on noisy mixtures and given noisy mixtures, its outputs denoised" in best
+
+
+def test_a_share_that_was_chosen_is_a_system_of_the_answer(tmp_path, noisy, change):
+    shared, cascade = "conv/denoised-net/denoised-net-dry30", "conv/clean/denoised-net-dry100"
+    systems = {DENOISED: noisy - 1 + change, shared: noisy + 0.5 + change, NOISY: noisy}
+    systems |= {cascade: noisy - 3 + change, "conv/clean/noisy": noisy}
+    times = [timed("denoised-net", 70.0)]
+    result = answered(tmp_path, systems, times=times)
+    kinds = [fact["kind"] for fact in result["facts"]]
+    assert kinds == ["matched", *["observation-adding"] * 2, "caution", "best"]
+    _, first, second, *_, best = result["facts"]
+    assert (first["share"], second["share"]) == (30, 100)
+    assert first["difference"] == pytest.approx(0.5) and first["rival"] == "conv"
+    assert first["sentence"].startswith(
+        "In this run denoising with net, adding 30 % of the mixture back (the best on dev), and"
+        " separating with conv, trained on denoised mixtures, reached "
+    )
+    assert "; the denoiser alone takes 70 ms" in first["sentence"]
+    assert "trained on clean mixtures, reached" in second["sentence"]
+    assert "given mixtures denoised with net (with 30 % of the noisy one): " in best["sentence"]
+
+
+def test_an_oracle_is_neither_compared_nor_the_best(tmp_path, noisy, change):
+    systems = {DENOISED: noisy + 1 + change, NOISY: noisy, AFTER: noisy + change}
+    plain = answered(tmp_path, systems)
+    assert answered(tmp_path, systems | {"ideal_mask": noisy + 9}) == plain
+
+
 def test_a_chain_alone_has_no_rival(tmp_path, noisy):
     result = answered(tmp_path, {JOINT: noisy}, costs={JOINT: {"joint": True}})
     assert result["facts"][0]["kind"] == "unavailable"

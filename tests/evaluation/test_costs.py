@@ -62,6 +62,26 @@ def test_a_denoiser_of_the_training_alone_is_not_passed():
     assert found["training_compute"] == OF_DENOISER + OF_SEPARATOR + 1000 * 500
 
 
+def test_a_denoiser_behind_a_separator_is_passed_once_a_source():
+    found = cost(f"{DIRECT}/noisy--denoised-net", sources=3)
+    assert found["parameters"] == 100 + 120
+    assert found["multiply_adds"] == 1200 + 3 * 1000
+    assert (found["steps"], found["minutes"]) == (50, 3)
+    assert found["training_compute"] == OF_DENOISER + OF_SEPARATOR
+    # Trained on its output and denoised after it: one training.
+    found = cost(f"{CASCADE}/noisy--denoised-net", sources=2)
+    assert (found["multiply_adds"], found["steps"]) == (1200 + 2 * 1000, 50)
+    assert found["training_compute"] == OF_DENOISER + OF_SEPARATOR + 1000 * 500
+    assert np.isnan(cost(f"{DIRECT}/noisy--denoised-net")["multiply_adds"])  # of how many sources?
+
+
+def test_a_share_of_the_mixture_costs_nothing():
+    plain, shared = (
+        cost(f"{CASCADE}/{tested}") for tested in ("denoised-net", "denoised-net-dry20")
+    )
+    assert plain == shared
+
+
 def test_a_training_that_goes_on_from_another_of_the_run_costs_both():
     start = {"init_from": "results/models/denoise/net/noisy/0/model.safetensors"}
     direct = ModelKey.parse(DIRECT)
@@ -112,15 +132,16 @@ def test_the_table_has_every_system_and_training(tmp_path):
     for path, told in TOLD.items():
         file = tmp_path / "results/models" / path / "model.safetensors"
         file.parent.mkdir(parents=True)
-        card = json.dumps(asdict(Card("conv_tasnet", {}, 1, 8000, told)))
+        card = json.dumps(asdict(Card("conv_tasnet", {}, 3, 8000, told)))
         save_file({"w": np.zeros(1, np.float32)}, file, {"format": FORMAT, "card": card})
         weights.append(file)
     systems = [f"{DENOISER}/noisy", f"{DIRECT}/noisy", f"{CASCADE}/denoised-net"]
-    columns = [
-        System.parse(path).columns for path in ["separate/mixture/untrained/0/noisy", *systems]
-    ]
+    systems += [f"{DIRECT}/noisy--denoised-net"]
+    free = [f"separate/{name}/untrained/0/noisy" for name in ("mixture", "ideal_mask")]
+    columns = [System.parse(path).columns for path in [*free, *systems]]
     write_manifest(tmp_path / "scores.csv", pd.DataFrame(columns * 2))
     write_costs(tmp_path / "scores.csv", weights, tmp_path / "costs.csv")
     table = read_manifest(tmp_path / "costs.csv")
-    assert table["parameters"].tolist() == [100, 120, 220]
-    assert table["task"].tolist() == ["denoise", "separate", "separate"]
+    assert table["parameters"].tolist() == [100, 120, 220, 220]
+    assert table["multiply_adds"].tolist() == [1000, 1200, 2200, 1200 + 3 * 1000]
+    assert table["task"].tolist() == ["denoise", "separate", "separate", "separate"]

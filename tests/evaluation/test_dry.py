@@ -6,7 +6,9 @@ import pytest
 
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
-from pipeline.evaluation.dry import SWEEP, summarise_dry
+from pipeline.evaluation.dry import SWEEP, chosen_shares, summarise_dry
+from pipeline.evaluation.score import COLUMNS
+from pipeline.evaluation.undefined import SILENT_EITHER
 from pipeline.tasks.grammar import System
 
 SHARES = (0.0, 0.1, 0.2)
@@ -102,3 +104,32 @@ def test_each_system_has_its_own_share(tmp_path):
 def test_no_sweep_is_a_table_without_rows(tmp_path):
     found = swept(tmp_path, [], [])
     assert list(found) == SWEEP and found.empty
+
+
+def test_what_is_chosen_is_a_system_with_the_scores_of_that_share(tmp_path):
+    alone, other = {"system": "denoise/x/noisy/{}/noisy"}, {"system": SYSTEM.replace("direct", "b")}
+    dev = [table([1, 3, 2], 2), table([1, 3, 2], 2, **alone), table([3, 2, 1], 2, **other)]
+    test = [table([5, 6, 7], 2, 1), table([5, 6, 7], 2, **alone), table([5, 6, 7], 2, **other)]
+    test[0].loc[(test[0]["dry"] == 0.1) & (test[0]["mixture_id"] == "m3"), "si_sdri"] = np.nan
+    swept(tmp_path, dev, test)
+    files = sorted(tmp_path.glob("test?.csv"))
+    found = chosen_shares(tmp_path / "dry.csv", files)
+    # Not that of the denoiser alone, nor one of none, which is scored anyway.
+    assert list(found) == COLUMNS and set(found["metric"]) == {"si_sdri"}
+    assert set(found["tested"]) == {"denoised-x-dry10"} and set(found["name"]) == {"direct"}
+    expected = test[0][test[0]["dry"] == 0.1]
+    keys = ["mixture_id", "run", "source"]
+    one, two = (part.set_index(keys) for part in (found, expected))
+    assert len(one) == 2 * 2 * len(IDS)
+    pd.testing.assert_series_equal(one["value"], two["si_sdri"], check_names=False)
+    missing = one["value"].isna()
+    assert missing.sum() == 4 and set(one["undefined"][missing]) == {SILENT_EITHER}
+    assert one["undefined"][~missing].isna().all()
+    for path in found["tested"].unique():
+        assert System.parse(f"separate/direct/noisy/0/{path}").tested.dry == 10
+
+
+def test_without_a_sweep_there_are_no_further_systems(tmp_path):
+    swept(tmp_path, [], [])
+    found = chosen_shares(tmp_path / "dry.csv", [])
+    assert list(found) == COLUMNS and found.empty

@@ -130,3 +130,23 @@ def test_of_one_training_a_summary_is_as_it_was():
     table = pd.DataFrame({"task": "separate", "name": ["a", "b"], "trained": "noisy", "run": 0})
     table = table.assign(tested="noisy", mean=[1.0, 2.0])
     pd.testing.assert_frame_equal(of_all_trainings(table), table)
+
+
+def test_further_forms_of_the_question_have_a_verdict(tmp_path):
+    systems = {
+        "conv/denoised-net/denoised-net-dry30": [4.0, 4.1, 3.9],
+        "conv/noisy/noisy--denoised-net": [1.0, 1.05, 0.95],
+        NOISY: [3.0, 3.05, 2.95],
+    }
+    added, after = (f for f in answered(tmp_path, systems)["facts"] if "verdict" in f)
+    assert (added["verdict"], after["verdict"]) == ("helps", "hurts")
+    assert added["sentence"].startswith(
+        "Denoising first with net and adding 30 % of the mixture back (the best on dev) helps: over"
+        " 3 trainings conv, trained on denoised mixtures, reached "
+    )
+    assert after["sentence"].startswith(
+        "Separating first and denoising each source with net hurts: over 3 trainings conv, trained"
+        " on noisy mixtures, reached "
+    )
+    assert added["p_value_adjusted"] == pytest.approx(2 * min(added["p_value"], after["p_value"]))
+    assert after["low"] < after["difference"] < after["high"] < 0

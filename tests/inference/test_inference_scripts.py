@@ -34,6 +34,9 @@ def written(mixtures, weights, tmp_path_factory) -> Path:
         files = {"mixtures": [mixtures], "denoised": needed, "weights": [model]}
         names = {"task": task, "tested": tested, "scatteritem": "2-of-2"}
         jobs.append(("apply", given(files, {"out": f"{OUT}/{task}/{tested}"}, PARAMS, names)))
+    files = {"mixtures": [mixtures], "denoised": [], "weights": [weights(2), weights(1)]}
+    names = {"task": "separate", "tested": "noisy--denoised-x", "scatteritem": "2-of-2"}
+    jobs.append(("apply", given(files, {"out": f"{OUT}/after"}, PARAMS, names)))
     files = {"mixtures": [mixtures], "denoised": [], "weights": [weights(1)]}
     wet = PARAMS | {"inference": PARAMS["inference"] | {"dry": 0.25}}
     names = {"task": "denoise", "tested": "noisy", "scatteritem": "2-of-2"}
@@ -76,3 +79,18 @@ def test_a_share_of_the_mixture_is_added_to_the_output_of_a_denoiser(mixtures, w
     for paths in zip(noisy, denoised, blended, strict=True):
         mixture, estimate, found = (audio.read_at(path, RATE) for path in paths)
         np.testing.assert_allclose(found, 0.75 * estimate + 0.25 * mixture, atol=1e-6)
+
+
+def test_what_is_separated_is_denoised_where_the_system_says_so(mixtures, weights, written):
+    estimates = read_manifest(written / "after/estimates.csv")
+    denoiser = load_network(weights(1), 1, RATE)
+    for row, path in zip(
+        estimates.to_dict("records"), read_manifest(mixtures)["mix_both_path"][2:], strict=True
+    ):
+        mixture = audio.read_at(path, RATE)
+        for k, separated in enumerate(run_directly(weights(2), 2, path), 1):
+            scaled = separated * np.dot(mixture, separated) / np.dot(separated, separated)
+            with torch.inference_mode():
+                expected = denoiser(torch.from_numpy(scaled)[None])[0, 0].numpy()
+            found = audio.read_at(row[f"s{k}_path"], RATE)
+            np.testing.assert_allclose(found, expected, atol=1e-6)

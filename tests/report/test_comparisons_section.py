@@ -51,6 +51,21 @@ def test_a_chain_is_held_against_direct_systems_and_is_no_rival(tmp_path):
     assert Run(replace(run.inputs, config=config)).chains == {"joint"}
 
 
+def test_other_forms_of_a_denoiser_are_on_the_question(tmp_path):
+    systems = ["net/noisy/noisy--denoised-d", "net/denoised-d/denoised-d-dry20", "net/noisy/noisy"]
+    systems += ["net/denoised-d/denoised-d", "net/denoised-d/noisy"]
+    run = Run(write_run(tmp_path, {"si_sdri": drawn(systems)}))
+    bearing, _ = comparisons.split(run.comparisons)
+    found = {frozenset(pair) for pair in zip(bearing["system_a"], bearing["system_b"], strict=True)}
+    after, shared, direct, cascade, other = map(path_of, systems)
+    pairs = [(after, direct), (shared, direct), (cascade, direct), (shared, other)]
+    assert found == {frozenset(pair) for pair in [*pairs, (cascade, other)]}
+    # Trained on what they are given: first.
+    assert set(bearing["system_a"][:3]) | set(bearing["system_b"][:3]) == {
+        *(after, shared, direct, cascade)
+    }
+
+
 def test_without_any_on_the_question_all_stand_in_one_table(tmp_path):
     run = Run(write_run(tmp_path, {"si_sdri": drawn(["net/clean/clean", "net/noisy/noisy"])}))
     bearing, others = comparisons.split(run.comparisons)

@@ -80,6 +80,30 @@ def test_oracles_and_untimed_systems_have_no_end_to_end(tree, run):
     assert set(left) == {name for name in run.realistic if name.endswith("/noisy")}
 
 
+def test_a_denoiser_behind_a_separator_is_in_the_time_of_the_whole(builder):
+    after = f"{NET}/noisy/noisy--{DENOISED}"
+    tree = builder(systems=[f"{NET}/noisy/noisy", after]).build()
+    for path in tree.inputs.weights.values():
+        card = replace(read_card(path), arguments=CAUSAL)
+        about = {"format": FORMAT, "card": json.dumps(asdict(card))}
+        save_file({"w": np.ones(3, np.float32)}, path, about)
+    run = Run(tree.inputs)
+    cells = by_heading(latency.total_table(run, latency.end_to_end(run)))
+    label = f"trained on noisy, tested on noisy, separated, then denoised by {NET}"
+    own = run.latency[run.latency["system"] == path_of(after)]["latency_ms"]
+    assert cells[label, NET][0].text == "separate, then denoise"
+    assert cells[label, NET][1].value == pytest.approx(own.median())
+    assert cells[label, NET][-1].value == pytest.approx(2 * 15 / 8)
+    # It says nothing of either network by itself.
+    below = [row.below for row in latency.network_table(run).rows]
+    assert below == ["on noisy", "on noisy"] and len(run.latency_summary) == 3
+    assert latency.by_itself(run.latency[:0]).columns.equals(run.latency.columns)
+    runs = [row.below for row in latency.throughput_table(run).rows]
+    assert f"test split, noisy, separated, then denoised by {NET}" in runs
+    [(cost)] = latency.cost_table(run, latency.end_to_end(run)).rows
+    assert cost.heading == label and cost.cells[0].text == "trained on noisy, tested on noisy"
+
+
 def test_look_ahead_adds_up_over_the_stages(tree):
     for path in tree.inputs.weights.values():
         card = replace(read_card(path), arguments=CAUSAL)
@@ -198,6 +222,10 @@ def test_every_system_is_a_labelled_point(tmp_path):
     text = (tmp_path / "q.svg").read_text()
     assert all(text.count(f">{label}<") == 2 for label in ("clean", "noisy", "x"))
     assert "input: mixtures denoised by x" in text and "SI-SDRi (dB)" in text
+    after = [Point("n", "noisy", "noisy--denoised-x", 50.0, 3.0, 2.0, 4.0)]
+    draw_quality_latency(points + after, "si_sdri", tmp_path / "after.svg")
+    words = "input: noisy mixtures, separated, then denoised by x"
+    assert words in (tmp_path / "after.svg").read_text()
     heights = re.findall(r'<text[^>]*y="([\d.]+)"[^>]*>(?:clean|noisy|x)<', text)
     assert len(heights) == len(set(heights))  # no label overlaps another
 

@@ -78,6 +78,33 @@ def test_share_of_the_gap(builder, metric, sign):
     assert shares["unprocessed mixture"].text == "0"
 
 
+def test_an_ideal_mask_is_marked_and_has_no_share_of_the_gap(builder, tmp_path):
+    rows = [
+        (f"m{n}", name, "s1", "si_sdri", value)
+        for n in range(3)
+        for name, value in (
+            (f"{NET}/clean/clean", 8.0),
+            (f"{NET}/noisy/noisy", 4.0),
+            ("ideal_mask", 12.0),
+        )
+    ]
+    columns = ["mixture_id", "system", "source", "metric", "value"]
+    run = gap_run(builder, pd.DataFrame(rows, columns=columns))
+    assert run.main == path_of(f"{NET}/noisy/noisy") and len(run.systems) == 2
+    first, *_ = gap_table(run, "si_sdri").rows
+    assert (first.heading, first.oracle) == ("ideal ratio mask (oracle)", True)
+    assert [cell.text for cell in first.cells] == ["12.00", "–"]
+    made = content(run, Site(tmp_path / "report"))
+    assert (
+        made["masked"]
+        and not content(Run(builder().build().inputs), Site(tmp_path / "r"))["masked"]
+    )
+    headings = {row.heading: row.oracle for row in made["metrics"].rows}
+    assert (
+        headings["ideal ratio mask (oracle)"] and not headings["trained on noisy, tested on noisy"]
+    )
+
+
 def test_no_gap_no_share(builder):
     rows = [
         (f"m{n}", name, "s1", "si_sdr", value)

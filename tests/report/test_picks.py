@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from report.scored import write_run
+from systems import path_of
 
 from pipeline.report.picks import listed, pick, shown_systems
 from pipeline.report.run import Run
@@ -77,3 +79,12 @@ def test_no_examples_without_a_system(builder):
 def test_systems_without_estimates_are_not_shown(tree):
     run = Run(replace(tree.inputs, estimates={}))
     assert shown_systems(run) == []
+
+
+def test_of_a_share_of_the_mixture_the_same_system_without_it_is_heard(tmp_path):
+    means = {"net/clean/denoised-d-dry20": 7.0, "net/clean/denoised-d": 6.0, "net/noisy/noisy": 5.0}
+    scores = {name: np.full((2, 1), mean) for name, mean in means.items()}
+    _, plain, direct = map(path_of, means)
+    inputs = write_run(tmp_path, {"si_sdri": scores})
+    estimates = dict.fromkeys((plain, direct), tmp_path / "estimates.csv")
+    assert shown_systems(Run(replace(inputs, estimates=estimates))) == [plain, direct]

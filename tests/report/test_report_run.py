@@ -9,6 +9,7 @@ from pipeline.report.run import Run
 
 SYSTEMS = ("net/noisy/noisy", "net/denoised-d/denoised-d", "net/clean/denoised-d")
 DIRECT, HELPED, OTHER = map(path_of, SYSTEMS)
+AFTER, SHARED = (path_of(f"net/{c}") for c in ("noisy/noisy--denoised-d", "clean/denoised-d-dry20"))
 
 
 def run_of(folder, means, metric="si_sdri") -> Run:
@@ -33,6 +34,10 @@ def test_the_main_system_is_the_best_that_is_not_an_oracle(tmp_path, metric, bes
         ({DIRECT: 8.0, HELPED: 6.0, OTHER: 7.0}, (DIRECT, OTHER)),
         ({DIRECT: 8.0, path_of("other/noisy/denoised-d"): 7.0}, (DIRECT, None)),
         ({HELPED: 8.0}, (HELPED, None)),
+        ({DIRECT: 5.0, AFTER: 7.0}, (AFTER, DIRECT)),
+        ({DIRECT: 8.0, AFTER: 7.0}, (DIRECT, AFTER)),
+        ({DIRECT: 5.0, SHARED: 7.0}, (SHARED, DIRECT)),
+        ({DIRECT: 5.0, "ideal_mask": 17.0}, (DIRECT, None)),
         ({"net/clean/clean": 8.0}, (None, None)),
         ({"denoised-d": 1.0, "denoised-e": 2.0}, (path_of("denoised-e"), None)),
     ],

@@ -12,16 +12,19 @@ from pipeline.tasks.grammar import (
     CONDITION,
     NAME,
     NOISY,
+    RUNNABLE,
     TESTED,
     UNTRAINED,
     Condition,
     ModelKey,
     Reference,
     System,
+    denoiser_after,
+    split_heading,
 )
 
 names = st.from_regex(f"^{NAME}$", fullmatch=True)
-denoised = st.builds(Condition, st.just("denoised"), names, st.integers(0, 99))
+denoised = st.builds(Condition, st.just("denoised"), names, st.integers(0, 100))
 conditions = st.one_of(st.sampled_from([CLEAN, NOISY, UNTRAINED]), denoised)
 models = st.builds(ModelKey, names, names, conditions, st.integers(0, 1000))
 steps = st.one_of(st.just(""), st.just("chosen"), names.map(lambda name: f"denoised-{name}"))
@@ -52,6 +55,31 @@ def test_names_that_a_run_needs():
     assert parsed == System(model, NOISY, CLEAN, "denoised-dfn")
 
 
+@given(systems)
+def test_a_heading_is_split_into_its_parts(system):
+    assert split_heading(system.heading) == (system.tested, system.reference, system.after)
+
+
+@pytest.mark.parametrize(
+    ("heading", "runs"),
+    [
+        ("noisy", True),
+        ("denoised-x", True),
+        ("noisy--denoised-x", True),
+        ("denoised-x--denoised-y", True),
+        ("denoised-x-dry20", False),  # of which only scores are kept
+        ("noisy--chosen", False),
+        ("noisy--denoised-x--denoised-y", False),
+    ],
+)
+def test_headings_of_systems_that_have_estimates(heading, runs):
+    assert bool(re.fullmatch(RUNNABLE, heading)) == runs
+
+
+def test_the_denoiser_of_the_step_after_a_model():
+    assert [denoiser_after(step) for step in ("denoised-x", "chosen", "")] == ["x", "", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -71,7 +99,7 @@ def test_a_model_is_referred_to_in_one_way(text, parts):
         (Condition.parse, "denoised"),
         (Condition.parse, "denoised-"),
         (Condition.parse, "denoised-x-dry0"),
-        (Condition.parse, "denoised-x-dry100"),
+        (Condition.parse, "denoised-x-dry101"),
         (Condition.parse, "Noisy"),
         (Condition.parse, "noisy\n"),
         (ModelKey.parse, "separate/direct/noisy"),

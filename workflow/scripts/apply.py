@@ -5,17 +5,18 @@ from pathlib import Path
 from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
-    from pipeline.experiment import system_of
     from pipeline.inference.run import infer_shard, setting_of
     from pipeline.tasks import TASKS
+    from pipeline.tasks.grammar import split_heading
 
     given, wildcards = snakemake.input, snakemake.wildcards
     setting = setting_of(snakemake.config, snakemake.params)  # and its extensions are loaded
+    condition, *_ = split_heading(wildcards.tested)
     weights, *denoiser = given.weights  # those of the denoiser behind it, if there is one
     infer_shard(
         TASKS[wildcards.task],
         Path(given.mixtures[0]),
-        str(system_of(wildcards).tested),
+        str(condition),
         one_or_none(given.denoised),
         Path(weights),
         Path(snakemake.output[0]),

@@ -55,7 +55,8 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
 
 def by_itself(times: pd.DataFrame) -> pd.DataFrame:
     """Return the times of single networks: not those of a separator with a denoiser behind it."""
-    return times[[not denoised_after(str(tested)) for tested in times["tested"]]]
+    behind = times["tested"].map(lambda tested: bool(denoised_after(tested))).astype(bool)
+    return times[~behind]
 
 
 def where(latency: pd.DataFrame) -> str:

@@ -45,7 +45,7 @@ def arm_of(system: System) -> Arm:
 
 
 def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
-    """The pairs that are compared, in alphabetical order, but a cascade before a direct system.
+    """The pairs that are compared: in alphabetical order, but the one without a denoiser last.
 
     Two systems of one task are compared where they are of one network, where their conditions are
     equal, and where one has a denoiser and the other is trained and tested on noisy mixtures.
@@ -54,10 +54,17 @@ def pairs_of(arms: Iterable[Arm]) -> Iterator[tuple[Arm, Arm]]:
         if one[0] != other[0]:
             continue
         alike = one[1] == other[1] or one[2:] == other[2:]
-        if is_direct(*one[2:]) and has_denoiser(other[3]):
+        if _is_last(one, other) and (alike or is_direct(*one[2:])):
             yield other, one
         elif alike or (has_denoiser(one[3]) and is_direct(*other[2:])):
             yield one, other
+
+
+def _is_last(one: Arm, other: Arm) -> bool:
+    """Whether a direct system, or one with noisy input, is what denoising is compared with."""
+    if is_direct(*one[2:]):
+        return has_denoiser(other[3])
+    return one[3] == str(NOISY) and bool(denoised_after(other[3]))
 
 
 def is_direct(trained: str, tested: str) -> bool:

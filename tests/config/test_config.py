@@ -110,7 +110,7 @@ def test_a_dumped_configuration_is_read_back():
         ("denoisers.small.conditions", "arguments, dry, init_from, model, training"),
         (
             "separators.small.traning",
-            "arguments, conditions, init_from, model, noise_output, training",
+            "arguments, conditions, init_from, model, noise_output, then_denoise, training",
         ),
         (
             "denoisers.small.training.epoch",

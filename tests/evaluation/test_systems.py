@@ -19,6 +19,10 @@ CASCADE, DIRECT = ("separate", "b", "denoised-x", "denoised-x"), ("separate", "a
         (("separate", "b", "noisy", "noisy--denoised-x"), DIRECT),  # of two networks, too
         (("separate", "a", "noisy", "noisy--denoised-x"), DIRECT),
         (("separate", "b", "denoised-x", "denoised-x-dry20"), DIRECT),
+        # Of one network: what its outputs gain.
+        (("separate", "a", "clean", "noisy--denoised-x"), ("separate", "a", "clean", "noisy")),
+        # As before: not every system without a denoiser is last.
+        (("separate", "a", "clean", "noisy"), ("separate", "a", "denoised-x", "denoised-x")),
     ],
 )
 def test_pairs_that_are_compared(one, other):
@@ -30,6 +34,7 @@ def test_pairs_that_are_compared(one, other):
     [
         ("separate", "b", "noisy", "clean"),
         ("separate", "b", "denoised-x", "noisy"),
+        ("separate", "b", "clean", "noisy"),
         ("denoise", "a", "noisy", "noisy"),
     ],
 )

@@ -78,7 +78,7 @@ def ideal_mask(mixture: Tensor, parts: Tensor, sample_rate: int) -> Tensor:
         `[parts, time]`; they add up to the mixture where there is any part.
 
     >>> parts = torch.stack([torch.ones(800), torch.zeros(800)])
-    >>> ideal_mask(parts.sum(0), parts, 8000).allclose(parts, atol=1e-6)
+    >>> ideal_mask(parts.sum(0), parts, 8000).allclose(parts.double(), atol=1e-6)
     True
     """
     size, hop = round(WINDOW * sample_rate), round(HOP * sample_rate)

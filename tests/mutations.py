@@ -404,7 +404,7 @@ EVALUATION = [
         "pipeline/evaluation/answer.py",
         "evaluation/test_answer.py",
         ("elif denoised_after(tested):", "elif False:"),
-        ("and not input_of(tested).dry:", ":"),
+        ("and given.denoiser and not given.dry:", ":"),
     ),
     *of(
         "pipeline/evaluation/words.py",

@@ -14,7 +14,6 @@ from pipeline.evaluation.rivals import Rivals
 from pipeline.evaluation.systems import (
     ARM,
     denoised_after,
-    has_denoiser,
     has_rival,
     input_of,
     is_direct,
@@ -137,15 +136,16 @@ def _forms(arm: Names, rivals: Rivals) -> Iterator[tuple[str, Names, Fact]]:
     Of each the kind, the other system, and what the sentence needs beside their comparison.
     """
     separator, trained, tested = arm
+    given = input_of(tested)
     if has_rival(trained, tested) and (rival := rivals.of(*arm)):
         words: Fact = {"rival": rival.name, "chosen": rival.reason}
         kind = "matched" if trained == tested else "clean-cascade"
-        if share := input_of(tested).dry:
+        if share := given.dry:
             kind, words = "observation-adding", words | {"share": share}
         elif denoised_after(tested):
             kind = "denoised-after"
         yield kind, (rival.name, str(NOISY), str(NOISY)), words
-    if has_denoiser(tested) and trained == str(CLEAN) and not input_of(tested).dry:
+    if trained == str(CLEAN) and given.denoiser and not given.dry:
         yield "clean-trained", (separator, trained, str(NOISY)), {}
 
 

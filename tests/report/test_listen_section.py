@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from report.rendered import rendered
+from systems import path_of
 
 from pipeline import audio
 from pipeline.base.files import read_manifest, write_manifest
@@ -183,3 +184,26 @@ def test_shorter_than_a_window(builder):
         audio.write(path, audio.read(path, 0, 100)[0], RATE, "FLOAT")
     text = written(tree)
     assert "level" not in text.split("<article")[1] and "quiet frames" not in text
+
+
+def test_of_a_best_system_with_a_share_of_the_mixture_the_same_without_it_is_heard(builder):
+    cascade = "conv_tasnet/clean/denoised-conv_tasnet"
+    tree = builder(systems=["conv_tasnet/noisy/noisy", cascade, f"{cascade}-dry20"]).build()
+    summary = read_manifest(tree.inputs.summary)
+    summary.loc[summary["tested"].str.endswith("dry20"), "mean"] += 5
+    write_manifest(tree.inputs.summary, summary)
+    shared = path_of(f"{cascade}-dry20")
+    kept = {name: file for name, file in tree.inputs.estimates.items() if name != shared}
+    inputs = replace(tree.inputs, estimates=kept)
+    page = rendered(inputs, tree.index, "listen")
+    assert Run(inputs).main == shared
+    assert "Of that system only scores were kept: its tracks are without the share" in page
+    made = content(Run(inputs), Site(tree.root / "again"))
+    _, *speakers = made["examples"][0].players.values()
+    names = {player.track.name for players in speakers for player in players}
+    assert names == {
+        "reference",
+        "trained on clean, tested on denoised-conv_tasnet",
+        "trained on noisy, tested on noisy",
+    }
+    assert "only scores were kept" not in written(builder().build())

@@ -26,6 +26,7 @@ from pipeline.report.names import counted, full_label, number
 from pipeline.report.picks import RANDOM, Pick, picks, shown_systems
 from pipeline.report.run import Run
 from pipeline.report.site import Site
+from pipeline.report.systems import without_share
 
 TITLE = "Listen"
 
@@ -79,6 +80,7 @@ def content(run: Run, site: Site) -> dict[str, Any] | None:
         "drawn": sum(one.reason == RANDOM for one in chosen),
         "seed": run.seed,
         "main": full_label(str(run.main)),
+        "unheard": without_share(str(run.main)) != run.main,
         "separated": bool(run.systems),
         "loudness": number(LOUDNESS, 0),
         "quietest": number(QUIETEST, 0),

@@ -72,7 +72,9 @@ def combine(score_files: list[Path], out: Path, shares: pd.DataFrame | None = No
     tables = [read_manifest(file).astype({"undefined": object}) for file in score_files]
     scores = _preservation(pd.concat(tables, ignore_index=True))
     _refuse_duplicates(scores, out)
-    parts = [scores, _improvements(scores, out), *([] if shares is None else [shares])]
+    parts = [scores, _improvements(scores, out)]
+    if shares is not None and len(shares):  # empty columns would have no type
+        parts.append(shares)
     write_manifest(out, pd.concat(parts, ignore_index=True))
 
 

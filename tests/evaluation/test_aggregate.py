@@ -127,6 +127,9 @@ def test_shares_that_were_chosen_are_rows_of_their_own(tmp_path):
     table = with_short(read_manifest(tmp_path / "out.csv"))
     found = table[table["metric"] == "si_sdri"].set_index("system")["value"]
     assert found.to_dict() == {"conv/noisy/noisy": 9.0, "conv/clean/denoised-d-dry20": 7.5}
+    aggregate.combine([file], tmp_path / "none.csv", shares[:0])
+    aggregate.combine([file], tmp_path / "without.csv")
+    assert (tmp_path / "none.csv").read_bytes() == (tmp_path / "without.csv").read_bytes()
 
 
 def test_an_oracle_has_a_mean_and_is_not_compared(tmp_path):

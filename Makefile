@@ -67,22 +67,16 @@ mini: .venv/installed
 		--config 'corpora={local: {speech: "$(SPEECH)", noise: "$(NOISE)"}}'
 	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
 
-# Train the networks that ship again, and test them (docs/weights.md): a day or so on a CPU. CORPORA is a file with
+# Train the networks that ship again, and test them (docs/weights.md): hours on a CPU. CORPORA is a file with
 # the section `corpora` of a configuration.
 CORPORA ?= corpora.yaml
 WEIGHTS := results/weights
-ship_denoisers = for name in denoiser denoiser_live; do \
-	$(BIN)/python -m pipeline.report.shipping $$name denoise/$$name/noisy/0 $(1) || exit 1; done
 weights: .venv/installed
 	for speakers in 2 3; do \
 		$(SNAKEMAKE) all --configfile workflow/presets/weights_separator.yaml $(CORPORA) \
 			--config "mixtures={num_speakers: $$speakers}" --directory $(WEIGHTS)/separator_$$speakers && \
 		$(BIN)/python -m pipeline.report.shipping separator_$$speakers separate/separator/noisy/0 \
 			$(WEIGHTS)/separator_$$speakers/results || exit 1; done
-	$(SNAKEMAKE) all --configfile workflow/presets/weights_denoiser.yaml $(CORPORA) --directory $(WEIGHTS)/three
-	$(call ship_denoisers,$(WEIGHTS)/three/results)
-	$(SNAKEMAKE) all --configfile workflow/presets/weights_one.yaml $(CORPORA) --directory $(WEIGHTS)/one
-	$(call ship_denoisers,$(WEIGHTS)/three/results $(WEIGHTS)/one/results)
 	$(BIN)/python docs/weights.py
 
 # Property tests of all readers of files, with new examples for MINUTES; to damage recordings of

@@ -99,7 +99,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _denoisers_behind_exist(self) -> "Config":
-        for section in (task.section for task in TASKS.values() if task is not DENOISE):
+        for section in (task.section for task in TASKS.values() if task.name != DENOISE.name):
             for name, network in getattr(self, section).items():
                 for denoiser in network.then_denoise:
                     if denoiser not in self.denoisers:

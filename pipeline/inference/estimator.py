@@ -132,7 +132,7 @@ def _blended(denoiser: nn.Module, share: float) -> nn.Module:
 def _opened(
     network: nn.Module,
     device: torch.device,
-    precision: str,
+    precision: Precision,
     weights: Path | str,
     exact_padding: bool = False,
 ) -> Estimator:

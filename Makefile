@@ -68,15 +68,16 @@ mini: .venv/installed
 	@echo "The report: $(CURDIR)/results/mini/results/report/index.html"
 
 # Train the networks that ship again, and test them (docs/weights.md): hours on a CPU. CORPORA is a file with
-# the section `corpora` of a configuration.
+# the section `corpora` of a configuration, ATTRIBUTION one with its recordings, their authors and licences.
 CORPORA ?= corpora.yaml
+ATTRIBUTION ?= pipeline/weights/attribution.txt
 WEIGHTS := results/weights
 weights: .venv/installed
 	for speakers in 2 3; do \
 		$(SNAKEMAKE) all --configfile workflow/presets/weights_separator.yaml $(CORPORA) \
 			--config "mixtures={num_speakers: $$speakers}" --directory $(WEIGHTS)/separator_$$speakers && \
 		$(BIN)/python -m pipeline.report.shipping separator_$$speakers separate/separator/noisy/0 \
-			$(WEIGHTS)/separator_$$speakers/results || exit 1; done
+			$(ATTRIBUTION) $(WEIGHTS)/separator_$$speakers/results || exit 1; done
 	$(BIN)/python docs/weights.py
 
 # Property tests of all readers of files, with new examples for MINUTES; to damage recordings of

@@ -794,8 +794,9 @@ MODELS = [
     *of(
         "pipeline/report/shipping.py",
         "report/test_shipping.py",
-        ("if System.parse(system).model == model", "if True"),
+        ("if System.parse(system) in _alone(model)", "if True"),
         ('card.training | {"licences": licences}', "card.training"),
+        ("if not _same(load_file(source), load_file(other))", "if False"),
         ("shipped(folder) | {name", "{name"),
     ),
     *of(

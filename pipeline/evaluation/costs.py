@@ -107,6 +107,8 @@ def _trainings(facts: Mapping[ModelKey, Facts], model: ModelKey) -> Iterator[Mod
 
 def _start(facts: Mapping[ModelKey, Facts], model: ModelKey) -> list[ModelKey]:
     """The models of this run from whose weights its training went on, or none."""
+    if facts.get(model, {}).get("published"):  # with weights of another run
+        return []
     told = facts.get(model, {}).get("init_from")
     sources = told if isinstance(told, list) else [told]
     return [key for key in facts if weights_of(key) in sources]

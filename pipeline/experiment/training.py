@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import losses, models, tasks
+from pipeline.base.provenance import sha256
 from pipeline.config import Split
 from pipeline.config.extensions import LOADED
 from pipeline.config.models import LEFT_OUT
@@ -105,15 +106,16 @@ class TrainingJobs(MixtureJobs):
         return bool(getattr(self.network(model), "noise_output", False))
 
     def _published_job(self, model: ModelKey) -> dict[str, Any]:
-        """The same of a network that is not trained: none of training, but the installed files."""
+        """The same of a network that is not trained: none of training, but the files it is in."""
         network = self.network(model)
         package = MODELS[network.model].package
+        files = {Path(path).name: sha256(Path(path)) for path in self._taken(model)}
         return {
             "task": model.task,
             "condition": str(model.trained),
             "model": network.model,
             "arguments": network.arguments,
-            "package": None if package is None or package.missing else package.sums(),
+            "package": files or (None if not package or package.missing else package.sums()),
         }
 
     def devices(self, wildcards: Any) -> int:

@@ -100,6 +100,10 @@ def check_networks(config: Config) -> None:
             arguments = parse_arguments(network.model, network.arguments, f"{name}.")
             if file := entry_of(network.model).file:
                 file(arguments)
+                if getattr(network, "noise_output", False):
+                    raise PipelineError(
+                        f"{name}.noise_output: a trained network is taken as it is; leave it out"
+                    )
         except PipelineError as error:
             raise PipelineError(f"config: {error}") from error
 

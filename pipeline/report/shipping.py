@@ -1,9 +1,10 @@
 """Make a network of a finished run one of those that ship, with the figures of its tests.
 
-    python -m pipeline.report.shipping NAME MODEL RESULTS [RESULTS ...]
+    python -m pipeline.report.shipping NAME MODEL ATTRIBUTION RESULTS [RESULTS ...]
 
-NAME is the new name, MODEL its path below `results/models/`, as `separate/direct/noisy/0`. The
-first folder of results has its weights; all of them have tests of it, as of the same model.
+NAME is the new name, MODEL its path below `results/models/`, as `separate/direct/noisy/0`, and
+ATTRIBUTION a file with the recordings that it was trained on, their authors and licences, a line
+each. The folders of results hold tests of it; its weights are in each of them.
 """
 
 import argparse
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
+from pipeline.base.errors import PipelineError
 from pipeline.base.files import write_manifest
 from pipeline.base.provenance import sha256
 from pipeline.mixtures.names import source_names
@@ -25,24 +29,45 @@ from pipeline.report.inputs import ReportInputs
 from pipeline.report.mixture_facts import mixture_facts
 from pipeline.report.names import headline
 from pipeline.report.run import Run
-from pipeline.tasks.grammar import NOISY, UNPROCESSED, UNTRAINED, ModelKey, System, weights_of
-from pipeline.weights import ATTRIBUTION, FOLDER, SUMS, shipped
+from pipeline.tasks.grammar import (
+    CLEAN,
+    NOISY,
+    UNPROCESSED,
+    UNTRAINED,
+    ModelKey,
+    System,
+    weights_of,
+)
+from pipeline.weights import FOLDER, SUMS, shipped
 
 Figures = dict[str, Any]
 
 
-def ship(name: str, model: ModelKey, results: list[Path], folder: Path = FOLDER) -> None:
+def ship(
+    name: str, model: ModelKey, attribution: Path, results: list[Path], folder: Path = FOLDER
+) -> None:
     """Write the weights of a model with the figures of its tests, and the table of SHA-256.
 
     Args:
         name: of the network that ships.
-        model: in the first of the results.
+        model: its name in the results.
+        attribution: lines to add to the licences of the card.
         results: folders of finished runs that have tested it.
         folder: where the networks that ship lie.
+
+    Raises:
+        PipelineError: the results are of several trainings of that name.
     """
-    source = results[0].parent / weights_of(model)
+    sources = [folder_of.parent / weights_of(model) for folder_of in results]
+    source = sources[0]
+    for other in sources[1:]:
+        if not _same(load_file(source), load_file(other)):
+            raise PipelineError(
+                f"{other}: holds other weights than {source}; give results of one training"
+            )
     card = read_card(source)
-    licences = (FOLDER / ATTRIBUTION).read_text(encoding="utf-8").splitlines()
+    given = attribution.read_text(encoding="utf-8").splitlines()
+    licences = list(dict.fromkeys([*card.training.get("licences", []), *given]))
     training = card.training | {"licences": licences}
     card = replace(card, training=training, figures=figures_of(results, model))
     network = built(card)
@@ -60,8 +85,17 @@ def figures_of(results: list[Path], model: ModelKey) -> list[Figures]:
         _figures(run, system)
         for run in map(_run, results)
         for system in dict.fromkeys(run.summary["system"])
-        if System.parse(system).model == model
+        if System.parse(system) in _alone(model)
     ]
+
+
+def _alone(model: ModelKey) -> list[System]:
+    """The tests of a model by itself, without a denoiser before or behind it."""
+    return [System(model, NOISY), System(model, CLEAN)]
+
+
+def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
 def _figures(run: Run, system: str) -> Figures:
@@ -125,9 +159,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("name", help="of the network that ships, as separator_2")
     parser.add_argument("model", type=ModelKey.parse, help="as separate/direct/noisy/0")
+    parser.add_argument("attribution", type=Path, help="file with a line for each recording")
     parser.add_argument("results", type=Path, nargs="+", help="results folders of finished runs")
     given = parser.parse_args()
-    ship(given.name, given.model, given.results)
+    ship(given.name, given.model, given.attribution, given.results)
 
 
 if __name__ == "__main__":

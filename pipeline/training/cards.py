@@ -1,8 +1,8 @@
 """What weights files say of their trainings."""
 
 import logging
-import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing, write_manifest
+from pipeline.base.files import write_manifest
 from pipeline.config import Training
 from pipeline.models import build, entry_of, parse_arguments
 from pipeline.models.card import Card, read_card
 from pipeline.models.cost import multiply_adds
 from pipeline.models.weights import load_network, save_weights
-from pipeline.tasks.grammar import Condition
+from pipeline.tasks.grammar import NOISY, Condition
 from pipeline.training.callbacks import HISTORY, History
 from pipeline.training.data import Examples
 from pipeline.training.dynamic import Fresh
@@ -116,20 +116,27 @@ def take_published(
 
 
 def take_trained(job: Job, examples: Examples | Fresh, weights: Path, history: Path) -> None:
-    """Copy the file of a trained network, and write a history without epochs.
+    """Write the weights of a trained network with their card, and a history without epochs.
+
+    The card says that they are published: what their training cost is that of another run.
 
     Raises:
-        PipelineError: it is for another task, another number of sources, or another sample rate.
+        PipelineError: it is for another task, condition, number of sources, or sample rate.
     """
     entry = entry_of(job.model)
     assert entry.file is not None  # else it is trained, or built with its weights
     source = entry.file(parse_arguments(job.model, job.arguments))
-    load_network(source, examples.num_sources, examples.sample_rate)
-    if (task := read_card(source).training.get("task")) != job.task:
+    network = load_network(source, examples.num_sources, examples.sample_rate)
+    card = read_card(source)
+    if (task := card.training.get("task")) != job.task:
         raise PipelineError(f"{source}: is for the task {task}; use weights for {job.task}")
+    condition = str(card.training.get("condition", NOISY))
+    if Condition.parse(condition).kind != Condition.parse(job.condition).kind:
+        raise PipelineError(
+            f"{source}: was trained on {condition} mixtures; set its conditions to [{condition}]"
+        )
     logging.info("%s is taken as it is", source)
-    with replacing(weights) as temporary:
-        shutil.copyfile(source, temporary)
+    save_weights(weights, network, replace(card, training=card.training | {"published": True}))
     write_manifest(history, pd.DataFrame(columns=HISTORY))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.provenance import sha256
+from pipeline.config.paths import placed
 
 FOLDER = Path(__file__).parent
-SUMS, ATTRIBUTION = "sums.csv", "attribution.txt"
+SUMS = "sums.csv"
 FILE = "model.safetensors"
 """Name of the weights file in the folder of a model."""
 
@@ -36,12 +37,12 @@ def locate(source: Path | str) -> Path:
     """
     if str(source) in shipped():
         return _checked(str(source))
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         path /= FILE
     if not path.is_file():
         raise PipelineError(
-            f"{source}: no such network; give {', '.join(shipped())}, the folder of a"
+            f"{placed(source)}: no such network; give {', '.join(shipped())}, the folder of a"
             " trained model, or a weights file"
         )
     return path

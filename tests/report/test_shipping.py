@@ -9,6 +9,7 @@ import torch
 from report.scored import write_run
 from systems import path_of
 
+from pipeline.base.errors import PipelineError
 from pipeline.models import build
 from pipeline.models.card import Card, read_card
 from pipeline.models.weights import save_weights
@@ -48,23 +49,51 @@ def run(tmp_path):
     return results, scores
 
 
-def test_a_network_ships_with_the_figures_of_its_tests(run, tmp_path):
-    results, scores = run
-    model = ModelKey.parse(path_of("net/noisy/noisy").rpartition("/")[0])
-    torch.manual_seed(0)
+MODEL = ModelKey.parse(path_of("net/noisy/noisy").rpartition("/")[0])
+
+
+def save(results, seed=0):
+    """Write the weights of the model of a run."""
+    torch.manual_seed(seed)
     network = build("conv_tasnet", TINY, 2, 8000)
-    trained = Card("conv_tasnet", TINY, 2, 8000, {"task": "separate", "licences": [], "steps": 7})
-    save_weights(
-        results.parent / f"results/models/{model.path}/model.safetensors", network, trained
+    facts = {"task": "separate", "steps": 7, "licences": ["Speech: ours"]}
+    path = results / f"models/{MODEL.path}/model.safetensors"
+    save_weights(path, network, Card("conv_tasnet", TINY, 2, 8000, facts))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a network that ships, and the attribution of another one."""
+    path = tmp_path / "weights"
+    path.mkdir()
+    (path / SUMS).write_text("name,sha256\nother,0\n")
+    (path / "attribution.txt").write_text("Speech: ours\nNoise: wind (CC0 1.0)\n")
+    return path
+
+
+def test_results_of_another_training_are_refused(run, folder, tmp_path):
+    results, again = run[0], tmp_path / "again/results"
+    first, second = save(results), save(again, seed=1)
+    given = "separator", MODEL, folder / "attribution.txt"
+    with pytest.raises(PipelineError) as error:
+        ship(*given, [results, again], folder)
+    assert str(error.value) == (
+        f"{second}: holds other weights than {first}; give results of one training"
     )
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    (folder / SUMS).write_text("name,sha256\nother,0\n")
-    ship("separator", model, [results], folder)
+    assert not (folder / "separator.safetensors").exists()
+    ship(*given, [results], folder)
+
+
+def test_a_network_ships_with_the_figures_of_its_tests(run, folder):
+    results, scores = run
+    save(results)
+    given = "separator", MODEL, folder / "attribution.txt", [results], folder
+    ship(*given)
 
     card = read_card(folder / "separator.safetensors")
     assert card.training["steps"] == 7
-    assert card.training["licences"][0].startswith("Speech: LibriSpeech (CC BY 4.0)")
+    assert card.training["licences"] == ["Speech: ours", "Noise: wind (CC0 1.0)"]
     noisy, clean = card.figures
     assert (noisy["tested"], clean["tested"]) == ("noisy", "clean")
     assert noisy["speakers"] == 2 and noisy["mixtures"] == MIXTURES
@@ -81,5 +110,5 @@ def test_a_network_ships_with_the_figures_of_its_tests(run, tmp_path):
 
     sums = shipped(folder)
     assert list(sums) == ["other", "separator"] and len(sums["separator"]) == 64
-    ship("separator", model, [results], folder)  # again, in its place
+    ship(*given)  # again, in its place
     assert list(shipped(folder)) == list(pd.read_csv(folder / SUMS)["name"]) == list(sums)

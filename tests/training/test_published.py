@@ -65,10 +65,13 @@ def taken(attempt, tmp_path):
 
 
 @pytest.mark.parametrize("task", [DENOISE, SEPARATE])
-def test_a_trained_network_is_copied(attempt, taken, tmp_path, task):
+def test_a_trained_network_is_taken_with_its_card(attempt, taken, tmp_path, task):
     trained = attempt(tmp_path, task=task, epochs=1).run()
     found = taken(task, trained).run()
-    assert found.weights.read_bytes() == trained.weights.read_bytes()
+    one, other = load_file(found.weights), load_file(trained.weights)
+    assert one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+    card = read_card(trained.weights)
+    assert read_card(found.weights) == replace(card, training=card.training | {"published": True})
     assert pd.read_csv(found.curve).empty and not found.state.exists()
     seconds = look_ahead("pretrained", {"weights": str(trained.weights)}, 8000)
     assert seconds == look_ahead("conv_tasnet", TINY, 8000)
@@ -87,10 +90,40 @@ def test_a_trained_network_of_another_task_is_refused(attempt, taken, tmp_path):
     taken(DENOISE, trained).run()  # weights for the task
 
 
+def test_a_trained_network_keeps_its_condition(attempt, taken, tmp_path):
+    trained = attempt(tmp_path, task=SEPARATE, condition="clean", epochs=1).run()
+    wrong = taken(SEPARATE, trained)
+    with pytest.raises(PipelineError) as error:
+        wrong.run()
+    assert str(error.value) == (
+        f"{trained.weights}: was trained on clean mixtures; set its conditions to [clean]"
+    )
+    wrong.job = replace(wrong.job, condition="clean")
+    wrong.run()
+
+
+def test_a_trained_network_gets_no_further_output(attempt, tmp_path):
+    trained = attempt(tmp_path, task=SEPARATE, epochs=1).run()
+    network = {"model": "pretrained", "arguments": {"weights": str(trained.weights)}}
+    values = {
+        "denoisers": {"gate": {"model": "spectral_gating"}},
+        "separators": {"net": network | {"conditions": ["noisy"], "noise_output": True}},
+    }
+    with pytest.raises(PipelineError) as error:
+        check_networks(load_config(values))
+    assert str(error.value) == (
+        "config: separators.net.noise_output: a trained network is taken as it is; leave it out"
+    )
+    del values["separators"]["net"]["noise_output"]
+    check_networks(load_config(values))
+
+
 def test_a_configuration_with_weights_that_are_nowhere_is_refused():
     values = {
         "denoisers": {"mine": {"model": "pretrained", "arguments": {"weights": "nowhere"}}},
         "separators": {"net": {"model": "conv_tasnet", "conditions": ["noisy"]}},
     }
-    with pytest.raises(PipelineError, match="config: nowhere: no such network; give "):
+    with pytest.raises(
+        PipelineError, match=r"config: nowhere \(relative to .*\): no such network; give "
+    ):
         check_networks(load_config(values))

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,8 +57,8 @@ def test_an_unknown_network_is_refused_with_those_that_ship(released, model):
     with pytest.raises(PipelineError) as error:
         locate("separator_9")
     assert str(error.value) == (
-        "separator_9: no such network; give separator, the folder of a trained model, or a"
-        " weights file"
+        f"separator_9 (relative to the working folder {Path.cwd()}): no such network; give"
+        " separator, the folder of a trained model, or a weights file"
     )
     assert locate("separator") == released  # the cures
     assert locate(model[0]) == locate(model[0] / "model.safetensors")

@@ -34,7 +34,7 @@ def section(name: str, card: Card) -> Iterator[str]:
     yield (
         f"{card.model}, {card.sample_rate // 1000} kHz, output: {sources};"
         f" {told['parameters']:,} parameters, {told['multiply_adds'] / 1e6:.0f} million"
-        f" multiply-adds for a second of audio. Trained for {told['steps']:,} steps on"
+        f" multiply-adds for a second of audio. {_begun(card)} for {told['steps']:,} steps on"
         f" {told['audio_seconds'] / 3600:.1f} hours of fresh mixtures, in"
         f" {told['seconds'] / 3600:.1f} hours with {told['threads']} thread"
         f"{'s' if told['threads'] > 1 else ''} of {told['device']}."
@@ -42,6 +42,12 @@ def section(name: str, card: Card) -> Iterator[str]:
     for table in (tests(card.figures), *map(groups, card.figures)):
         if table:
             yield "\n".join(table)
+
+
+def _begun(card: Card) -> str:
+    return (
+        "From the weights of a first training, trained" if card.training["init_from"] else "Trained"
+    )
 
 
 def tests(found: list[dict[str, Any]]) -> list[str]:

@@ -238,6 +238,7 @@ def test_every_network_is_a_point_of_its_cost(tmp_path):
     text = (tmp_path / "c.svg").read_text()
     assert all(text.count(f">net_{k}<") == 2 for k in range(8))
     assert "time (ms for 1 s of audio)" in text and "multiply-adds (G for 1 s" in text
+    assert "mathdefault" not in text and all(f">{tick}<" in text for tick in (20, 50, 100, 500))
 
 
 def test_costs_are_those_of_direct_networks(run):

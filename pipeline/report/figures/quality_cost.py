@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pipeline.report.figures.labels import label_points
 from pipeline.report.names import metric_of
@@ -51,6 +52,9 @@ def draw_quality_cost(networks: Sequence[Costed], metric: str, path: Path) -> No
 
 def _panel(ax: Axes, costs: Sequence[float], networks: Sequence[Costed]) -> None:
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(lambda cost, _: f"{cost:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     for cost, network in zip(costs, networks, strict=True):
         if np.isfinite([network.low, network.high]).all():
             ax.vlines(cost, network.low, network.high, color=SECOND, linewidth=1.2, alpha=0.6)

@@ -9,7 +9,7 @@ from report.results_tree import Builder
 from pipeline.report.parcel import write_single_file
 
 SECONDS = 20  # long enough for a busy computer
-START = 1.0  # in s: where playing begins, so that a track from its beginning is told apart
+START = 5.0  # in s: where playing begins, so that a track from its beginning is told apart
 AUDIOS = "example => [...example.querySelectorAll('audio')]"
 SOUNDING = "[...document.querySelectorAll('audio')].filter(a => !a.paused && !a.ended)"
 

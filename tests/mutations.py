@@ -779,7 +779,7 @@ MODELS = [
         "models/test_backward.py",
         ("by_scale * mean - by_mean", "by_scale * mean + by_mean"),
         ("return total - outside.sum(0)", "return total"),
-        ("if 0 <= begin + o < frames", "if 0 <= begin + o"),
+        ("if 0 <= at.start + o < frames", "if 0 <= at.start + o"),
         ("(given.taps * norm.scaled).flip(0)", "given.taps * norm.scaled"),
         ("scale * (second - mean * first)", "scale * second"),
         ("torch.outer(of_outputs, norm_again.constant)", "0"),

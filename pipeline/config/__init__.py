@@ -1,5 +1,6 @@
 """The typed configuration: one model a section, unknown keys refused, errors of one line."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, create_model, model_validator
@@ -84,29 +85,33 @@ class Config(Section):
                     )
         return self
 
+    def _beside_denoisers(self) -> Iterator[tuple[str, Separator]]:
+        """The networks that can stand before or behind a denoiser, with their keys."""
+        for section in (task.section for task in TASKS.values() if task.name != DENOISE.name):
+            for name, network in getattr(self, section).items():
+                yield f"{section}.{name}", network
+
     @model_validator(mode="after")
     def _conditions_exist(self) -> "Config":
         allowed = self.conditions
-        for section in (task.section for task in TASKS.values() if task is not DENOISE):
-            for name, network in getattr(self, section).items():
-                for condition in network.conditions:
-                    if condition not in allowed:
-                        raise ValueError(
-                            f"{section}.{name}.conditions: '{condition}' is not one of"
-                            f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
-                        )
+        for name, network in self._beside_denoisers():
+            for condition in network.conditions:
+                if condition not in allowed:
+                    raise ValueError(
+                        f"{name}.conditions: '{condition}' is not one of"
+                        f" {', '.join(allowed)}; declare the denoiser under denoisers: first"
+                    )
         return self
 
     @model_validator(mode="after")
     def _denoisers_behind_exist(self) -> "Config":
-        for section in (task.section for task in TASKS.values() if task.name != DENOISE.name):
-            for name, network in getattr(self, section).items():
-                for denoiser in network.then_denoise:
-                    if denoiser not in self.denoisers:
-                        raise ValueError(
-                            f"{section}.{name}.then_denoise: '{denoiser}' is not one of"
-                            f" {', '.join(self.denoisers)}; declare it under denoisers: first"
-                        )
+        for name, network in self._beside_denoisers():
+            for denoiser in network.then_denoise:
+                if denoiser not in self.denoisers:
+                    raise ValueError(
+                        f"{name}.then_denoise: '{denoiser}' is not one of"
+                        f" {', '.join(self.denoisers)}; declare it under denoisers: first"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import losses, models, tasks
-from pipeline.base.provenance import sha256
 from pipeline.config import Split
 from pipeline.config.extensions import LOADED
 from pipeline.config.models import LEFT_OUT
@@ -13,6 +12,7 @@ from pipeline.experiment.systems import Inputs, model_of, seed_of
 from pipeline.losses import TERMS
 from pipeline.models import MODELS, parse_arguments
 from pipeline.models.chain import CHAIN, PARTS
+from pipeline.models.package import sum_of
 from pipeline.models.starts import parts_of, starts_of
 from pipeline.tasks import DENOISE, TASKS, denoising
 from pipeline.tasks.grammar import (
@@ -109,7 +109,7 @@ class TrainingJobs(MixtureJobs):
         """The same of a network that is not trained: none of training, but the files it is in."""
         network = self.network(model)
         package = MODELS[network.model].package
-        files = {Path(path).name: sha256(Path(path)) for path in self._taken(model)}
+        files = {Path(path).name: sum_of(Path(path)) for path in self._taken(model)}
         return {
             "task": model.task,
             "condition": str(model.trained),

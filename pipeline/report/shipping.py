@@ -23,17 +23,17 @@ from pipeline.base.files import write_manifest
 from pipeline.base.provenance import sha256
 from pipeline.mixtures.names import source_names
 from pipeline.models.card import read_card
-from pipeline.models.weights import built, save_weights
+from pipeline.models.weights import from_pretrained, save_weights
 from pipeline.report.groups import groupings
 from pipeline.report.inputs import ReportInputs
 from pipeline.report.mixture_facts import mixture_facts
 from pipeline.report.names import headline
 from pipeline.report.run import Run
+from pipeline.tasks import TASKS, without_network
 from pipeline.tasks.grammar import (
     CLEAN,
     NOISY,
     UNPROCESSED,
-    UNTRAINED,
     ModelKey,
     System,
     weights_of,
@@ -70,10 +70,8 @@ def ship(
     licences = list(dict.fromkeys([*card.training.get("licences", []), *given]))
     training = card.training | {"licences": licences}
     card = replace(card, training=training, figures=figures_of(results, model))
-    network = built(card)
-    network.load_state_dict(load_file(source))
     path = folder / f"{name}.safetensors"
-    save_weights(path, network, card)
+    save_weights(path, from_pretrained(source), card)
     sums = shipped(folder) | {name: sha256(path)}
     rows = sorted(sums.items())
     write_manifest(folder / SUMS, pd.DataFrame(rows, columns=["name", "sha256"]))
@@ -99,12 +97,12 @@ def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def _figures(run: Run, system: str) -> Figures:
-    tested, task = System.parse(system).heading, System.parse(system).model.task
-    mixture = System(ModelKey(task, UNPROCESSED, UNTRAINED), NOISY).path
+    parsed = System.parse(system)
+    mixture = without_network(TASKS[parsed.model.task], UNPROCESSED).path
     metric = str(headline(run.summary[run.summary["system"] == system]))
     groups = groupings(run, metric, [system], mixture_facts(run))
     return {
-        "tested": tested,
+        "tested": parsed.heading,
         "speakers": len(source_names(run.mixtures.columns)),
         "mixtures": len(run.mixtures),
         "means": _means(run, system),

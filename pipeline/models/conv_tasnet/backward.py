@@ -24,7 +24,6 @@ products with y.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -38,7 +37,7 @@ from pipeline.models.conv_tasnet.kernels import (
     convolve,
     convolve_back,
 )
-from pipeline.models.conv_tasnet.tiled import moments
+from pipeline.models.conv_tasnet.tiled import moments, stretches
 
 
 class Place(NamedTuple):
@@ -150,12 +149,10 @@ def _convolve(
     taps, added = given.taps * gain, given.taps * (given.shift - gain * moments.mean)
     inner, sums, reach = wide.new_empty(frames, len(gain)), Sums(), place.before + place.after
     offsets = place.offsets()
-    ends = {min(max(end, 0), frames) for o in offsets for end in (-o, frames - o)}
-    edges = sorted({0, frames, *ends})
-    for begin, end in pairwise(edges):
-        counting = [k for k, o in enumerate(offsets) if 0 <= begin + o < frames]
+    for at in stretches(offsets, slice(0, frames), frames):
+        counting = [k for k, o in enumerate(offsets) if 0 <= at.start + o < frames]
         constant = given.taps_bias + added[counting].sum(0)
-        context, out = wide[begin : end + reach], inner[begin:end]
+        context, out = wide[at.start : at.stop + reach], inner[at]
         sums = sums.plus(
             convolve(context, taps, place.dilation, constant, given.slope_again.item(), out)
         )

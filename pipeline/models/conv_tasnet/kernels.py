@@ -11,6 +11,7 @@ class of processors can be tested and measured on a better one.
 import ctypes
 import logging
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -123,12 +124,10 @@ def convolve_back(
         of its products with the rows of the tap.
     """
     (rows, width), number = out.shape, 1 + (len(context) - len(out)) // max(dilation, 1)
-    channels, of_slope = out.new_empty(1 + number, width), ctypes.c_double()
     given = gradient.data_ptr(), activated.data_ptr(), context.data_ptr()
     sizes = rows, width, number, dilation
-    found = out.data_ptr(), ctypes.byref(of_slope), channels.data_ptr()
-    _refuse_shortage(_compiled().convolve_back(*given, *sizes, *norm, slope, *found))
-    return of_slope.value / slope, channels
+    channels = out.new_empty(1 + number, width)
+    return _back(_compiled().convolve_back, (*given, *sizes, *norm), slope, out, channels)
 
 
 def activate_back(
@@ -154,16 +153,24 @@ def activate_back(
     Returns:
         The gradient of the slope, and that of the bias, `[channels]`.
     """
-    channels, of_slope = out.new_empty(out.shape[1]), ctypes.c_double()
     given = context.data_ptr(), activated.data_ptr(), *out.shape, taps.data_ptr(), len(taps)
+    channels = out.new_empty(out.shape[1])
+    return _back(_compiled().activate_back, (*given, dilation, *norm), slope, out, channels)
+
+
+def _back(
+    function: Callable[..., int],
+    given: tuple[float, ...],
+    slope: float,
+    out: Tensor,
+    channels: Tensor,
+) -> tuple[float, Tensor]:
+    """Call a compiled function; the gradient of the slope, and the sums in `channels`."""
+    of_slope = ctypes.c_double()
     found = out.data_ptr(), ctypes.byref(of_slope), channels.data_ptr()
-    _refuse_shortage(_compiled().activate_back(*given, dilation, *norm, slope, *found))
-    return of_slope.value / slope, channels
-
-
-def _refuse_shortage(fine: int) -> None:
-    if not fine:
+    if not function(*given, slope, *found):
         raise MemoryError
+    return of_slope.value / slope, channels
 
 
 def _compiled() -> ctypes.CDLL:

@@ -17,7 +17,7 @@ tiles and their neighbours are contiguous.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -199,14 +199,12 @@ class TiledBlock:
         """
         everywhere, of_taps = added[0], added[1:]
         places = [k * self.dilation - self.before for k in range(len(of_taps))]
-        edges = {edge - place for place in places for edge in (0, frames)}
-        inside = (edge for edge in edges if tile.start < edge < tile.stop)
-        for start, stop in pairwise(sorted({tile.start, tile.stop, *inside})):
+        for piece in stretches(places, tile, frames):
             constant = everywhere
             for k, place in enumerate(places):
-                if not 0 <= start + place < frames:
+                if not 0 <= piece.start + place < frames:
                     constant = constant - of_taps[k]
-            yield slice(start, stop), constant
+            yield piece, constant
 
     def convolve(self, context: Tensor, taps: Tensor, constant: Tensor, out: Tensor) -> Sums:
         """Do the second pass, `[before + rows + after, H]` to `[rows, H]`, local norms unscaled."""
@@ -221,6 +219,18 @@ class TiledBlock:
             return 1.0, self.narrow_bias
         scale, mean = moments(sums, frames * self.width)
         return scale, self.narrow_bias - self.narrow_sum * (mean * scale)
+
+
+def stretches(places: Sequence[int], tile: slice, frames: int) -> Iterator[slice]:
+    """Yield the parts of a tile within which the same taps are inside of the recording.
+
+    >>> list(stretches([-2, 0, 2], slice(0, 5), 5))
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 5, None)]
+    """
+    edges = {edge - place for place in places for edge in (0, frames)}
+    inside = (edge for edge in edges if tile.start < edge < tile.stop)
+    for start, stop in pairwise(sorted({tile.start, tile.stop, *inside})):
+        yield slice(start, stop)
 
 
 def cut(frames: int, width: int) -> list[slice]:

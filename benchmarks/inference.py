@@ -23,10 +23,10 @@ import yaml
 from pipeline import audio
 from pipeline.config import Inference, Machine
 from pipeline.inference.ahead import ahead
+from pipeline.inference.apply import Setting, batches
 from pipeline.inference.chunks import Piece, Recording
 from pipeline.inference.estimator import Estimator
 from pipeline.inference.loop import Loop, Passed
-from pipeline.inference.run import Setting, batches
 from pipeline.models import build
 from pipeline.models.devices import describe, open_device
 

@@ -286,19 +286,23 @@ INFERENCE = [
         ("if not all(np.isfinite", "if False and all(np.isfinite"),
     ),
     *of(
-        "pipeline/inference/run.py",
+        "pipeline/inference/apply.py",
         "inference/test_timing.py inference/test_shards.py",
         ("loop.warm_up(groups[0], setting.inference.warmup)", "pass", "nothing is warmed up"),
+        ("if model.exact_padding:", "if True:"),
+        ("        if self.timed:\n            return 1\n", ""),
+    ),
+    *of(
+        "pipeline/inference/run.py",
+        "inference/test_timing.py inference/test_shards.py",
         ("p.latency, p.read, p.write)", "p.latency + p.write, p.read, p.write)"),
         ("condition_paths(table, condition, denoised)", 'table["mix_both_path"]'),
         (
             'shard["mixture_id"].map(applied.digests)',
             "list(applied.digests.values())[::-1]",
         ),
-        ("if model.exact_padding:", "if True:"),
         ("inputs[shard.index]", "inputs[: len(shard)]"),
         ("for p in one.pieces if p.last)", "for p in one.pieces)"),
-        ("        if self.timed:\n            return 1\n", ""),
         ('sums["latency"] / seconds', 'sums["latency"] * seconds'),
     ),
     *of(

@@ -1,5 +1,7 @@
 """Atomic writing of files, and CSV manifests whose paths are relative to themselves."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -8,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import PipelineError
+
+if TYPE_CHECKING:  # half a second, and the command line has no tables
+    import pandas as pd
 
 DIGEST_DIGITS = 16  # two files of a run share 64 bits by chance once in a billion runs
 SEVERAL = "|"  # separates the paths of one cell
@@ -82,6 +85,8 @@ def write_manifest(path: Path | str, tables: pd.DataFrame | Iterable[pd.DataFram
         PipelineError: a path, or that of the folder, contains a `|`, a carriage return or bytes
             that are not UTF-8.
     """
+    import pandas as pd
+
     folder, home = Path(path).resolve().parent, _home(Path(path).absolute())
     _check_name(folder)
     parts = [tables] if isinstance(tables, pd.DataFrame) else tables
@@ -101,6 +106,8 @@ def read_manifest(path: Path | str) -> pd.DataFrame:
     Raises:
         PipelineError: the manifest is missing, empty or not a table.
     """
+    import pandas as pd
+
     try:
         head = pd.read_csv(path, nrows=0).columns
         text = {c: str for c in head if c in TEXT or c.endswith(TEXT_ENDS)}
@@ -165,7 +172,7 @@ def _home(manifest: Path) -> str | None:
 
 
 def _relative(value: Any, folder: Path, home: str | None) -> Any:
-    if pd.isna(value):
+    if not isinstance(value, str | Path):  # a cell without a path
         return value
     if isinstance(value, Path):  # text may hold several paths
         _check_name(value)
@@ -193,6 +200,6 @@ def _between(where: str, folder: str, home: str | None) -> str:
 
 
 def _absolute(value: Any, folder: str) -> Any:
-    if pd.isna(value):
+    if not isinstance(value, str | Path):  # a cell without a path
         return value
     return join_paths(os.path.normpath(Path(folder, path)) for path in split_paths(str(value)))

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from pipeline import audio
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.evaluation.metrics import permutation, si_sdr
+from pipeline.inference.apply import Setting, apply, load_model
 from pipeline.inference.chunks import Recording
 from pipeline.inference.estimator import Estimator
-from pipeline.inference.run import Setting, apply, load_model
 from pipeline.mixtures.conditions import condition_paths
 from pipeline.mixtures.names import source_names
 from pipeline.tasks import TASKS

@@ -11,8 +11,9 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest
 from pipeline.config import Inference, Machine
+from pipeline.inference.apply import Setting
 from pipeline.inference.estimator import load_estimator
-from pipeline.inference.run import Setting, infer_shard
+from pipeline.inference.run import infer_shard
 from pipeline.models.denoised_after import scaled_to
 from pipeline.models.signals import Inputs
 from pipeline.models.weights import load_network

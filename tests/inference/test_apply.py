@@ -4,8 +4,8 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.config import Inference, Machine
+from pipeline.inference.apply import Setting, apply, load_model
 from pipeline.inference.chunks import Recording
-from pipeline.inference.run import Setting, apply, load_model
 
 RATE = 8000
 

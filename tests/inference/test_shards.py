@@ -12,10 +12,11 @@ from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import concatenate, digest_of, read_manifest, write_manifest
 from pipeline.config import Inference, Machine
+from pipeline.inference.apply import Setting
+from pipeline.inference.apply import batches as make_batches
 from pipeline.inference.chunks import Recording
 from pipeline.inference.estimator import Estimator
-from pipeline.inference.run import Setting, infer_shard
-from pipeline.inference.run import batches as make_batches
+from pipeline.inference.run import infer_shard
 from pipeline.models.weights import load_network
 from pipeline.tasks import DENOISE, SEPARATE
 

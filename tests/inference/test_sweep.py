@@ -9,7 +9,8 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, write_manifest
 from pipeline.config import Inference, Machine
 from pipeline.evaluation.metrics import permutation, si_sdr
-from pipeline.inference.run import Setting, infer_shard
+from pipeline.inference.apply import Setting
+from pipeline.inference.run import infer_shard
 from pipeline.inference.sweep import COLUMNS, SHARES, sweep_shard
 from pipeline.tasks import SEPARATE
 from pipeline.tasks.grammar import System

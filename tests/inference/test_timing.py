@@ -9,7 +9,8 @@ import pytest
 from pipeline import audio
 from pipeline.base.files import read_manifest
 from pipeline.config import Inference, Machine
-from pipeline.inference.run import Setting, infer_shard
+from pipeline.inference.apply import Setting
+from pipeline.inference.run import infer_shard
 from pipeline.inference.writer import Writer
 from pipeline.models.conv_tasnet.network import ConvTasNet
 from pipeline.tasks import SEPARATE

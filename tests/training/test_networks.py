@@ -10,7 +10,8 @@ from torch import nn
 from pipeline import audio
 from pipeline.base.errors import PipelineError
 from pipeline.config import Inference, Machine, Section
-from pipeline.inference.run import Setting, infer_shard
+from pipeline.inference.apply import Setting
+from pipeline.inference.run import infer_shard
 from pipeline.models import MODELS
 from pipeline.models.card import read_card
 from pipeline.models.conv_tasnet.network import ConvTasNet

@@ -5,7 +5,8 @@ from pathlib import Path
 from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
-    from pipeline.inference.run import infer_shard, setting_of
+    from pipeline.inference.apply import setting_of
+    from pipeline.inference.run import infer_shard
     from pipeline.tasks import TASKS
     from pipeline.tasks.grammar import split_heading
 

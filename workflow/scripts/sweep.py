@@ -6,7 +6,7 @@ from pipeline.base.jobs import job, one_or_none
 
 with job(snakemake):
     from pipeline.experiment import system_of
-    from pipeline.inference.run import setting_of
+    from pipeline.inference.apply import setting_of
     from pipeline.inference.sweep import sweep_shard
 
     given = snakemake.input

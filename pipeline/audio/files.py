@@ -42,7 +42,7 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         PipelineError: the file is missing, empty, cut short or not audio.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return _facts(file)
 
 
@@ -74,12 +74,12 @@ def read_with_info(
     Raises:
         PipelineError: missing, unreadable, truncated or empty file, or NaN samples.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         header, held = _facts(file), file.frames
         wanted = held - start if samples < 0 else samples
         if start:
             file.seek(min(start, held))
-        parts = [np.ascontiguousarray(part[:, 0]) for part in _parts(file, wanted, "float32")]
+        parts = [np.ascontiguousarray(part[:, 0]) for part in parts_of(file, wanted, "float32")]
     first = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.float32), *parts])
     if len(first) < max(wanted if exact else min(wanted, held - start), 1):
         raise PipelineError(
@@ -96,8 +96,8 @@ def channel_swings(path: Path | str) -> list[float]:
 
     Errors are those of `read_with_info`.
     """
-    with _opened(path) as file:
-        parts = [(p.min(axis=0), p.max(axis=0)) for p in _parts(file, file.frames, "float32")]
+    with opened(path) as file:
+        parts = [(p.min(axis=0), p.max(axis=0)) for p in parts_of(file, file.frames, "float32")]
     low, high = (np.array(ends) for ends in zip(*parts, strict=True))
     return ((high.max(axis=0) - low.min(axis=0)) / 2).tolist()
 
@@ -220,8 +220,8 @@ def check_flac(path: Path | str) -> None:
     if not any(expected):
         raise PipelineError(f"{path}: carries no MD5 of its sound; encode it again")
     width, found = (bits + 7) // 8, hashlib.md5(usedforsecurity=False)
-    with _opened(path) as sound:
-        for part in _parts(sound, sound.frames, "int32"):
+    with opened(path) as sound:
+        for part in parts_of(sound, sound.frames, "int32"):
             steps = (part >> (32 - bits)).astype("<i4").view(np.uint8)
             found.update(steps.reshape(-1, 4)[:, :width].tobytes())
     if found.digest() != expected:
@@ -244,7 +244,7 @@ def to_16_bit(samples: Samples) -> NDArray[np.int16]:
 
 
 @contextmanager
-def _opened(path: Path | str) -> Iterator[sf.SoundFile]:
+def opened(path: Path | str) -> Iterator[sf.SoundFile]:
     """Open a file whose header is plausible; errors of libsndfile become one line in words."""
     _check_file(path)
     try:
@@ -277,7 +277,7 @@ def _facts(file: sf.SoundFile) -> AudioInfo:
     return AudioInfo(file.samplerate, file.frames, file.channels)
 
 
-def _parts(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) -> Iterator[Any]:
+def parts_of(file: sf.SoundFile, wanted: int, dtype: Literal["float32", "int32"]) -> Iterator[Any]:
     """Blocks `[time, channels]`, `wanted` samples in all; memory does not depend on the header."""
     most = max(1, AT_ONCE // file.channels)
     while wanted > 0 and len(part := file.read(min(wanted, most), dtype, always_2d=True)):

@@ -1,0 +1,1 @@
+"""Trained networks on recordings of one's own: the command line, and the same in Python."""

@@ -3,6 +3,7 @@
 >>> from pipeline import denoise, separate
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,5 @@ __all__ = ["denoise", "separate"]
 def __getattr__(name: str) -> Any:
     """Import the functions when they are asked for: torch takes a second or two."""
     if name in __all__:
-        from pipeline.app import arrays
-
-        return getattr(arrays, name)
+        return getattr(import_module("pipeline.app.arrays"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

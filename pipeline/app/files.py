@@ -52,7 +52,7 @@ def find(names: Iterable[str]) -> Found:
     for name in names:
         paths = sorted(glob.glob(name, recursive=True)) if _is_pattern(name) else [name]  # noqa: PTH207
         if not paths:
-            errors.append(f"{name}: no file has such a name; check the pattern")
+            errors.append(_nothing(name))
         for path in map(Path, paths):
             if not path.is_dir():
                 inputs.setdefault(path.resolve(), Input(path.absolute(), path.absolute().parent))
@@ -61,7 +61,7 @@ def find(names: Iterable[str]) -> Found:
             own = [p for p in held if MADE.search(p.name)]
             left_out += len(own)
             if len(held) == len(own):
-                errors.append(f"{path}: holds no recordings; check the folder")
+                errors.append(_nothing(str(path)))
             for each in held:
                 if each not in own:
                     inputs.setdefault(each.resolve(), Input(each, path.absolute()))
@@ -95,6 +95,12 @@ def stems(inputs: list[Input], out: Path | None) -> list[Path]:
 
 def _placed(name: Path, each: Input, out: Path | None) -> Path:
     return each.path.parent / name.name if out is None else out.absolute() / name
+
+
+def _nothing(name: str) -> str:
+    if _is_pattern(name):
+        return f"{name}: no file has such a name; check the pattern"
+    return f"{name}: holds no recordings; check the folder"
 
 
 def _is_pattern(name: str) -> bool:

@@ -85,7 +85,9 @@ def _one(
 def _line(error: PipelineError | OSError) -> str:
     if isinstance(error, PipelineError):
         return str(error)
-    return cause_of(error) or f"{error.filename}: {error.strerror}; choose another folder as -o"
+    if cause := cause_of(error):
+        return cause
+    return f"{error.filename}: {error.strerror}; choose another folder as -o"
 
 
 def _targets(stem: Path, network: Network, coding: Coding, task: str) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
 from pipeline.audio.files import OPUS_LEVEL, Samples
 from pipeline.base.errors import PipelineError
@@ -78,7 +79,7 @@ def encoding(
             for name, text in (tags or {}).items():
                 with suppress(sf.LibsndfileError):  # the format has no place for it
                     setattr(file, name, text)
-            yield lambda block: _write(file, sink, block)
+            yield lambda block: _write(file, sink, _as_written(block, subtype))
         finally:
             file.close()  # which writes the lengths into the header
         sink.check()
@@ -100,7 +101,14 @@ def _created(
         ) from error
 
 
-def _write(file: sf.SoundFile, sink: "_Sink", block: Samples) -> None:
+def _as_written(block: Samples, subtype: str) -> NDArray[Any]:
+    """Samples for libsndfile: it scales floats by 2^31 - 1, and so loses a step here and there."""
+    if subtype not in STEPS:
+        return block
+    return (quantised(block, subtype).astype(np.float64) * 2.0**31).astype(np.int32)
+
+
+def _write(file: sf.SoundFile, sink: "_Sink", block: NDArray[Any]) -> None:
     try:
         file.write(block)
     except (sf.LibsndfileError, AssertionError):

@@ -1,0 +1,169 @@
+"""What the lines of the command advise works when it is followed."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from takes import RATE, load, record, record_media, speech_like
+
+from pipeline import denoise
+from pipeline.app.command import main
+from pipeline.app.tracks import decode, in_memory
+from pipeline.base.errors import PipelineError
+
+GATE = ["--model", "spectral_gating"]
+
+
+@pytest.fixture
+def calls(capsys, tmp_path, monkeypatch):
+    """Calls `dts denoise` in the folder of the test: what went wrong, or nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit):
+            main(["denoise", *map(str, arguments)])
+        return capsys.readouterr().err.strip()
+
+    return call
+
+
+@pytest.fixture
+def talk(tmp_path):
+    return record(tmp_path / "talk.wav", speech_like(RATE), RATE)
+
+
+def test_files_that_cannot_be_taken(calls, talk, tmp_path):
+    """Each line tells to give or fetch another file: the whole one in its place is taken."""
+    mp3 = record(tmp_path / "whole.mp3", speech_like(RATE, seconds=5), RATE).read_bytes()
+    film = record_media(tmp_path / "whole.m4a", speech_like(RATE), RATE).read_bytes()
+    bad = {
+        "silent.wav": (np.zeros((800, 1)), "is silent"),
+        "nan.wav": (np.full((800, 1), np.nan), "holds NaN or infinite samples"),
+        "short.mp3": (mp3[: len(mp3) // 2], "ends at sample"),
+        "text.m4a": (b"text" * 100, "cannot be decoded"),
+        "none.m4a": (without_samples(film), "cannot be decoded"),
+    }
+    for name, (content, line) in bad.items():
+        path = tmp_path / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            record(path, content.astype(np.float32), RATE, subtype="FLOAT")
+        assert line in calls(name, *GATE)
+        whole = {"wav": talk.read_bytes(), "mp3": mp3, "m4a": film}[name.split(".")[1]]
+        path.write_bytes(whole)
+        assert not calls(name, *GATE)
+
+
+def without_samples(film):
+    """A phone recording of which only the beginning of the header is left."""
+    return film[:40]
+
+
+def test_a_film_without_sound_and_a_recording(calls, talk, tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        track = container.add_stream("mpeg4", rate=10)
+        track.width, track.height, track.pix_fmt = 32, 32, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))
+        container.mux([*track.encode(picture), *track.encode(None)])
+    assert "has no sound track; give a recording" in calls("a.mp4", *GATE)
+    assert not calls(talk, *GATE)
+
+
+def test_a_film_whose_sound_is_empty(calls, tmp_path, monkeypatch):
+    path = record_media(tmp_path / "a.m4a", speech_like(RATE), RATE)
+    with monkeypatch.context() as patch:  # no encoder here writes such a file
+        patch.setattr("pipeline.audio.media._blocks", lambda *given: iter(()))
+        assert "holds no samples; fetch the file again" in calls(path, *GATE)
+    assert not calls(path, *GATE)
+
+
+def test_media_once_their_reader_is_installed(calls, tmp_path, monkeypatch):
+    path = record_media(tmp_path / "a.m4a", speech_like(RATE), RATE)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.audio.media.find_spec", lambda name: None)
+        assert "pip install 'denoise-then-separate[media]'" in calls(path, *GATE)
+    assert not calls(path, *GATE)
+
+
+def test_permissions(calls, tmp_path, monkeypatch):
+    path = record_media(tmp_path / "a.m4a", speech_like(RATE), RATE)
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root may read anything
+        plain = Path.open
+
+        def opened(self, *given, **options):
+            if self == path and not self.stat().st_mode & 0o400:
+                raise PermissionError(13, "Permission denied", str(path))
+            return plain(self, *given, **options)
+
+        monkeypatch.setattr(Path, "open", opened)
+    assert "may not be read; check its permissions" in calls(path, *GATE)
+    path.chmod(0o600)
+    assert not calls(path, *GATE)
+
+
+def test_names_without_recordings(calls, talk, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty: holds no recordings; check the folder" in calls("empty", *GATE)
+    assert "*.ogg: no file has such a name; check the pattern" in calls("*.ogg", *GATE)
+    assert not calls(".", "*.wav", *GATE)
+
+
+def test_an_output_that_is_there(calls, talk):
+    assert not calls(talk, *GATE)
+    assert "give --overwrite, or another -o" in calls(talk, *GATE)
+    assert not calls(talk, *GATE, "--overwrite")
+    assert not calls(talk, *GATE, "-o", "other")
+
+
+def test_a_folder_that_cannot_be_made(calls, talk, tmp_path):
+    (tmp_path / "file").touch()
+    assert "choose another folder as -o" in calls(talk, *GATE, "-o", "file/deep")
+    assert not calls(talk, *GATE, "-o", "folder/deep")
+
+
+def test_formats_and_codings(calls, tmp_path):
+    path = record(tmp_path / "wide.wav", speech_like(44100), 44100)
+    assert "choose another --format or --subtype" in calls(path, *GATE, "--format", "opus")
+    assert not calls(path, *GATE, "--format", "ogg")
+    assert "--subtype: flac has no FLOAT; choose one of" in (
+        calls(path, *GATE, "--format", "flac", "--subtype", "FLOAT")
+    )
+    assert not calls(path, *GATE, "--format", "flac", "--subtype", "PCM_24")
+
+
+def test_networks(calls, talk, networks):
+    assert "give another --model" in calls(talk, "--model", networks["separator"])
+    assert "leave out --stream, or give a causal" in calls(talk, *GATE, "--stream")
+    assert not calls(talk, "--model", networks["denoiser"], "--stream")
+
+
+def test_arrays():
+    signal = speech_like(RATE)
+    with pytest.raises(PipelineError, match="give that of the array, in Hz"):
+        denoise(signal, model="spectral_gating")
+    assert denoise(signal, RATE, model="spectral_gating").shape == signal.shape
+    with pytest.raises(PipelineError, match=r"give \[time\] or \[time, channels\]"):
+        denoise(signal[None], RATE, model="spectral_gating")
+
+
+def test_a_recording_that_is_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.app.tracks.LONGEST", 4000)
+    with pytest.raises(PipelineError, match="cut it into parts"):
+        decode(in_memory(speech_like(RATE, seconds=1), RATE), tmp_path, RATE, False)
+    part = decode(in_memory(speech_like(RATE, seconds=0.5), RATE), tmp_path, RATE, False)
+    assert len(load(part.paths[0])[1]) == 4000
+
+
+def test_a_report_that_is_not_there(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path)])
+    assert "run the workflow, or give its results folder" in capsys.readouterr().err
+    (tmp_path / "results/report").mkdir(parents=True)
+    (tmp_path / "results/report/index.html").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(["report", str(tmp_path / "results")])
+    assert caught.value.code == 0

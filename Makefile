@@ -8,7 +8,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers bench-networks weights
+.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers bench-networks bench-command weights
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -87,7 +87,7 @@ fuzz: .venv/installed
 	FUZZ_SEEDS="$(FUZZ_SEEDS)" $(BIN)/python tests/fuzz.py --minutes $(MINUTES)
 
 # The figures of docs/performance.md, on the results of a finished demo.
-bench: bench-conv-tasnet bench-networks bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead
+bench: bench-conv-tasnet bench-networks bench-streaming bench-inference bench-precision bench-loader bench-scoring bench-speakers bench-overhead bench-command
 
 # Our Conv-TasNet and asteroid's, on a GPU if there is one, and our compiled kernels alone. As on a
 # processor without AVX-512: make bench-conv-tasnet CAP=avx2
@@ -135,6 +135,10 @@ bench-overhead: .venv/installed
 # bf16 and fp32 on a finished demo's test mixtures.
 bench-precision: .venv/installed
 	$(BIN)/python benchmarks/precision.py results
+
+# The command dts beside asteroid-infer, and its memory on an hour of audio.
+bench-command: .venv/installed
+	$(BIN)/python benchmarks/command.py
 
 # Causal networks chunk by chunk on one thread.
 bench-streaming: .venv/installed

@@ -17,3 +17,9 @@ def with_examples() -> list[str]:
 def test_examples_in_docstrings(name):
     result = doctest.testmod(import_module(name))
     assert result.attempted and not result.failed
+
+
+@pytest.mark.parametrize("page", ["recordings.md"])
+def test_examples_in_pages(page):
+    result = doctest.testfile(str(Path(ROOT, "docs", page)), module_relative=False)
+    assert result.attempted and not result.failed

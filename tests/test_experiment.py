@@ -21,8 +21,8 @@ from pipeline.tasks.grammar import NOISY, ModelKey, System
 
 SNAPSHOTS = ROOT / "tests/experiments.json"
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
-# It has hundreds of jobs, of kinds that others have.
-PRESETS.remove(ROOT / "workflow/presets/evidence.yaml")
+for large in ("evidence", "recipe"):  # hundreds of jobs, of kinds that others have
+    PRESETS.remove(ROOT / f"workflow/presets/{large}.yaml")
 CONDITION = "denoised-conv_tasnet"
 DENOISER = "results/models/denoise/conv_tasnet/noisy/0/model.safetensors"
 DENOISED = "results/estimates/denoise/conv_tasnet/noisy/0/noisy/{}/estimates.csv"

@@ -49,7 +49,7 @@ def wildcards(target: ModelKey | System, **others) -> SimpleNamespace:
 
 def jobs(of: Experiment) -> dict:
     """Inputs and parameters of every job of training, inference and scoring, and of mixing."""
-    found: dict = {"mixtures": {split: of.drawing(split) for split in of.rendered}}
+    found: dict = {"mixtures": {split: of.planning(split) for split in of.rendered}}
     found |= {"rendering": of.rendering(), "converted": of.converted, "rendered": of.rendered}
     for model in of.models:
         given = wildcards(model)
@@ -78,6 +78,18 @@ def test_jobs_are_as_they_were(path):
     known = json.loads(SNAPSHOTS.read_text(encoding="utf-8"))
     found = json.loads(json.dumps(jobs(experiment(*filter(None, [path])))))
     assert found == known[path.stem if path else "demo"]
+
+
+def test_conversations_are_planned_by_their_own_keys_and_change_no_other_plan():
+    talking = {"kind": "conversation", "conversation": {"seconds": 900.0}}
+    plain, talks = experiment(), experiment(mixtures=talking)
+    settings = talks.planning("test")
+    assert settings["kind"] == "conversation" and settings["conversation"]["seconds"] == 900
+    assert not {"mode", "join_silence"} & settings.keys()
+    assert plain.planning("test") == plain.drawing("test")
+    assert "conversation" not in plain.planning("test")
+    assert talks.rendering() == plain.rendering() | {"kind": "conversation"}
+    assert talks.converted == ["speech", "noise"]
 
 
 def test_every_separator_is_tested_on_every_condition():

@@ -66,7 +66,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _enough_for_shards(self) -> "Config":
         fewest = min(self.mixtures.counts.model_dump().values())
-        counted = self.mixtures.kind == "drawn" and self.mixtures.hours is None
+        counted = self.mixtures.kind != "librimix" and self.mixtures.hours is None
         if counted and self.shards > fewest:
             raise ValueError(
                 f"shards: {self.shards} is more than the {fewest} mixtures of a split; lower it, or"

@@ -12,8 +12,10 @@ from pipeline.config.section import (
     Distinct,
     PieceSeconds,
     Range,
+    Seconds,
     Section,
     Speed,
+    Turns,
     VoiceCounts,
 )
 
@@ -35,20 +37,35 @@ class LibriMix(Section):
     subsets: Subsets = Subsets(train=["train-clean-100"], dev=["dev-clean"], test=["test-clean"])
 
 
+class Conversation(Section):
+    """Speakers who take turns: length, ranges of turns and of pauses in seconds, share of overlap.
+
+    An utterance is cut at the length drawn for its turn. `overlap` is the share of the time with
+    speech in which two speak at once.
+    """
+
+    seconds: Seconds = 600.0
+    turn_seconds: Turns = (2.0, 12.0)
+    pause_seconds: Turns = (1.0, 4.0)
+    overlap: float = Field(default=0.2, ge=0, le=0.4)
+
+
 class Mixtures(Section):
     """How mixtures are made. Levels in LUFS or dBFS, SNR in dB, lengths in seconds, peak of 1.0.
 
-    `kind: drawn` draws mixtures, `kind: librimix` uses LibriMix's own. The keys below `librimix`
-    apply to drawn mixtures only, and `noise_speeds` to their train split only. In a share `babble`
+    `kind: drawn` draws mixtures, `kind: librimix` uses LibriMix's own, and `kind: conversation`
+    draws conversations. The keys below `conversation` do not apply to LibriMix's own, and
+    `noise_speeds` to the train split only. In a share `babble`
     of the mixtures the noise is no recording, but a number of voices of the train split at once,
     drawn from the range `babble_voices`.
     """
 
-    kind: Literal["drawn", "librimix"] = "drawn"
+    kind: Literal["drawn", "librimix", "conversation"] = "drawn"
     num_speakers: int = Field(default=3, ge=1, le=100)
     mode: Literal["min", "max"] = "min"
     mix_single: bool = False
     librimix: LibriMix = LibriMix()
+    conversation: Conversation = Conversation()
     counts: Counts = Counts(train=400, dev=40, test=40)
     hours: Hours | None = None
     min_seconds: PieceSeconds = 3.0
@@ -69,4 +86,15 @@ class Mixtures(Section):
     def _babble_has_a_level(self) -> "Mixtures":
         if self.babble and self.noise_rule != "wham":
             raise ValueError("babble: has no loudness before it is mixed; set noise_rule to wham")
+        return self
+
+    @model_validator(mode="after")
+    def _everybody_has_a_turn(self) -> "Mixtures":
+        given = self.conversation
+        needed = self.num_speakers * (given.turn_seconds[1] + given.pause_seconds[1])
+        if self.kind == "conversation" and given.seconds < needed:
+            raise ValueError(
+                f"conversation.seconds: {given.seconds:g} is too short for a turn of each of"
+                f" {self.num_speakers} speakers; raise it to {needed:g}, or lower turn_seconds"
+            )
         return self

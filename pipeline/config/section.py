@@ -64,6 +64,8 @@ ReverberationTimes = Annotated[
     tuple[ReverberationTime, ReverberationTime], BeforeValidator(_pair), AfterValidator(_ordered)
 ]
 Speeds = Annotated[tuple[Speed, Speed], BeforeValidator(_pair), AfterValidator(_ordered)]
+TurnSeconds = Annotated[float, Field(ge=0.1, le=3600)]
+Turns = Annotated[tuple[TurnSeconds, TurnSeconds], BeforeValidator(_pair), AfterValidator(_ordered)]
 Voices = Annotated[int, Field(ge=3, le=30)]
 VoiceCounts = Annotated[tuple[Voices, Voices], BeforeValidator(_pair), AfterValidator(_ordered)]
 

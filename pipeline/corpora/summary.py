@@ -100,8 +100,10 @@ def _later_lines(cfg: Config, hours: dict[Split, float], estimates: dict[Split, 
 
 def _hours(cfg: Config, split: Split, catalogue: dict[str, Part]) -> float:
     """Estimated hours of mixtures of a split."""
-    if cfg.mixtures.kind == "drawn" and cfg.mixtures.hours is not None:
+    if cfg.mixtures.kind != "librimix" and cfg.mixtures.hours is not None:
         return getattr(cfg.mixtures.hours, split)
+    if cfg.mixtures.kind == "conversation":
+        return getattr(cfg.mixtures.counts, split) * cfg.mixtures.conversation.seconds / 3600
     names = getattr(cfg.corpora.download.speech.subsets, split)
     seconds = _utterance_seconds([catalogue[name] for name in names])
     return _count(cfg, split, catalogue) * seconds * LENGTHS[cfg.mixtures.mode] / 3600
@@ -133,7 +135,7 @@ def _utterance_seconds(parts: list[Part]) -> float:
 
 def _count(cfg: Config, split: Split, catalogue: dict[str, Part]) -> int:
     """Number of mixtures of a split: drawn ones, or those of LibriMix's metadata."""
-    if cfg.mixtures.kind == "drawn":
+    if cfg.mixtures.kind != "librimix":
         return getattr(cfg.mixtures.counts, split)
     names = [
         f"libri{cfg.mixtures.num_speakers}mix_{subset}"

@@ -17,7 +17,7 @@ class MixtureJobs(Systems):
 
         Not those of LibriMix's metadata, which is read from the files as they lie.
         """
-        drawn = self.config.mixtures.kind == "drawn"
+        drawn = self.config.mixtures.kind != "librimix"
         return ["speech", "noise"] if drawn or any(map(self.is_dynamic, self.models)) else []
 
     @cached_property
@@ -39,16 +39,27 @@ class MixtureJobs(Systems):
             "babble": not given.babble,
             "babble_voices": not given.babble,
         }
-        left_out = {"kind", "librimix", "mix_single"} | {k for k, v in unused.items() if v}
+        left_out = {"kind", "librimix", "conversation", "mix_single"}
+        left_out |= {key for key, value in unused.items() if value}
         settings = given.model_dump(mode="json", exclude=left_out)
         for amounts in filter(None, map(settings.get, ("counts", "hours"))):
             amounts |= dict.fromkeys(amounts, amounts[split])
         return settings
 
+    def planning(self, split: Split) -> dict[str, Any]:
+        """Settings that decide the plan of one split: `drawing`, and those of conversations."""
+        given = self.config.mixtures
+        settings = self.drawing(split)
+        if given.kind != "conversation":
+            return settings
+        for key in ("mode", "join_silence"):
+            del settings[key]
+        return settings | given.model_dump(mode="json", include={"kind", "conversation"})
+
     def rendering(self) -> dict[str, Any]:
         """Settings that decide the audio of mixtures, drawn or of LibriMix's metadata."""
         given = self.config.mixtures
-        keys = {"kind", "mix_single", "peak" if given.kind == "drawn" else "mode"}
+        keys = {"kind", "mix_single", "mode" if given.kind == "librimix" else "peak"}
         return given.model_dump(mode="json", include=keys)
 
     def librimix_given(self, split: Split) -> list[str]:

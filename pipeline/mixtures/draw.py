@@ -46,7 +46,7 @@ def draw_mixture(
     length = min(lengths) if settings.mode == "min" else max(lengths)
     row: dict[str, Any] = {"length": segment.samples if segment else length}
     for k, talk in enumerate(chosen, 1):
-        row |= _source(k, talk, _speech_gain(talk, settings, rng))
+        row |= source_columns(k, talk, speech_gain(talk, settings, rng))
         row |= _place(k, talk["samples"], segment, rng) if segment else {}
     taken = {talk["speaker"] for talk in chosen}
     return row | draw_noise(pool, row["length"], settings, rng, split, taken)
@@ -115,10 +115,10 @@ def _talk(pool: Pool, speaker: int, settings: Mixtures, rng: np.random.Generator
     while total < settings.min_seconds * pool.rate:
         picked.append(first + int(rng.integers(end - first)))
         total += silence + samples[picked[-1]]
-    return _joined(pool, picked) | {"samples": total, "silence": silence}
+    return joined_facts(pool, picked) | {"samples": total, "silence": silence}
 
 
-def _joined(pool: Pool, picked: list[int]) -> dict[str, Any]:
+def joined_facts(pool: Pool, picked: list[int]) -> dict[str, Any]:
     """Facts of several utterances in a row; their level is that of their mean power."""
     rows = {name: [column[i] for i in picked] for name, column in pool.utterances.items()}
     weights = np.array(rows["samples"])
@@ -131,7 +131,8 @@ def _joined(pool: Pool, picked: list[int]) -> dict[str, Any]:
     return names | one | levels
 
 
-def _speech_gain(talk: dict[str, Any], settings: Mixtures, rng: np.random.Generator) -> float:
+def speech_gain(talk: dict[str, Any], settings: Mixtures, rng: np.random.Generator) -> float:
+    """Draw the gain that brings the facts of an utterance, or of several, to a level."""
     if settings.speech_rms is None:
         change = rng.uniform(*settings.speech_lufs) - talk["lufs"]
     else:
@@ -139,7 +140,8 @@ def _speech_gain(talk: dict[str, Any], settings: Mixtures, rng: np.random.Genera
     return min(10 ** (change / 20), settings.peak / talk["peak"])
 
 
-def _source(k: int, talk: dict[str, Any], gain: float) -> dict[str, Any]:
+def source_columns(k: int, talk: dict[str, Any], gain: float) -> dict[str, Any]:
+    """The columns of source k: the utterances of a speaker, and their gain."""
     source = {name: talk[name] for name in ("utterance", "speaker", "sex", "path")}
     source |= {"start": 0, "gain": gain}
     if "silence" in talk:

@@ -121,10 +121,11 @@ def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """Mixtures of one utterance of each speaker and a recorded noise; LibriMix names no others."""
     paths = table[[*(f"source_{k}_path" for k in _sources(table)), "noise_source_path"]]
     joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
+    joined |= "source_1_begins" in table  # a conversation
     if joined.any():
         logging.warning(
-            "%s: %d of %d mixtures have joined utterances or babble; LibriMix's metadata leaves"
-            " them out",
+            "%s: %d of %d mixtures have joined utterances, turns or babble; LibriMix's metadata"
+            " leaves them out",
             split,
             joined.sum(),
             len(table),

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import shard_bounds, write_manifest
 from pipeline.config import SPLITS, Mixtures, Split
+from pipeline.mixtures.conversation import draw_conversation
 from pipeline.mixtures.draw import draw_mixture
 from pipeline.mixtures.librimix import read_metadata
 from pipeline.mixtures.pool import Pool, load_pool
@@ -39,7 +40,7 @@ def draw_plan(
     """
     pool = load_pool(utterances, noises, split, settings, rate)
     count = _count(pool, settings, split, seed)
-    if settings.join_silence is None:
+    if settings.join_silence is None and settings.kind == "drawn":
         _check_enough(pool, settings, count, split)
     _check_shards(count, shards, split)
     rows = iter(tqdm(_rows(pool, settings, split, seed, count), "drawing", count, disable=None))
@@ -93,10 +94,11 @@ def _rows(
     pool: Pool, settings: Mixtures, split: Split, seed: int, count: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """The mixtures of a split in order; endless if no count is given."""
+    draw = draw_conversation if settings.kind == "conversation" else draw_mixture
     i = 0
     while count is None or i < count:
         rng = np.random.default_rng([seed, SPLITS.index(split), i])
-        yield {"mixture_id": f"{split}-{i:06d}"} | draw_mixture(pool, settings, rng, split)
+        yield {"mixture_id": f"{split}-{i:06d}"} | draw(pool, settings, rng, split)
         i += 1
 
 

@@ -13,6 +13,7 @@ from pipeline import audio
 from pipeline.audio.levels import power, without_offset
 from pipeline.base.files import digest_of, read_manifest, split_paths, write_manifest
 from pipeline.config import Mixtures
+from pipeline.mixtures.conversation import render_turns
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
 from pipeline.mixtures.names import mix, source_names
@@ -77,7 +78,7 @@ def _log(name: str, index: pd.DataFrame, moved: int) -> None:
 def _render(
     row: dict[str, Any], num_speakers: int, sample_rate: int, settings: Mixtures
 ) -> tuple[dict[str, audio.Samples], dict[str, float]]:
-    if settings.kind == "drawn":
+    if settings.kind != "librimix":
         return render(row, num_speakers, sample_rate, settings.peak, settings.mix_single)
     signals = render_librimix(row, num_speakers, sample_rate, settings.mode)
     if not settings.mix_single:
@@ -208,7 +209,9 @@ def _source(row: dict[str, Any], k: int, length: int, sample_rate: int) -> audio
     speed, start = row.get(f"source_{k}_speed", 1.0), int(row[f"source_{k}_start"])
     samples = math.ceil(length * speed)
     paths = split_paths(row[f"source_{k}_path"])
-    if len(paths) == 1:
+    if f"source_{k}_begins" in row:
+        said = render_turns(row, k, length, sample_rate)
+    elif len(paths) == 1:
         said = audio.read_at(paths[0], sample_rate, start, samples, exact=False)
     else:
         said = _joined(paths, int(row[f"source_{k}_silence"]), sample_rate)[start:][:samples]

@@ -103,7 +103,7 @@ def test_a_dumped_configuration_is_read_back():
     "key, allowed",
     [
         ("sed", "corpora, denoisers, evaluation"),
-        ("mixtures.num_speeker", "babble, babble_voices, counts, exclude_noises, hours"),
+        ("mixtures.num_speeker", "babble, babble_voices, conversation, counts, exclude_noises"),
         ("corpora.demo.speaker", "noise_seconds, noises, speakers"),
         ("corpora.demo.noises.val", "dev, test, train"),
         ("corpora.local.subset", "noise, speech, subsets"),

@@ -125,7 +125,7 @@ def shares_of(split):
 
 
 def drawn_mixtures(wildcards):
-    return experiment.drawing(wildcards.split)
+    return experiment.planning(wildcards.split)
 
 
 def librimix_given(wildcards):

@@ -2,7 +2,7 @@
 # out: results/mixtures/{split}/mixtures.csv, WAVs in LibriMix's folders beside it
 
 
-if cfg.mixtures.kind == "drawn":
+if cfg.mixtures.kind != "librimix":
 
     rule draw_plan:
         input:
@@ -96,7 +96,7 @@ rule librimix_metadata:
     conda:
         "../../envs/data.yaml"
     params:
-        start_rate=cfg.sample_rate if cfg.mixtures.kind == "drawn" else 16000,
+        start_rate=cfg.sample_rate if cfg.mixtures.kind != "librimix" else 16000,
         folder=working_folder,  # LibriMix's own tables hold absolute paths
     script:
         "../scripts/librimix_metadata.py"

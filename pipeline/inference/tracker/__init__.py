@@ -1,0 +1,1 @@
+"""Streams whose speakers change at pauses, put together again so that each keeps its speaker."""

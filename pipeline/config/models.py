@@ -35,6 +35,7 @@ Weighted = Annotated[Any, BeforeValidator(_weighted)]
 
 
 Precision = Literal["fp32", "bf16"]
+Tracking = Literal["none", "speakers"]
 """Of the products of a network; weights are kept in fp32."""
 
 Tracker = Literal["tensorboard", "mlflow", "clearml", "wandb"]
@@ -199,7 +200,8 @@ class Inference(Section):
     """Running trained models. `max_seconds` is the longest piece that is fed whole.
 
     Where nothing is timed, `batch_size` pieces of like length go at once, by default 16 on a GPU
-    and 1 on a CPU; latency is always that of one.
+    and 1 on a CPU; latency is always that of one. `tracking: speakers` keeps the speaker of each
+    source over pauses, for tasks whose sources may come in any order.
     """
 
     max_seconds: PieceSeconds = 30.0
@@ -207,6 +209,7 @@ class Inference(Section):
     warmup: int = Field(default=3, ge=1, le=1000)
     batch_size: Amount | None = None
     precision: Precision = "fp32"
+    tracking: Tracking = "none"
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "Inference":

@@ -34,8 +34,10 @@ class InferenceJobs(TrainingJobs):
     def inference(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the estimates; no batch size where mixtures run one at a time."""
         left_out = {"batch_size"} if self.is_timed(wildcards) else set()
-        settings = self.config.inference.model_dump(mode="json", exclude=left_out)
-        system = system_of(wildcards)
+        system, given = system_of(wildcards), self.config.inference
+        if given.tracking == "none" or not TASKS[system.model.task].permuted:
+            left_out.add("tracking")
+        settings = given.model_dump(mode="json", exclude=left_out)
         return settings | self._dry(denoiser_behind(system) or system.model)
 
     @cached_property

@@ -95,7 +95,7 @@ def apply(
         PipelineError: a file cannot be read, or the network returns NaN for it.
     """
     groups = batches(recordings, setting, model)
-    loop = Loop(model, setting.sample_rate, setting.timed)
+    loop = Loop(model, setting.sample_rate, setting.timed, setting.inference.tracking)
     if setting.timed and groups:
         loop.warm_up(groups[0], setting.inference.warmup)
     began = time.perf_counter()

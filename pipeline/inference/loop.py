@@ -10,9 +10,11 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.base.errors import PipelineError
+from pipeline.config.models import Tracking
 from pipeline.inference.ahead import ahead
 from pipeline.inference.chunks import Joiner, Piece
 from pipeline.inference.estimator import Estimator, Finish, moved
+from pipeline.inference.tracker.joiner import TrackingJoiner
 from pipeline.inference.writer import Writer
 from pipeline.models.card import TRAIN_AFRESH
 from pipeline.models.signals import Inputs
@@ -56,12 +58,16 @@ class Loop:
         sample_rate: of all files, in Hz.
         alone: one batch after another, so that each can be timed. Else the next files are read
             and the last ones written by threads, and the device does not wait for either.
+        tracking: `speakers` keeps the speaker of each source over a whole recording.
     """
 
-    def __init__(self, estimator: Estimator, sample_rate: int, alone: bool) -> None:
+    def __init__(
+        self, estimator: Estimator, sample_rate: int, alone: bool, tracking: Tracking = "none"
+    ) -> None:
         self._estimator = estimator
         self._sample_rate, self._alone = sample_rate, alone
-        self._joiner, self._writer = Joiner(), Writer(sample_rate)
+        self._joiner = TrackingJoiner(sample_rate) if tracking == "speakers" else Joiner()
+        self._writer = Writer(sample_rate)
 
     @property
     def digests(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ KEPT = 24  # assignments
 SAME = 4.0  # log odds that a stretch without a pause before it is of the same speaker
 FORGETS = 0.2  # seconds s: a pause of s lowers these by a factor e
 SHARED = 0.3  # s: two stretches of a speaker may share this much, since ends are uncertain
+REMEMBERED = 100  # frames for which a stretch that has ended may matter
 MOST = 40.0  # stretches of 2.5 s or so that a voice is remembered by
 
 
@@ -79,14 +80,15 @@ class Decisions:
     def settle(self, frame: int) -> list[tuple[Stretch, int]]:
         """The speakers of stretches that begin before a frame, once and for all, and of later ones.
 
-        Assignments that contradict are dropped. Stretches that end before the frame are forgotten.
+        Assignments that contradict are dropped. Stretches that ended
+        2 s before the frame are forgotten.
         """
         best = self._held[0]
         fixed = {pair for pair in best.recent if pair[0].begin < frame}
         kept = []
         for one in self._held:
             if fixed <= set(one.recent):
-                recent = tuple(pair for pair in one.recent if pair[0].end + _shared() >= frame)
+                recent = tuple(pair for pair in one.recent if pair[0].end + REMEMBERED >= frame)
                 kept.append(one._replace(score=one.score - best.score, recent=recent))
         self._held = kept
         return sorted(best.recent)

@@ -12,7 +12,7 @@ from pipeline.inference.tracker.voices import embed, scatter, space
 
 HELD = 15.0  # s that are held back, so that later speech can tell whose the earlier one was
 BLOCK = 50  # frames that are taken at once
-AROUND = 4  # frames before and after a stretch that are taken with it
+AROUND = 25  # frames before and after a stretch, its soft begin and end, that are taken with it
 
 Order = NDArray[np.intp]
 """The stream of each speaker, `[speakers]`."""

@@ -92,6 +92,17 @@ def test_conversations_are_planned_by_their_own_keys_and_change_no_other_plan():
     assert talks.converted == ["speech", "noise"]
 
 
+def test_tracking_decides_the_estimates_of_separators_only():
+    plain, tracking = experiment(), experiment(inference={"tracking": "speakers"})
+    for folder in tracking.timed:
+        path, _, split = folder.rpartition("/")
+        system = System.parse(path)
+        given = wildcards(system, split=split)
+        added = {"tracking": "speakers"} if TASKS[system.model.task].permuted else {}
+        assert tracking.inference(given) == plain.inference(given) | added
+        assert "tracking" not in plain.inference(given)
+
+
 def test_every_separator_is_tested_on_every_condition():
     found = experiment(SMOKE).systems
     trained = [("conv_tasnet", "noisy"), ("conv_tasnet", CONDITION), ("small", "clean")]

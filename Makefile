@@ -8,7 +8,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers bench-networks bench-command weights
+.PHONY: demo test tests test-fast test-slurm mutants chaos fuzz lint lint-style lint-rules lint-types lint-workflow format mini bench bench-conv-tasnet bench-librimix bench-loader bench-scale bench-scoring bench-report bench-overhead pictures lock clean bench-streaming bench-inference bench-precision bench-speakers bench-networks bench-command bench-tracking weights
 
 demo: .venv/installed
 	$(SNAKEMAKE) all
@@ -139,6 +139,10 @@ bench-precision: .venv/installed
 # The command dts beside asteroid-infer, and its memory on an hour of audio.
 bench-command: .venv/installed
 	$(BIN)/python benchmarks/command.py
+
+# Speakers in conversations, with and without a tracker, on the corpora of a finished run of real speech.
+bench-tracking: .venv/installed
+	for speakers in 2 3; do $(BIN)/python benchmarks/tracking.py results/corpora --speakers $$speakers || exit 1; done
 
 # Causal networks chunk by chunk on one thread.
 bench-streaming: .venv/installed

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests_voices import buzz
+from buzzes import buzz
 
 from pipeline.evaluation.assignment import assignment
 from pipeline.inference.chunks import Recording, cut

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests_voices import buzz
+from buzzes import buzz
 
 from pipeline import audio
 from pipeline.inference.tracker.voices import embed, mel_energies, scatter, space

@@ -664,7 +664,7 @@ MIXTURES = [
             'change = rng.uniform(*settings.speech_lufs) - talk["lufs"]',
             'change = rng.uniform(*settings.speech_lufs) + talk["lufs"]',
         ),
-        ("settings.num_speakers, replace=False)", "settings.num_speakers, replace=True)"),
+        ("settings.most_speakers, replace=False)", "settings.most_speakers, replace=True)"),
         ('min(lengths) if settings.mode == "min"', 'min(lengths) if settings.mode == "max"'),
         ('if split == "train" else [1.0]', 'if split != "test" else [1.0]'),
         ("return rng.uniform(*settings.noise_snr)", "return settings.noise_snr[0]"),
@@ -806,7 +806,8 @@ MODELS = [
     *of(
         "pipeline/training/dynamic.py",
         "training/test_dynamic.py",
-        ("self.fewest, settings.num_speakers, endpoint=True", "self.fewest, settings.num_speakers"),
+        ("settings.most_speakers, endpoint=True", "settings.most_speakers"),
+        ("signals.get(name, silence)", "signals.get(name, signals['s1'])"),
         ("settings, rate, row = self._settings(key)", "settings, rate, row = self.fresh.settings"),
     ),
     *of(

@@ -192,9 +192,9 @@ def _check_fresh(config: Config, section: str, training: Training, prefix: str) 
             f"{prefix}fewest_speakers: only a denoiser takes any number of speakers; set it under"
             " denoisers.<name>.training"
         )
-    if fewest is not None and fewest > given.num_speakers:
+    if fewest is not None and fewest > given.most_speakers:
         raise PipelineError(
-            f"{prefix}fewest_speakers: is more than mixtures.num_speakers: {given.num_speakers};"
+            f"{prefix}fewest_speakers: is more than mixtures.num_speakers: {given.most_speakers};"
             " lower it"
         )
 
@@ -209,7 +209,9 @@ def extensions_in(values: Any) -> list[str]:
 def _check_tasks(values: dict[str, Any]) -> None:
     given = values.get("mixtures")
     speakers = given.get("num_speakers") if isinstance(given, dict) else None
-    count = speakers if isinstance(speakers, int) and speakers > 0 else Mixtures().num_speakers
+    numbers = speakers if isinstance(speakers, list) else [speakers]
+    known = [number for number in numbers if isinstance(number, int) and number > 0]
+    count = max(known, default=Mixtures().most_speakers)
     ours = {task.section for task in OURS.values()}
     check_tasks({*dir(Config), *Config.model_fields} - ours, count, get_args(Measure))
 

@@ -14,6 +14,7 @@ from pipeline.config.section import (
     Range,
     Seconds,
     Section,
+    SpeakerCounts,
     Speed,
     Turns,
     VoiceCounts,
@@ -57,11 +58,12 @@ class Mixtures(Section):
     draws conversations. The keys below `conversation` do not apply to LibriMix's own, and
     `noise_speeds` to the train split only. In a share `babble`
     of the mixtures the noise is no recording, but a number of voices of the train split at once,
-    drawn from the range `babble_voices`.
+    drawn from the range `babble_voices`. With several numbers of speakers the mixtures of a split
+    take turns: mixture i has the number at place i modulo the length of the list.
     """
 
     kind: Literal["drawn", "librimix", "conversation"] = "drawn"
-    num_speakers: int = Field(default=3, ge=1, le=100)
+    num_speakers: SpeakerCounts = 3
     mode: Literal["min", "max"] = "min"
     mix_single: bool = False
     librimix: LibriMix = LibriMix()
@@ -82,6 +84,38 @@ class Mixtures(Section):
     noise_lufs: Range = (-38.0, -30.0)
     peak: float = Field(default=0.9, ge=0.001, le=1)
 
+    @property
+    def speaker_counts(self) -> list[int]:
+        """The numbers of speakers of mixtures, in the order of their turns."""
+        given = self.num_speakers
+        return given if isinstance(given, list) else [given]
+
+    @property
+    def most_speakers(self) -> int:
+        """The largest number of speakers of a mixture, and so the outputs of a separator."""
+        return max(self.speaker_counts)
+
+    @property
+    def speakers_vary(self) -> bool:
+        """Whether mixtures differ in their number of speakers."""
+        return len(self.speaker_counts) > 1
+
+    def of_item(self, i: int) -> "Mixtures":
+        """The settings of mixture i of a split, or of an epoch, with its own number of speakers."""
+        if not self.speakers_vary:
+            return self
+        counts = self.speaker_counts
+        return self.model_copy(update={"num_speakers": counts[i % len(counts)]})
+
+    @model_validator(mode="after")
+    def _metadata_has_one_number(self) -> "Mixtures":
+        if self.kind == "librimix" and self.speakers_vary:
+            raise ValueError(
+                "num_speakers: LibriMix's mixtures have one number of speakers; name one, or set"
+                " kind to drawn"
+            )
+        return self
+
     @model_validator(mode="after")
     def _babble_has_a_level(self) -> "Mixtures":
         if self.babble and self.noise_rule != "wham":
@@ -91,10 +125,10 @@ class Mixtures(Section):
     @model_validator(mode="after")
     def _everybody_has_a_turn(self) -> "Mixtures":
         given = self.conversation
-        needed = self.num_speakers * (given.turn_seconds[1] + given.pause_seconds[1])
+        needed = self.most_speakers * (given.turn_seconds[1] + given.pause_seconds[1])
         if self.kind == "conversation" and given.seconds < needed:
             raise ValueError(
                 f"conversation.seconds: {given.seconds:g} is too short for a turn of each of"
-                f" {self.num_speakers} speakers; raise it to {needed:g}, or lower turn_seconds"
+                f" {self.most_speakers} speakers; raise it to {needed:g}, or lower turn_seconds"
             )
         return self

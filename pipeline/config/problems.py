@@ -6,6 +6,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+ONE, SEVERAL = "[one]", "[several]"
+"""How pydantic tells in the place of an error which type of a value was tried."""
+NO_KEYS = ("[key]", ONE, SEVERAL)
+
 
 def describe_problems(
     error: ValidationError, model: type[BaseModel], prefix: str = ""
@@ -18,7 +22,7 @@ def describe_problems(
         prefix: the key of the section, with a trailing dot.
     """
     for problem in error.errors():
-        parts = [str(part) or "''" for part in problem["loc"] if part != "[key]"]
+        parts = [str(part) or "''" for part in problem["loc"] if part not in NO_KEYS]
         key = (prefix + ".".join(parts)).rstrip(".")
         given = shown(problem["input"])
         if problem["type"] == "extra_forbidden":

@@ -8,11 +8,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
 )
 
-from pipeline.config.problems import shown
+from pipeline.config.problems import ONE, SEVERAL, shown
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -68,6 +70,13 @@ TurnSeconds = Annotated[float, Field(ge=0.1, le=3600)]
 Turns = Annotated[tuple[TurnSeconds, TurnSeconds], BeforeValidator(_pair), AfterValidator(_ordered)]
 Voices = Annotated[int, Field(ge=3, le=30)]
 VoiceCounts = Annotated[tuple[Voices, Voices], BeforeValidator(_pair), AfterValidator(_ordered)]
+Speakers = Annotated[int, Field(ge=1, le=100)]
+SpeakerCounts = Annotated[
+    Annotated[Speakers, Tag(ONE)]
+    | Annotated[list[Speakers], Distinct, Field(min_length=1), Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, (list, tuple)) else ONE),
+]
+"""One number of speakers, or a list of different ones."""
 
 
 class Section(BaseModel):

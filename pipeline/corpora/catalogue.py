@@ -183,7 +183,7 @@ def librimix_parts(cfg: Config, split: Split) -> list[str]:
     """
     catalogue = load_catalogue(cfg.corpora.download.catalogue)
     subsets = getattr(cfg.mixtures.librimix.subsets, split)
-    names = [f"libri{cfg.mixtures.num_speakers}mix_{subset}" for subset in subsets]
+    names = [f"libri{cfg.mixtures.most_speakers}mix_{subset}" for subset in subsets]
     for name in names:
         find_part(catalogue, name, ["librimix"], "mixtures.librimix.subsets")
     return names

@@ -138,14 +138,14 @@ def _count(cfg: Config, split: Split, catalogue: dict[str, Part]) -> int:
     if cfg.mixtures.kind != "librimix":
         return getattr(cfg.mixtures.counts, split)
     names = [
-        f"libri{cfg.mixtures.num_speakers}mix_{subset}"
+        f"libri{cfg.mixtures.most_speakers}mix_{subset}"
         for subset in getattr(cfg.mixtures.librimix.subsets, split)
     ]
     return sum(catalogue[name].files or 0 for name in names if name in catalogue)
 
 
 def _mixture_bytes(cfg: Config, hours: float) -> float:
-    folders = cfg.mixtures.num_speakers + FOLDERS + cfg.mixtures.mix_single
+    folders = cfg.mixtures.most_speakers + FOLDERS + cfg.mixtures.mix_single
     return folders * hours * 3600 * cfg.sample_rate * SAMPLE_BYTES
 
 

@@ -66,5 +66,5 @@ class InferenceJobs(TrainingJobs):
         for folder in (*self.timed, *self.batched, *untimed):
             path, _, split = folder.rpartition("/")
             task = TASKS[System.parse(path).model.task]
-            counts[cast(Split, split)] += len(task.targets(self.config.mixtures.num_speakers))
+            counts[cast(Split, split)] += len(task.targets(self.config.mixtures.most_speakers))
         return dict(counts)

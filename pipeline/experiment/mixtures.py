@@ -67,7 +67,7 @@ class MixtureJobs(Systems):
         given = self.config.mixtures.librimix
         if given.metadata is None:
             return []
-        stem = f"{given.metadata}/libri{self.config.mixtures.num_speakers}mix"
+        stem = f"{given.metadata}/libri{self.config.mixtures.most_speakers}mix"
         return [f"{stem}_{name}.csv" for name in getattr(given.subsets, split)]
 
     def librimix_fetched(self, split: Split) -> list[str]:

@@ -37,17 +37,17 @@ def draw_conversation(
     Returns:
         the columns of the row and their values.
     """
-    speakers = rng.choice(pool.num_speakers, settings.num_speakers, replace=False)
+    speakers = rng.choice(pool.num_speakers, settings.most_speakers, replace=False)
     length = round(settings.conversation.seconds * pool.rate)
     turns = list(_Floor(pool, settings.conversation, rng, speakers.tolist(), length).turns())
     row: dict[str, Any] = {"length": length}
-    for k in range(settings.num_speakers):
+    for k in range(settings.most_speakers):
         own = [turn for turn in turns if turn.speaker == k]
         talk = joined_facts(pool, [turn.utterance for turn in own])
         row |= source_columns(k + 1, talk, speech_gain(talk, settings, rng))
         for name in ("begin", "end"):
             row[f"source_{k + 1}_{name}s"] = SEVERAL.join(str(getattr(t, name)) for t in own)
-    taken = {row[f"source_{k}_speaker"] for k in range(1, settings.num_speakers + 1)}
+    taken = {row[f"source_{k}_speaker"] for k in range(1, settings.most_speakers + 1)}
     return row | draw_noise(pool, length, settings, rng, split, taken)
 
 

@@ -40,7 +40,7 @@ def draw_mixture(
     Returns:
         the columns of the row and their values.
     """
-    speakers = rng.choice(pool.num_speakers, settings.num_speakers, replace=False)
+    speakers = rng.choice(pool.num_speakers, settings.most_speakers, replace=False)
     chosen = [_talk(pool, int(speaker), settings, rng) for speaker in speakers]
     lengths = [talk["samples"] for talk in chosen]
     length = min(lengths) if settings.mode == "min" else max(lengths)

@@ -11,12 +11,13 @@ FRAME_SECONDS = 0.02
 PAUSE_DB = 40.0  # a frame this far below the loudest frame of its source is a pause
 
 
-def mixture_facts(signals: dict[str, Signal], sample_rate: int) -> dict[str, float]:
+def mixture_facts(signals: dict[str, Signal], sample_rate: int, most: int = 0) -> dict[str, float]:
     """Describe a mixture by its signals as written.
 
     Args:
         signals: `s1`, `s2`, … and `noise`, each `[time]`; other signals are ignored.
         sample_rate: Hz.
+        most: sources that have facts in the table; NaN for those that the mixture lacks.
 
     Returns:
         in dB, `source_<k>_snr` and `noise_both_snr`, each against all other signals in mix_both,
@@ -36,6 +37,11 @@ def mixture_facts(signals: dict[str, Signal], sample_rate: int) -> dict[str, flo
         | {"noise_single_snr": single[1], "noise_lufs": loud[-1]}
         | {f"source_{k}_lufs": lufs for k, lufs in enumerate(loud[:-1], 1)}
         | {"overlap_ratio": overlap_ratio(read[:-1], sample_rate)}
+        | {
+            f"source_{k}_{fact}": np.nan
+            for k in range(len(sources) + 1, most + 1)
+            for fact in ("snr", "clean_snr", "lufs")
+        }
     )
 
 

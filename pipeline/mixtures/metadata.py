@@ -70,16 +70,17 @@ def _plan_table(
 
     Where a file has its root in its name, the folder of the root stands in front of the path.
     `noise_start` counts samples of the recording at 16 kHz; `noise_speed` repeats what the
-    noise's name says.
+    noise's name says. The cells of a source that a mixture lacks are empty.
     """
     voices = read_manifest(speech).set_index("utterance")["path"]
     columns: dict[str, Any] = {"mixture_ID": table["mixture_id"]}
     for k in _sources(table):
-        paths = voices.loc[table[f"source_{k}_utterance"]]
-        columns[f"source_{k}_path"] = [
+        said = table[f"source_{k}_utterance"].dropna()
+        paths = [
             str(Path(root_in(name, Path(path).stem), *Path(path).parts[-4:]))
-            for name, path in paths.items()
+            for name, path in voices.loc[said].items()
         ]
+        columns[f"source_{k}_path"] = pd.Series(paths, said.index, dtype=object)
         columns[f"source_{k}_gain"] = table[f"source_{k}_gain"] * table["scale"]
     columns["noise_path"] = _noise_paths(table, split, noise)
     columns["noise_gain"] = table["noise_gain"] * table["scale"]
@@ -120,7 +121,8 @@ def _speaker_table(table: pd.DataFrame) -> pd.DataFrame:
 def _without_joined(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """Mixtures of one utterance of each speaker and a recorded noise; LibriMix names no others."""
     paths = table[[*(f"source_{k}_path" for k in _sources(table)), "noise_source_path"]]
-    joined = paths.apply(lambda column: column.str.contains(SEVERAL, regex=False)).any(axis=1)
+    joined = paths.fillna("").apply(lambda column: column.str.contains(SEVERAL, regex=False))
+    joined = joined.any(axis=1)
     joined |= "source_1_begins" in table  # a conversation
     if joined.any():
         logging.warning(

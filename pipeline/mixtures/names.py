@@ -2,9 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Signal = NDArray[np.floating]
 SLOWEST = 0.1  # speed of a noise
@@ -19,6 +24,17 @@ def source_names(columns: Iterable[str]) -> list[str]:
     names = (c.removesuffix("_path") for c in columns if c.endswith("_path"))
     found = {n.replace("source_", "s") for n in names}
     return sorted((n for n in found if n[0] == "s" and n[1:].isdigit()), key=lambda n: int(n[1:]))
+
+
+def sources_of(mixture: "dict[Any, Any] | pd.Series[Any]") -> list[str]:
+    """Return `s1`, `s2`, … for the sources of one mixture: those whose paths are not empty.
+
+    A table has the columns of its mixture with the most sources.
+
+    >>> sources_of({"s1_path": "s1/a.wav", "s2_path": float("nan"), "noise_path": "noise/a.wav"})
+    ['s1']
+    """
+    return source_names(str(name) for name, cell in mixture.items() if isinstance(cell, str | Path))
 
 
 def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, Signal]:

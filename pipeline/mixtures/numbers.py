@@ -1,10 +1,12 @@
 """Check columns of numbers in tables from outside, cell by cell, before they are used."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.base.errors import PipelineError
 
@@ -18,6 +20,8 @@ PLANNED = ABOVE_ZERO | NOT_NEGATIVE | {"gain", "snr", "rms"}
 
 def checked_numbers(path: Path, table: pd.DataFrame, columns: list[str], cure: str) -> pd.DataFrame:
     """Return the table with its columns of numbers parsed; columns of numbers stay unchanged.
+
+    Cells of a source that a mixture lacks are empty, its path among them.
 
     Args:
         path: the file from which the table was read.
@@ -35,7 +39,8 @@ def checked_numbers(path: Path, table: pd.DataFrame, columns: list[str], cure: s
         values = table[column]
         if not pd.api.types.is_numeric_dtype(values):
             values = values.map(_number)
-        _check(path, table[column], values.to_numpy(np.float64), cure)
+        there = _there(table, column)
+        _check(path, table[column][there], values.to_numpy(np.float64)[there], cure)
         table = table.assign(**{column: values})
     return table
 
@@ -43,6 +48,15 @@ def checked_numbers(path: Path, table: pd.DataFrame, columns: list[str], cure: s
 def planned_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns of a plan that rendering computes with."""
     return [column for column in table if column.rpartition("_")[2] in PLANNED]
+
+
+def _there(table: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Rows of which a column must hold a number: those with the source that it describes."""
+    source = re.match(r"source_\d+_", column)
+    if source is None or f"{source[0]}path" not in table:
+        return np.ones(len(table), bool)
+    own = [name for name in table if name.startswith(source[0])]
+    return table[own].notna().any(axis=1).to_numpy()
 
 
 def _number(cell: Any) -> float:

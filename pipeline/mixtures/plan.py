@@ -74,13 +74,17 @@ def read_plan(
 
 def _check_enough(pool: Pool, settings: Mixtures, count: int, split: Split) -> None:
     """Refuse a split that cannot give `count` different sets of utterances."""
-    possible = _combinations(pool.utterances_of_each, settings.num_speakers)
-    if possible < count:
-        key = "counts" if settings.hours is None else "hours"
-        raise PipelineError(
-            f"mixtures.{key}.{split}: {count} mixtures asked, the utterances give {possible}"
-            f" different ones; lower it or add utterances"
-        )
+    key = "counts" if settings.hours is None else "hours"
+    numbers = settings.speaker_counts
+    for place, speakers in enumerate(numbers):
+        wanted = len(range(place, count, len(numbers)))
+        possible = _combinations(pool.utterances_of_each, speakers)
+        if possible < wanted:
+            of = f" of {speakers} speakers" if settings.speakers_vary else ""
+            raise PipelineError(
+                f"mixtures.{key}.{split}: {wanted} mixtures{of} asked, the utterances give"
+                f" {possible} different ones; lower it or add utterances"
+            )
 
 
 def _check_shards(count: int, shards: list[Path], split: Split) -> None:
@@ -98,8 +102,20 @@ def _rows(
     i = 0
     while count is None or i < count:
         rng = np.random.default_rng([seed, SPLITS.index(split), i])
-        yield {"mixture_id": f"{split}-{i:06d}"} | draw(pool, settings, rng, split)
+        drawn = draw(pool, settings.of_item(i), rng, split)
+        yield {"mixture_id": f"{split}-{i:06d}"} | _with_cells(drawn, settings.most_speakers)
         i += 1
+
+
+def _with_cells(row: dict[str, Any], sources: int) -> dict[str, Any]:
+    """A row with cells for a number of sources, those of sources that it lacks empty."""
+    own = [name.removeprefix("source_1_") for name in row if name.startswith("source_1_")]
+    return row | {
+        key: None
+        for k in range(1, sources + 1)
+        for name in own
+        if (key := f"source_{k}_{name}") not in row
+    }
 
 
 def _count(pool: Pool, settings: Mixtures, split: Split, seed: int) -> int:

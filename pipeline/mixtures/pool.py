@@ -58,10 +58,10 @@ def load_pool(utterances: Path, noises: Path, split: Split, settings: Mixtures, 
     """
     speech = _long_enough(_read(utterances, split), settings, rate, split)
     found = speech["speaker"].nunique()
-    if found < settings.num_speakers:
+    if found < settings.most_speakers:
         raise PipelineError(
             f"mixtures: split {split} has {found} speakers with long enough utterances,"
-            f" num_speakers is {settings.num_speakers}; lower mixtures.min_seconds or num_speakers"
+            f" num_speakers is {settings.most_speakers}; lower mixtures.min_seconds or num_speakers"
         )
     noise = _wanted(_read(noises, split), settings, split)
     _check_usable(noise, settings)
@@ -96,10 +96,10 @@ def _voices(utterances: Path, settings: Mixtures) -> pd.DataFrame:
     speech = _read(utterances, "train")
     speech = speech[speech["lufs"].notna()]
     most, speakers = settings.babble_voices[1], speech["speaker"].nunique()
-    if speakers < most + settings.num_speakers:
+    if speakers < most + settings.most_speakers:
         raise PipelineError(
-            f"mixtures.babble_voices: up to {most} beside the {settings.num_speakers} speakers of a"
-            f" mixture, the train split has {speakers} speakers; lower it, add speakers,"
+            f"mixtures.babble_voices: up to {most} beside the {settings.most_speakers} speakers of"
+            f" a mixture, the train split has {speakers} speakers; lower it, add speakers,"
             " or set mixtures.babble to 0"
         )
     return speech

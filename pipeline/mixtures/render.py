@@ -16,7 +16,7 @@ from pipeline.config import Mixtures
 from pipeline.mixtures.conversation import render_turns
 from pipeline.mixtures.facts import mixture_facts
 from pipeline.mixtures.librimix import render_librimix
-from pipeline.mixtures.names import mix, source_names
+from pipeline.mixtures.names import mix, source_names, sources_of
 from pipeline.mixtures.numbers import checked_numbers, planned_columns
 from pipeline.mixtures.stretch import read_stretch
 
@@ -27,6 +27,8 @@ TOLERANCE = 0.1  # dB between the requested and the actual SNR
 
 def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) -> None:
     """Render one shard of a plan: WAVs in `out/{mix_both,mix_clean,s1…,noise}/`, `out/index.csv`.
+
+    A mixture with fewer sources than the plan has columns for has no files of the others.
 
     The index is the plan with the rendered paths, the noise's gain, the mixture's scale and its
     facts added: gains times scale reproduce the written signals.
@@ -39,15 +41,17 @@ def render_shard(plan: Path, out: Path, sample_rate: int, settings: Mixtures) ->
     names = source_names(table)
     rows, moved = [], 0
     for row in tqdm(table.to_dict("records"), f"mixing {out.name}", disable=None):
-        signals, facts = _render(row, len(names), sample_rate, settings)
+        signals, facts = _render(row, len(sources_of(row)), sample_rate, settings)
         paths = {f"{name}_path": out / name / f"{row['mixture_id']}.wav" for name in signals}
+        lacking = {f"{name}_path": None for name in names if name not in signals}
         written = [
             audio.write(paths[f"{name}_path"], samples, sample_rate)
             for name, samples in signals.items()
         ]
         digest = {"digest": digest_of("".join(written).encode())}
         moved += facts.get("noise_start", row["noise_start"]) != row["noise_start"]
-        rows.append(row | facts | mixture_facts(signals, sample_rate) | paths | digest)
+        described = mixture_facts(signals, sample_rate, len(names))
+        rows.append(row | facts | described | paths | digest | lacking)
     index = pd.DataFrame(rows)
     _log(out.name, index, moved)
     write_manifest(out / "index.csv", index)

@@ -23,7 +23,8 @@ class Examples:
     """A table with `mixture_id`, `input_path`, `noisy_path`, `target_<k>_path` and `length`.
 
     The column `digest` is that of all signals of a mixture and of its denoised version, if it has
-    one. The other columns are numbers that the manifest knows of each mixture.
+    one. The other columns are numbers that the manifest knows of each mixture. Targets of speakers
+    that a mixture lacks are empty.
     """
 
     table: pd.DataFrame
@@ -93,7 +94,7 @@ class Segments(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Pieces of fixed length: input `[time]`, targets `[sources, time]`.
 
     A recording gives as many pieces as cover it; the last is taken from its end, and one
-    shorter than a piece is padded with zeros.
+    shorter than a piece is padded with zeros. The target of a speaker that it lacks is zero.
     """
 
     def __init__(self, examples: Examples, seconds: float) -> None:
@@ -117,8 +118,15 @@ class Segments(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         rate = self.examples.sample_rate
         signals = np.zeros((len(paths), self.samples), np.float32)
         for signal, path in zip(signals, paths, strict=True):
-            signal[:samples] = audio.read_at(path, rate, start, samples)
+            signal[:samples] = _read_or_zero(path, rate, start, samples)
         return torch.from_numpy(signals[0]), torch.from_numpy(signals[1:])
+
+
+def _read_or_zero(path: Any, rate: int, start: int, samples: int) -> audio.Samples:
+    """The samples of a file; zeros where a mixture has no such source, and so an empty cell."""
+    if not isinstance(path, str):
+        return np.zeros(samples, np.float32)
+    return audio.read_at(path, rate, start, samples)
 
 
 class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
@@ -135,7 +143,7 @@ class Recordings(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         row = self.rows[index]
         columns = ["input_path", *self.examples.targets, "noisy_path"]
         rate, samples = self.examples.sample_rate, int(row["length"])
-        signals = [audio.read_at(row[c], rate, samples=samples) for c in columns]
+        signals = [_read_or_zero(row[c], rate, 0, samples) for c in columns]
         stacked = torch.from_numpy(np.stack(signals))
         return stacked[0], stacked[1:-1], stacked[-1]
 

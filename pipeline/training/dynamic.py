@@ -82,14 +82,15 @@ def fresh_mixtures(
     """
     pool = load_pool(speech, noise, "train", settings, sample_rate)
     name = "mix_clean" if condition == "clean" else "mix_both"
-    return Fresh(pool, settings, name, tuple(task.targets(settings.num_speakers)), front, dry)
+    return Fresh(pool, settings, name, tuple(task.targets(settings.most_speakers)), front, dry)
 
 
 class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Mixtures of fixed length, new in every epoch: input `[time]`, targets `[sources, time]`.
 
     They are drawn and rendered as those of a plan, but the levels are those of the piece, not of a
-    whole mixture from which it is cut. A mixture depends on (seed, epoch, item) alone.
+    whole mixture from which it is cut. A mixture depends on (seed, epoch, item) alone. The target
+    of a speaker that it lacks is zero.
     """
 
     def __init__(self, fresh: Fresh, training: Training, seed: int) -> None:
@@ -107,17 +108,18 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __getitem__(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
         fresh, signals = self.fresh, self.signals(key)
-        targets = np.stack([signals[name] for name in fresh.targets])
+        silence = np.zeros(self.segment.samples, np.float32)
+        targets = np.stack([signals.get(name, silence) for name in fresh.targets])
         return torch.from_numpy(signals[fresh.input]), torch.from_numpy(targets)
 
     def signals(self, key: Key) -> dict[str, Samples]:
         """Return all signals of one item of an epoch, by LibriMix's names."""
         settings, rate, row = self._settings(key), self.fresh.sample_rate, self.draw(key)
-        sources, noise, _ = render_parts(row, settings.num_speakers, rate)
+        sources, noise, _ = render_parts(row, settings.most_speakers, rate)
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, AUGMENTS, *key])
             wanted = row.get("noise_snr")
-            taken = {row[f"source_{k}_speaker"] for k in range(1, settings.num_speakers + 1)}
+            taken = {row[f"source_{k}_speaker"] for k in range(1, settings.most_speakers + 1)}
             second = partial(self._noise, taken)
             sources, noise = augment(sources, noise, wanted, second, rate, self.augment, rng)
         return capped(mix([*sources], noise, single=False), settings.peak)[0]
@@ -135,11 +137,12 @@ class FreshMixtures(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def _settings(self, key: Key) -> Mixtures:
         """The settings of one item, with its number of speakers."""
-        settings = self.fresh.settings
+        settings = self.fresh.settings.of_item(key[1])
         if self.fewest is None:
             return settings
         rng = np.random.default_rng([self.seed, SPEAKERS, *key])
-        number = int(rng.integers(self.fewest, settings.num_speakers, endpoint=True))
+        settings = self.fresh.settings
+        number = int(rng.integers(self.fewest, settings.most_speakers, endpoint=True))
         return settings.model_copy(update={"num_speakers": number})
 
 

@@ -58,6 +58,12 @@ CASES = [
         [{"mixtures": {"noise_rule": "wham"}}],
     ),
     (
+        {"mixtures": {"kind": "librimix", "num_speakers": [2, 3]}},
+        "mixtures: num_speakers: LibriMix's mixtures have one number of speakers; name one, or set"
+        " kind to drawn",
+        [{"mixtures": {"num_speakers": 3}}, {"mixtures": {"kind": "drawn"}}],
+    ),
+    (
         {"training": {"augment": {"remix": True}}},
         "training: augment: changes fresh mixtures only; set data to dynamic, or leave augment out",
         [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],

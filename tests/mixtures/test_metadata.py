@@ -56,6 +56,16 @@ def load(folder, task, segment):
     return LibriMix(str(folder), task, sample_rate=RATE, n_src=speakers, segment=segment)
 
 
+def test_cells_of_sources_that_a_mixture_lacks_are_empty(make, tmp_path):
+    index = make(num_speakers=[1, 3])
+    for name in ("mixture_test_mix_both", "plan/libri3mix_test", "plan/libri3mix_test_info"):
+        table = pd.read_csv(tmp_path / f"metadata/{name}.csv")
+        assert len(table) == len(index) == 4
+        cells = table.filter(regex="_(2|3)_")
+        assert cells.iloc[::2].isna().all(axis=None) and cells.iloc[1::2].notna().all(axis=None)
+        assert table.filter(regex="_1_").notna().all(axis=None)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_whole_mixtures_are_the_same_samples(make, tmp_path, task):
     rendered, (given, targets) = make(), TASKS[task]

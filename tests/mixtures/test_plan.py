@@ -13,6 +13,7 @@ from pipeline.audio.loudness import loudness
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, split_paths, write_manifest
 from pipeline.mixtures.draw import Segment, draw_mixture, draw_noise
+from pipeline.mixtures.names import sources_of
 from pipeline.mixtures.plan import _combinations, draw_plan
 from pipeline.mixtures.pool import Pool, load_pool
 
@@ -109,6 +110,36 @@ def test_speakers_of_a_mixture_are_distinct_and_of_its_split(plan, converted, sp
     assert set(corpus.loc[drawn["utterance"], "split"]) == {split}
     noises = read_manifest(converted.noise).query("split == @split")
     assert set(table["noise_source_path"]) <= set(noises["path"])
+
+
+def filled(row):
+    """A drawn row without its empty cells."""
+    return {name: cell for name, cell in row.items() if not pd.isna(cell)}
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 3], [3, 1], [2]])
+def test_numbers_of_speakers_take_turns(plan, counts):
+    table = plan(count=7, num_speakers=counts)
+    alone = {k: plan(count=7, num_speakers=k) for k in counts}
+    for i, row in enumerate(table.to_dict("records")):
+        # To the bit the mixture that is drawn where all have this number.
+        assert filled(row) == filled(alone[counts[i % len(counts)]].iloc[i].to_dict())
+    assert set(table) == set(alone[max(counts)])
+
+
+def test_parts_of_a_plan_have_the_cells_of_the_largest_number(converted, settings, tmp_path):
+    parts = [tmp_path / f"{k}.csv" for k in range(4)]
+    asked = settings(num_speakers=[1, 3], counts={"train": 1, "dev": 1, "test": 4})
+    draw_plan(converted.speech, converted.noise, parts, "test", asked, 0, RATE)
+    tables = [read_manifest(part) for part in parts]
+    assert [sources_of(table.iloc[0]) for table in tables] == [["s1"], ["s1", "s2", "s3"]] * 2
+    assert all(set(table) == set(tables[1]) for table in tables)
+
+
+def test_a_plan_needs_enough_utterances_for_each_number(plan):
+    plan(count=20, num_speakers=[1, 2])
+    with pytest.raises(PipelineError, match=r"11 mixtures of 1 speakers asked, .* give 10 differ"):
+        plan(count=21, num_speakers=[1, 2])
 
 
 def test_everything_is_drawn_about_as_often(draws):

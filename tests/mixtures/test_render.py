@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import audio
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import digest_of, read_manifest, write_manifest
+from pipeline.base.files import concatenate, digest_of, read_manifest, write_manifest
+from pipeline.mixtures.names import sources_of
 from pipeline.mixtures.plan import draw_plan
 from pipeline.mixtures.render import (
     babble,
@@ -64,6 +65,50 @@ def test_mixtures_are_sums_of_the_written_signals(make, rule, num_speakers):
         assert np.abs(voices - mixed["mix_clean"]).max() <= (num_speakers + 1) * STEP / 2 + 1e-7
         both = mixed["mix_clean"] + mixed["noise"]
         assert np.abs(both - mixed["mix_both"]).max() <= 1.5 * STEP + 1e-7
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_mixtures_of_different_numbers_are_those_of_each_number(make, rule):
+    table = make(noise_rule=rule, num_speakers=[1, 3])
+    alone = {k: make(f"set-{k}", noise_rule=rule, num_speakers=k) for k in (1, 3)}
+    assert set(table) == set(alone[3])
+    for i, row in table.iterrows():
+        number = (1, 3)[i % 2]
+        own = alone[number].iloc[i]
+        names = {"mix_both", "mix_clean", "noise", *(f"s{k}" for k in range(1, number + 1))}
+        for name in names:
+            mine, other = (Path(each[f"{name}_path"]).read_bytes() for each in (row, own))
+            assert mine == other
+        there = row.dropna()
+        assert set(there.index) == set(own.dropna().index)
+        facts = [name for name in there.index if not name.endswith("_path")]
+        assert there[facts].to_dict() == own[facts].to_dict()
+        assert sources_of(row) == sorted(name for name in names if name[0] == "s")
+
+
+def test_shards_have_the_columns_of_the_largest_number(converted, settings, tmp_path):
+    plans = [tmp_path / f"plan-{k}.csv" for k in range(2)]
+    mixtures = settings(num_speakers=[1, 3], counts={"train": 2, "dev": 1, "test": 1})
+    draw_plan(converted.speech, converted.noise, plans, "train", mixtures, 0, RATE)
+    for k, plan in enumerate(plans):
+        render_shard(plan, tmp_path / f"set-{k}", RATE, mixtures)
+    indices = [tmp_path / f"set-{k}/index.csv" for k in range(2)]
+    concatenate(indices, tmp_path / "mixtures.csv")
+    table = read_manifest(tmp_path / "mixtures.csv")
+    assert set(table) == set(read_manifest(indices[1]))
+    assert table["s3_path"].isna().tolist() == table["source_3_lufs"].isna().tolist()
+    assert table["s3_path"].isna().tolist() == [True, False]
+    assert not (tmp_path / "set-0/s2").exists()
+
+
+def test_a_source_that_lacks_some_of_its_cells_is_refused(converted, settings, tmp_path):
+    plan, mixtures = tmp_path / "plan.csv", settings(num_speakers=[1, 3])
+    draw_plan(converted.speech, converted.noise, [plan], "train", mixtures, 0, RATE)
+    table = read_manifest(plan)
+    table.loc[1, "source_2_gain"] = np.nan
+    write_manifest(plan, table)
+    with pytest.raises(PipelineError, match=r"row 3, source_2_gain: 'nan' is not a finite number"):
+        render_shard(plan, tmp_path / "set", RATE, mixtures)
 
 
 def test_sets_have_the_folders_and_format_of_librimix(make, tmp_path):

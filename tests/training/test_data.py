@@ -50,6 +50,19 @@ def test_segments_hold_the_samples_of_the_files(mixtures):
     np.testing.assert_array_equal(targets[1], direct(mixtures, 1, "s2", 5001, 9001))
 
 
+def test_the_target_of_a_speaker_that_a_mixture_lacks_is_zero(mixtures, tmp_path):
+    table = read_manifest(mixtures)
+    table.loc[0, "s2_path"] = None
+    write_manifest(tmp_path / "mixtures.csv", table)
+    found = examples(SEPARATE, tmp_path / "mixtures.csv", "noisy", None, RATE)
+    whole = examples(SEPARATE, mixtures, "noisy", None, RATE)
+    for kind in (lambda each: Segments(each, 0.5), Recordings):
+        (inputs, targets, *_), (same, both, *_) = kind(found)[0], kind(whole)[0]
+        assert torch.equal(inputs, same) and torch.equal(targets[0], both[0])
+        assert not targets[1].any() and targets.shape == both.shape
+        assert all(map(torch.equal, kind(found)[2], kind(whole)[2]))
+
+
 def test_short_recording_is_padded_with_zeros(mixtures):
     inputs, targets = Segments(examples(DENOISE, mixtures, "noisy", None, RATE), 0.5)[5]
     assert inputs.shape == (4000,) and targets.shape == (1, 4000)

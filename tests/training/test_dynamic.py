@@ -106,6 +106,16 @@ def test_an_item_is_a_mixture_of_the_condition(fresh, num_speakers):
         np.testing.assert_array_equal(targets, np.stack([signals[name] for name in wanted]))
 
 
+def test_numbers_of_speakers_take_turns_in_an_epoch(fresh):
+    items = FreshMixtures(fresh("noisy", num_speakers=[1, 3]), SECTION, 7)
+    for item in range(4):
+        number = (1, 3)[item % 2]
+        inputs, targets = items[1, item]
+        same, alone = FreshMixtures(fresh("noisy", num_speakers=number), SECTION, 7)[1, item]
+        assert torch.equal(inputs, same) and torch.equal(targets[:number], alone)
+        assert targets.shape == (3, 4000) and not targets[number:].any()
+
+
 def played(path, start, length, speed):
     """A stretch of a file, `[length]`, played at some speed, with only soundfile and soxr."""
     said, _ = sf.read(path, math.ceil(length * speed), start, dtype="float32", fill_value=0)

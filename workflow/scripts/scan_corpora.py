@@ -23,5 +23,5 @@ with job(snakemake):
         asr = config.evaluation.asr
         transcribed = asr is not None and asr.reference == "transcript"
         # Not parameters: they are checked early, but decide nothing of what is listed.
-        scan_speech(subsets, config.mixtures.num_speakers, out, only, need_transcripts=transcribed)
+        scan_speech(subsets, config.mixtures.most_speakers, out, only, need_transcripts=transcribed)
     write_files(seen, Path(snakemake.output.files))

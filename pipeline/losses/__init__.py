@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pipeline.base.errors import PipelineError, first_few
 from pipeline.config import Config
 from pipeline.config.problems import describe_problems
+from pipeline.losses.absent import level
 from pipeline.losses.spectral import MULTI_RESOLUTION_STFT
 from pipeline.losses.term import Settable, Term
 from pipeline.losses.waveform import l1, neg_si_sdr, neg_snr, pairwise_neg_si_sdr
@@ -19,8 +20,8 @@ from pipeline.tasks import TASKS
 SI_SDR_FLOOR = -30.0  # dB: what is separated this well teaches nothing more
 
 TERMS: dict[str, Term | Settable] = {
-    "snr": Term(neg_snr),
-    "si_sdr": Term(neg_si_sdr, pairwise_neg_si_sdr, SI_SDR_FLOOR),
+    "snr": Term(neg_snr, absent=level),
+    "si_sdr": Term(neg_si_sdr, pairwise_neg_si_sdr, SI_SDR_FLOOR, absent=level),
     "l1": Term(l1),
     "multi_resolution_stft": MULTI_RESOLUTION_STFT,
 }

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pipeline.config import Section
 from pipeline.config.problems import shown
 from pipeline.config.section import as_number
+from pipeline.losses.absent import nothing
 from pipeline.losses.term import Settable, Term
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def build(arguments: Arguments, sample_rate: int) -> Term:
         convergence, logarithm = multi_resolution_stft(estimates, targets, resolutions)
         return arguments.spectral_convergence * convergence + arguments.log_magnitude * logarithm
 
-    return Term(single)
+    return Term(single, absent=nothing)
 
 
 MULTI_RESOLUTION_STFT = Settable(Arguments, build)

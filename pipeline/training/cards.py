@@ -46,6 +46,7 @@ def card_of(
         "loss": settings.loss,
         "init_from": job.init_from,
         "mixtures": job.mixtures,
+        **({"speakers": counts} if len(counts := examples.speaker_counts) > 1 else {}),
         "seed": job.seed,
         **size,
         "best": best,

@@ -37,6 +37,11 @@ class Examples:
         return [f"target_{k}_path" for k in range(1, self.num_sources + 1)]
 
     @property
+    def speaker_counts(self) -> list[int]:
+        """The numbers of targets that mixtures have, in ascending order."""
+        return sorted(self.table[self.targets].notna().sum(axis=1).unique().tolist())
+
+    @property
     def seconds(self) -> float:
         """How long all mixtures last together."""
         return float(self.table["length"].sum() / self.sample_rate)

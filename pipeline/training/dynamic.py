@@ -49,6 +49,12 @@ class Fresh:
         return len(self.targets)
 
     @property
+    def speaker_counts(self) -> list[int]:
+        """The numbers of targets that mixtures have, in ascending order."""
+        counts = {min(count, self.num_sources) for count in self.settings.speaker_counts}
+        return sorted(counts)
+
+    @property
     def sample_rate(self) -> int:
         """Sample rate in Hz."""
         return self.pool.rate

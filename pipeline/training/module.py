@@ -134,7 +134,7 @@ class Trainee(pl.LightningModule):
         """The terms of the loss, the noise among the signals where the network returns it."""
         noise = outputs.noise
         pair = None if noise is None else (noise, inputs - targets.sum(1))
-        parts = self.loss.parts(outputs.estimates, targets, pair)
+        parts = self.loss.parts(outputs.estimates, targets, pair, inputs)
         if self.settings.inner_weight:
             parts[INNER] = self._inner_loss(outputs, targets.sum(1))
         return parts

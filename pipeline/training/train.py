@@ -136,7 +136,8 @@ def _fit(
         enable_model_summary=False,
         log_every_n_steps=10,
     )
-    loss = Loss(settings.loss or {}, TASKS[job.task].permuted, train.sample_rate)
+    permuted, absent = TASKS[job.task].permuted, len(train.speaker_counts) > 1
+    loss = Loss(settings.loss or {}, permuted, train.sample_rate, absent)
     trainee = Trainee(network, loss, settings, front)
     size = size_of(job, network, train)  # at once, since an error of it would come after the night
     licences = [*licences, *(one for start in starts_of(job) for one in licences_of(*start[:2]))]

@@ -184,3 +184,80 @@ def test_a_score_of_sources_in_their_order_is_not_permuted():
     assert (fixed.neg_si_sdr(turned, targets) > free.neg_si_sdr(turned, targets) + 10).all()
     assert torch.equal(fixed.ordered(turned, targets), turned)
     assert torch.equal(free.ordered(turned, targets), estimates)
+
+
+def with_absent(batch=4, seed=0):
+    """Estimates, targets and mixtures of one to three of three speakers, in shuffled places."""
+    estimates, targets = signals(batch, 3, seed=seed)
+    targets[0, 1:] = 0
+    targets[1, 0] = 0
+    estimates[0, 1:] *= 0.01
+    noise = torch.randn(batch, 800, generator=torch.Generator().manual_seed(seed))
+    return estimates, targets, targets.sum(1) + 0.1 * noise
+
+
+def test_an_absent_speaker_costs_the_level_of_its_output():
+    time = torch.arange(800) / 800
+    talk, leak = torch.sin(2 * torch.pi * 8 * time), torch.cos(2 * torch.pi * 24 * time)
+    targets = torch.stack([talk, 0 * talk])[None]
+    loss = Loss({"snr": 1}, permuted=True, sample_rate=8000, absent=True)
+    for below in (0, 10, 20, 60):  # dB below the mixture, which is the lone talker
+        estimates = torch.stack([10 ** (-below / 20) * leak, talk + 0.1 * leak])[None]  # SNR 20 dB
+        level = 10 * np.log10(10 ** (-below / 10) + 1e-3)
+        value = loss(estimates, targets, talk[None]).item()
+        assert value == pytest.approx((-20 + level) / 2, abs=1e-3)
+        # A gain of everything changes nothing.
+        assert loss(7 * estimates, 7 * targets, 7 * talk[None]).item() == pytest.approx(
+            value, abs=1e-3
+        )
+
+
+@pytest.mark.parametrize("terms", [{"si_sdr": 1}, {"snr": 1}, {"si_sdr": 1, "l1": 20}])
+def test_the_best_order_with_absent_speakers_is_that_of_brute_force(terms):
+    estimates, targets, mixtures = with_absent()
+    loss = Loss(terms, permuted=True, sample_rate=8000, absent=True)
+    fixed = Loss(terms, permuted=False, sample_rate=8000, absent=True)
+    for item in range(len(targets)):
+        one, two, three = (each[item, None] for each in (estimates, targets, mixtures))
+        every = [fixed(one[:, list(order)], two, three).item() for order in permutations(range(3))]
+        assert loss(one, two, three).item() == pytest.approx(min(every), abs=1e-4)
+    assert loss(estimates, targets, mixtures) < fixed(estimates[:, [1, 2, 0]], targets, mixtures)
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+@pytest.mark.parametrize("terms", [{"si_sdr": 1}, {"snr": 1, "l1": 2, "multi_resolution_stft": 1}])
+def test_a_batch_without_absent_speakers_has_the_very_same_loss(permuted, terms):
+    estimates, targets = signals(4, 3, 4000, leak=4.0)
+    plain, other = (Loss(terms, permuted, 8000, absent) for absent in (False, True))
+    assert torch.equal(plain(estimates, targets), other(estimates, targets, targets.sum(1)))
+    assert torch.equal(plain.neg_si_sdr(estimates, targets), other.neg_si_sdr(estimates, targets))
+    assert torch.equal(plain.ordered(estimates, targets), other.ordered(estimates, targets))
+
+
+@pytest.mark.parametrize(
+    "terms", [{"si_sdr": 1}, {"snr": 1}, {"snr": 1, "multi_resolution_stft": 1}]
+)
+def test_gradients_with_absent_speakers_are_finite_and_silence_their_outputs(terms):
+    estimates, targets, mixtures = with_absent()
+    estimates[3], targets[3], mixtures[3] = 0, 0, 0  # a piece in which nobody speaks
+    estimates.requires_grad_()
+    value = Loss(terms, True, 8000, absent=True)(estimates, targets, mixtures)
+    value.backward()
+    assert value.isfinite() and estimates.grad.isfinite().all()
+    # A step against the gradient lowers the level of the outputs that have no speaker.
+    along = (estimates.grad * estimates.detach()).sum(-1)[0]
+    assert (along[1:] > 0).all()
+
+
+def test_the_score_of_dev_is_over_the_speakers_that_are_there():
+    estimates, targets, _ = with_absent()
+    loss = Loss({"si_sdr": 1}, permuted=True, sample_rate=8000, absent=True)
+    there = [[0], [1, 2], [0, 1, 2], [0, 1, 2]]
+    for order in ([0, 1, 2], [2, 0, 1]):
+        found = loss.neg_si_sdr(estimates[:, order], targets)
+        ordered = loss.ordered(estimates[:, order], targets)
+        for item, places in enumerate(there):
+            scores = pairwise(estimates[item].double().numpy(), targets[item].double().numpy())
+            best = np.mean([scores[place, place] for place in places])
+            assert found[item].item() == pytest.approx(-best, abs=1e-3)
+            assert torch.equal(ordered[item, places], estimates[item, places])

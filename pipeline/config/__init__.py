@@ -115,6 +115,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _levels_tell_of_speakers(self) -> "Config":
+        behind = [name for name, network in self._beside_denoisers() if network.then_denoise]
+        if behind and self.mixtures.speakers_vary:
+            raise ValueError(
+                f"{behind[0]}.then_denoise: brings every output to the level of the mixture, those"
+                " without a speaker too; leave it out, or give mixtures.num_speakers one number"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _oracles_have_a_task(self) -> "Config":
         if self.evaluation.oracles and not self.separators:
             raise ValueError(

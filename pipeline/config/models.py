@@ -199,6 +199,9 @@ class Separator(Network):
 class Inference(Section):
     """Running trained models. `max_seconds` is the longest piece that is fed whole.
 
+    Where mixtures differ in their number of speakers, an output that is `inactive_below` dB or more
+    below the loudest one has no speaker, and is not written.
+
     Where nothing is timed, `batch_size` pieces of like length go at once, by default 16 on a GPU
     and 1 on a CPU; latency is always that of one. `tracking: speakers` keeps the speaker of each
     source over pauses, for tasks whose sources may come in any order.
@@ -210,6 +213,7 @@ class Inference(Section):
     batch_size: Amount | None = None
     precision: Precision = "fp32"
     tracking: Tracking = "none"
+    inactive_below: float = Field(default=-20.0, ge=-150, lt=0)
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> "Inference":

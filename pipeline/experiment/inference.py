@@ -33,11 +33,14 @@ class InferenceJobs(TrainingJobs):
 
     def inference(self, wildcards: Any) -> dict[str, Any]:
         """Settings that decide the estimates; no batch size where mixtures run one at a time."""
-        left_out = {"batch_size"} if self.is_timed(wildcards) else set()
+        left_out = {"inactive_below"} | ({"batch_size"} if self.is_timed(wildcards) else set())
         system, given = system_of(wildcards), self.config.inference
-        if given.tracking == "none" or not TASKS[system.model.task].permuted:
+        permuted = TASKS[system.model.task].permuted
+        if given.tracking == "none" or not permuted:
             left_out.add("tracking")
         settings = given.model_dump(mode="json", exclude=left_out)
+        if self.config.mixtures.speakers_vary and permuted:
+            settings["inactive"] = given.inactive_below
         return settings | self._dry(denoiser_behind(system) or system.model)
 
     @cached_property

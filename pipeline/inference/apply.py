@@ -22,7 +22,8 @@ class Setting:
     """How inference runs: rate in Hz, two sections of the configuration, whether it is timed.
 
     What is timed goes through alone, one mixture after another. The share `dry` of its input is
-    added to what a denoiser returns.
+    added to what a denoiser returns. Outputs that are `inactive_below` dB or more below the loudest
+    one have no speaker (`pipeline.inference.activity`); None where all outputs have one.
     """
 
     sample_rate: int
@@ -30,6 +31,7 @@ class Setting:
     inference: Inference
     timed: bool = True
     dry: float = 0.0
+    inactive_below: float | None = None
 
     def batch_size(self, device: torch.device) -> int:
         """Pieces that go through at once."""
@@ -41,9 +43,10 @@ class Setting:
 def setting_of(config: dict[str, Any], params: Any) -> Setting:
     """The setting of a job: the machine of its configuration, all else from its rule's params."""
     given = dict(params.inference)
-    dry = given.pop("dry", 0.0)
+    dry, inactive = given.pop("dry", 0.0), given.pop("inactive", None)
     machine = load_config(config).machine
-    return Setting(params.sample_rate, machine, Inference(**given), params.timed, dry)
+    rate, timed = params.sample_rate, params.timed
+    return Setting(rate, machine, Inference(**given), timed, dry, inactive)
 
 
 class Applied(NamedTuple):

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from pipeline import audio
 from pipeline.base.files import digest_of, read_manifest, shard_of, write_manifest
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.names import source_names, sources_of
 
 WINDOW, HOP = 0.032, 0.008  # s
 
@@ -17,7 +17,8 @@ WINDOW, HOP = 0.032, 0.008  # s
 def mask_shard(mixtures: Path, out: Path, scatteritem: str, sample_rate: int) -> None:
     """Write what the ideal mask separates from the noisy mixtures of a shard: `out/s<k>/*.wav`.
 
-    Beside the WAVs stands estimates.csv.
+    Beside the WAVs stands estimates.csv. Where mixtures differ in their number of speakers, its
+    column `found` has the number of each.
 
     Args:
         mixtures: `mixtures.csv` of the test split.
@@ -31,12 +32,14 @@ def mask_shard(mixtures: Path, out: Path, scatteritem: str, sample_rate: int) ->
     table = read_manifest(mixtures)
     names, shard = source_names(table), shard_of(table, scatteritem)
     rows = [
-        _mask(row, names, out, sample_rate)
+        _mask(row, sources_of(row), out, sample_rate)
         for row in tqdm(shard.to_dict("records"), out.name, disable=None)
     ]
     estimates = shard[["mixture_id"]].reset_index(drop=True)
     for name in (*(f"{name}_path" for name in names), "digest"):
-        estimates[name] = [row[name] for row in rows]
+        estimates[name] = [row.get(name) for row in rows]
+    if table[[f"{name}_path" for name in names]].isna().any(axis=None):
+        estimates["found"] = estimates.filter(like="_path").notna().sum(axis=1)
     write_manifest(out / "estimates.csv", estimates)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.base.files import read_manifest, shard_of, write_manifest
+from pipeline.base.files import digest_of, read_manifest, shard_of, write_manifest
+from pipeline.inference.activity import remove_inactive
 from pipeline.inference.apply import Applied, Setting, apply, load_model
 from pipeline.inference.chunks import Recording
 from pipeline.inference.loop import Passed
@@ -27,7 +28,9 @@ def infer_shard(
     """Run a network over the mixtures of a shard in a condition: `out/<target>/*.wav`.
 
     With the weights of a `denoiser` each of its estimates is denoised. Beside the WAVs stand
-    estimates.csv, throughput.csv and, if the setting is timed, latency.csv.
+    estimates.csv, throughput.csv and, if the setting is timed, latency.csv. Where mixtures differ
+    in their number of speakers, outputs without one have no file and an empty cell, and the column
+    `found` has the number of the others.
 
     Raises:
         PipelineError: the denoised set lacks a mixture, the weights do not fit, a file cannot be
@@ -44,8 +47,25 @@ def infer_shard(
     applied = apply(model, [Recording(*row) for row in rows], setting, out.name)
     estimates = shard[["mixture_id"]].assign(**{f"{n}_path": p for n, p in targets.items()})
     estimates["digest"] = shard["mixture_id"].map(applied.digests)
+    if setting.inactive_below is not None:
+        estimates = _without_inactive(estimates, names, setting.sample_rate, setting.inactive_below)
     write_manifest(out / "estimates.csv", estimates)
     _write_times(applied, out, setting)
+
+
+def _without_inactive(
+    estimates: pd.DataFrame, names: list[str], sample_rate: int, below: float
+) -> pd.DataFrame:
+    """The table of estimates without those that have no speaker, whose files are removed."""
+    columns = [f"{name}_path" for name in names]
+    rows = []
+    for row in estimates.to_dict("records"):
+        files = remove_inactive([row[column] for column in columns], sample_rate, below)
+        kept = [digest_of(file.read_bytes()) for file in files if file]
+        digest = digest_of("".join(kept).encode())
+        cells = dict(zip(columns, files, strict=True))
+        rows.append(row | cells | {"digest": digest, "found": len(kept)})
+    return pd.DataFrame(rows, columns=[*estimates.columns, "found"])
 
 
 def _write_times(applied: Applied, out: Path, setting: Setting) -> None:

@@ -73,9 +73,7 @@ def sweep_shard(
         (row["mixture_id"], *system.columns.values(), name, share, value)
         for share in tqdm(SHARES, f"shares of {system.path}", disable=None)
         for row, estimates in zip(rows, run(rows, share), strict=True)
-        for name, value in zip(
-            names, _si_sdri(row, names, estimates, task.permuted, rate), strict=True
-        )
+        for name, value in _si_sdri(row, names, estimates, task.permuted, rate).items()
     ]
     write_manifest(out, pd.DataFrame(found, columns=COLUMNS))
 
@@ -111,12 +109,16 @@ def _behind(
 
 def _si_sdri(
     row: Row, names: list[str], estimates: audio.Samples, permuted: bool, sample_rate: int
-) -> list[float]:
-    """SI-SDR of estimates `[sources, time]`, in their best order, less that of the mixture."""
+) -> dict[str, float]:
+    """SI-SDR of estimates `[sources, time]`, in their best order, less that of the mixture.
+
+    Of sources that the mixture lacks there is no value; each of the others has an output.
+    """
+    names = [name for name in names if isinstance(row[f"{name}_path"], str)]
     read = (audio.read_at(row[f"{name}_path"], sample_rate) for name in (*names, "mix_both"))
     *targets, mixture = (samples.astype(np.float64) for samples in read)
     sources, found = np.stack(targets), estimates.astype(np.float64)
     if permuted:
         found = found[permutation(sources, found)]
     before = si_sdr(sources, np.broadcast_to(mixture, sources.shape))
-    return (si_sdr(sources, found) - before).tolist()
+    return dict(zip(names, (si_sdr(sources, found) - before).tolist(), strict=True))

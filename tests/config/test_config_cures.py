@@ -64,6 +64,15 @@ CASES = [
         [{"mixtures": {"num_speakers": 3}}, {"mixtures": {"kind": "drawn"}}],
     ),
     (
+        {
+            "mixtures": {"num_speakers": [1, 2]},
+            "separators": {"small": {"conditions": ["noisy"], "then_denoise": ["small"]}},
+        },
+        "separators.small.then_denoise: brings every output to the level of the mixture, those"
+        " without a speaker too; leave it out, or give mixtures.num_speakers one number",
+        [{"separators": {"small": {"then_denoise": []}}}, {"mixtures": {"num_speakers": 2}}],
+    ),
+    (
         {"training": {"augment": {"remix": True}}},
         "training: augment: changes fresh mixtures only; set data to dynamic, or leave augment out",
         [{"training": {"data": "dynamic"}}, {"training": {"augment": None}}],

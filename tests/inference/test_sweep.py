@@ -107,3 +107,17 @@ def test_a_denoised_mixture_that_is_not_there_is_named(mixtures, denoised, tmp_p
     with pytest.raises(PipelineError, match=r"part\.csv: lacks mixture test-0000"):
         swept(ALONE, mixtures, tmp_path / "part.csv", None, tmp_path / "dry.csv")
     assert not (tmp_path / "dry.csv").exists()
+
+
+def test_sources_that_a_mixture_lacks_have_no_value(mixtures, denoised, weights, tmp_path):
+    table = read_manifest(mixtures)
+    table.loc[0, ["s2_path", "source_2_path"]] = None
+    write_manifest(tmp_path / "mixtures.csv", table)
+    for place, given in enumerate([mixtures, tmp_path / "mixtures.csv"]):
+        out = tmp_path / f"{place}.csv"
+        sweep_shard(BEHIND, given, denoised, weights(2), out, "1-of-5", SETTING)
+    whole, found = (read_manifest(tmp_path / f"{place}.csv") for place in (0, 1))
+    assert len(whole) == 2 * len(SHARES) and found["source"].tolist() == ["s1"] * len(SHARES)
+    # The one speaker has the better of both outputs, which in the order of two it may not have.
+    alone = whole[whole["source"] == "s1"]["si_sdri"].to_numpy()
+    assert (found["si_sdri"].to_numpy() >= alone - 1e-9).all()

@@ -81,7 +81,7 @@ rule sweep:
     params:
         sample_rate=cfg.sample_rate,
         timed=False,
-        inference=cfg.inference.model_dump(mode="json"),
+        inference=cfg.inference.model_dump(mode="json", exclude={"inactive_below"}),
     script:
         "../scripts/sweep.py"
 

@@ -220,6 +220,15 @@ TRAINING = [
         ("_best_order(_sum(w * each for", "_best_order(_sum(each for"),
         ("_sum(weight * parts[name]", "_sum(parts[name]"),
         ("reorder_source(estimates, order)", "reorder_source(estimates, order * 0)"),
+        ("absent = mixtures if self.absent else None", "absent = mixtures"),
+        ("mean * targets.shape[1]", "mean"),
+    ),
+    *of(
+        "pipeline/losses/absent.py",
+        "losses/test_loss.py",
+        ("10 ** (-FLOOR / 10)", "10 ** (-FLOOR / 20)"),
+        ("energy / whole.clamp(min=SMALLEST)", "energy"),
+        ("(targets == 0).all(-1)", "(targets == 0).any(-1)"),
     ),
     *of(
         "pipeline/losses/__init__.py",
@@ -444,6 +453,14 @@ EVALUATION = [
         ('for name in (*names, "noise", "mix_both")', 'for name in (*names, "mix_both")'),
     ),
     *of(
+        "pipeline/inference/activity.py",
+        "inference/test_activity.py",
+        ("10 ** (below / 10)", "10 ** (below / 20)"),
+        ("(values > 0) & ", ""),
+        ("squares - total**2 / samples", "squares"),
+        ("[~found]", "[found]"),
+    ),
+    *of(
         "pipeline/inference/estimator.py",
         "inference/test_after.py",
         (
@@ -601,9 +618,24 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/score.py",
         "evaluation/test_score.py",
-        ("estimates, files = estimates[order],", "estimates, files = estimates,"),
-        ("if permuted:", "if not permuted:"),
+        ("ordered[matched] = estimates[order]", "ordered[matched] = estimates[matched]"),
+        ("if not permuted:", "if permuted:"),
         ('[mixture["mix_both_path"]] * len', '[mixture["mix_clean_path"]] * len'),
+    ),
+    *of(
+        "pipeline/evaluation/score.py",
+        "evaluation/test_counting.py",
+        ('row["found"] != len(estimated) if found', 'row["found"] < len(estimated) if found'),
+        ("(estimated if found else sources)", "(sources if found else sources)"),
+        ("named[source] = files[place]", "named[source] = files[source]"),
+        ("set(range(len(files))) - set(order)", "set(order)"),
+    ),
+    *of(
+        "pipeline/evaluation/counting.py",
+        "evaluation/test_counting.py",
+        ("true - numbers[MISSED] + numbers[EXTRA]", "true + numbers[MISSED] - numbers[EXTRA]"),
+        ("reindex(columns=columns, fill_value=0)", "copy()"),
+        ("max(speakers - found, 0)", "abs(speakers - found)"),
     ),
     *of(
         "pipeline/evaluation/intelligibility.py",

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.config import Measure, Metric
+from pipeline.evaluation.counting import counting
 from pipeline.evaluation.dnsmos import DNSMOS_METRICS, open_dnsmos
 from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.metrics import Signals, score_item
 from pipeline.evaluation.references import read_references
 from pipeline.evaluation.speech_recognition import open_recogniser
-from pipeline.evaluation.undefined import NO_TEXT, SILENT_ESTIMATE, why_undefined
+from pipeline.evaluation.undefined import NO_OUTPUT, NO_TEXT, SILENT_ESTIMATE, why_undefined
 from pipeline.evaluation.word_errors import (
     CP_ERROR_RATE,
     ERROR_RATES,
@@ -29,7 +30,9 @@ class Item(NamedTuple):
     """Sources of a mixture and their estimates, in the same order.
 
     `references` and `estimates` are `[sources, time]`, `files` are the files of the estimates.
-    `speakers` `[speakers, time]` and `noise` `[time]` are the parts of the mixture.
+    `speakers` `[speakers, time]` and `noise` `[time]` are the parts of the mixture. A system that
+    finds out how many speakers there are has `found` a number of them: the estimate of one that it
+    missed is silent, its file empty, and `extra` are the files of outputs without a speaker.
     """
 
     mixture_id: str
@@ -39,6 +42,8 @@ class Item(NamedTuple):
     files: list[str]
     speakers: Signals
     noise: Signals
+    found: int | None = None
+    extra: tuple[str, ...] = ()
 
 
 class Score(NamedTuple):
@@ -76,11 +81,18 @@ def _measure_signal(sample_rate: int, metrics: list[Metric], item: Item) -> Iter
     mixed = item.speakers, item.noise
     scores = score_item(item.references, item.estimates, sample_rate, metrics, *mixed)
     for metric, values in scores.items():
-        each = zip(item.sources, values, item.references, item.estimates, strict=True)
-        for source, value, reference, estimate in each:
-            defined = not math.isnan(value)
-            why = "" if defined else why_undefined(metric, reference, estimate, sample_rate)
+        each = zip(item.sources, values, item.files, item.references, item.estimates, strict=True)
+        for source, value, file, reference, estimate in each:
+            if not math.isnan(value):
+                why = ""
+            elif file:
+                why = why_undefined(metric, reference, estimate, sample_rate)
+            else:
+                why = NO_OUTPUT
             yield Score(source, metric, value, why)
+    if item.found is not None:
+        for metric, value in counting(len(item.sources), item.found).items():
+            yield Score(ALL_SPEAKERS, metric, value)
 
 
 def _dnsmos(sample_rate: int) -> Measuring:
@@ -94,13 +106,17 @@ def _dnsmos(sample_rate: int) -> Measuring:
 
     def measure(item: Item) -> Iterator[Score]:
         for source, file in zip(item.sources, item.files, strict=True):
-            yield from _scores(source, DNSMOS_METRICS, rated(file), SILENT_ESTIMATE)
+            values, why = (rated(file), SILENT_ESTIMATE) if file else (None, NO_OUTPUT)
+            yield from _scores(source, DNSMOS_METRICS, values, why)
 
     return measure
 
 
 def _asr(sample_rate: int, references: Path, engine: str, model: str | None) -> Measuring:
     """The measure of word errors. A silent estimate has no words, so that all words are missed.
+
+    So are those of a speaker without an output. The words of outputs without a speaker count in
+    cpWER.
 
     The words of a signal of all speakers, such as a denoiser's output, are compared with those of
     each speaker. A file that is there for several sources, as the mixture is, is one stream of
@@ -110,12 +126,12 @@ def _asr(sample_rate: int, references: Path, engine: str, model: str | None) -> 
     recognise = open_recogniser(engine, model)
 
     def recognised(file: str) -> str:
-        samples = hear(file, sample_rate)
+        samples = hear(file, sample_rate) if file else None
         return "" if samples is None else recognise(samples)
 
     def measure(item: Item) -> Iterator[Score]:
         texts = said[item.mixture_id]
-        streams = {file: recognised(file) for file in dict.fromkeys(item.files)}
+        streams = {file: recognised(file) for file in dict.fromkeys((*item.files, *item.extra))}
         mixed = item.sources == [ALL_SPEAKERS]
         speakers = list(texts) if mixed else item.sources
         files = item.files * len(speakers) if mixed else item.files

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Metric
 from pipeline.evaluation.bss_eval import FILTER_TAPS, square_cosines
+from pipeline.evaluation.counting import EXTRA, MISSED
 from pipeline.evaluation.error_parts import split_error
 
 Array = NDArray[np.float64]
@@ -32,7 +33,7 @@ INTELLIGIBILITY = ("stoi", "estoi")
 
 ERROR_PARTS = ("e_interf", "e_noise", "e_artif")
 
-LOWER_IS_BETTER = frozenset({"wer", "cer", "cpwer", *ERROR_PARTS})
+LOWER_IS_BETTER = frozenset({"wer", "cer", "cpwer", *ERROR_PARTS, MISSED, EXTRA})
 """Those of all metrics of a score table that measure errors."""
 
 
@@ -92,16 +93,35 @@ def permutation(reference: Signals, estimate: Signals) -> NDArray[np.intp]:
 
     Args:
         reference: `[sources, time]`.
-        estimate: `[sources, time]`.
+        estimate: `[sources, time]`, or more than sources, of which the best are chosen.
 
     >>> signals = np.array([[1, -1, 0, 0], [0, 0, 1, -1]])
     >>> permutation(signals, signals[::-1])
     array([1, 0])
     """
+    return matching(reference, estimate)[1]
+
+
+def matching(reference: Signals, estimate: Signals) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of references and estimates with the highest sum of SI-SDR.
+
+    As `permutation`, but the numbers of both may differ: there are as many pairs as the smaller.
+
+    Args:
+        reference: `[sources, time]`.
+        estimate: `[estimates, time]`.
+
+    Returns:
+        The references of the pairs in ascending order, and their estimates: `[pairs]` each.
+
+    >>> signals = np.array([[1, -1, 0, 0], [0, 0, 1, -1]])
+    >>> matching(signals, signals[1:])
+    (array([1]), array([0]))
+    """
     from scipy.optimize import linear_sum_assignment
 
     pairwise = _decibels((_unit(reference) @ _unit(estimate).T) ** 2)
-    return linear_sum_assignment(np.nan_to_num(pairwise, nan=-1e6), maximize=True)[1]
+    return linear_sum_assignment(np.nan_to_num(pairwise, nan=-1e6), maximize=True)
 
 
 def bss(reference: Signals, estimate: Signals) -> Bss:

@@ -11,7 +11,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.evaluation.hearing import hear
 from pipeline.evaluation.speech_recognition import open_recogniser
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.names import sources_of
 
 COLUMNS = ["mixture_id", "source", "text"]
 
@@ -58,7 +58,7 @@ def read_references(path: Path) -> dict[str, dict[str, str]]:
 def _recognised(mixtures: list[Row], sample_rate: int, recogniser: Mapping[str, Any]) -> Texts:
     recognise = open_recogniser(**recogniser)
     for mixture in tqdm(mixtures, "recognising clean sources", disable=None):
-        for source in source_names(mixture):
+        for source in sources_of(mixture):
             samples = hear(mixture[f"{source}_path"], sample_rate)
             yield mixture["mixture_id"], source, "" if samples is None else recognise(samples)
 
@@ -66,7 +66,7 @@ def _recognised(mixtures: list[Row], sample_rate: int, recogniser: Mapping[str, 
 def _transcribed(mixtures: list[Row], speech: Path) -> Texts:
     transcripts = read_manifest(speech).set_index("utterance")["transcript"].dropna()
     for mixture in mixtures:
-        for number, source in enumerate(source_names(mixture), 1):
+        for number, source in enumerate(sources_of(mixture), 1):
             utterance = mixture[f"source_{number}_utterance"]
             if utterance not in transcripts:
                 raise PipelineError(

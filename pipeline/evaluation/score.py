@@ -20,8 +20,8 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import read_manifest, shard_of, write_manifest
 from pipeline.base.workers import in_workers
 from pipeline.evaluation.measures import Item, Measuring, Score
-from pipeline.evaluation.metrics import permutation
-from pipeline.mixtures.names import source_names
+from pipeline.evaluation.metrics import matching
+from pipeline.mixtures.names import present, source_names, sources_of
 from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import SYSTEM, System
 
@@ -34,10 +34,15 @@ logger = logging.getLogger(__name__)
 
 
 class Pair(NamedTuple):
-    """A mixture, and the files of the estimates of its sources."""
+    """A mixture, its sources, and the files of the estimates of these.
+
+    Whether their number was `found` by the system, and so may be another one than that of sources.
+    """
 
     mixture: Row
+    sources: list[str]
     files: list[str]
+    found: bool = False
 
 
 def score(
@@ -69,14 +74,11 @@ def score(
         BrokenProcessPool: a worker was killed.
     """
     table, task = read_manifest(mixtures), TASKS[system.model.task]
-    speakers = source_names(table)
-    sources = task.targets(len(speakers))
+    targets = task.targets(len(source_names(table)))
     shard = cast(list[Row], shard_of(table, scatteritem).to_dict("records"))
     find = _estimates_of(estimates) if estimates else _noisy
-    pairs = [Pair(mixture, find(mixture, sources)) for mixture in shard]
-    scored = in_workers(
-        workers, partial(_scores, measure, task.permuted, sources, speakers, sample_rate), pairs
-    )
+    pairs = [find(mixture, targets) for mixture in shard]
+    scored = in_workers(workers, partial(_scores, measure, task.permuted, sample_rate), pairs)
     shown = tqdm(scored, f"scoring {system.path}", len(pairs), disable=None)
     names = system.columns.values()
     rows = [
@@ -89,36 +91,36 @@ def score(
     write_manifest(out, scores)
 
 
-def _scores(
-    measure: Measuring,
-    permuted: bool,
-    sources: list[str],
-    speakers: list[str],
-    sample_rate: int,
-    pair: Pair,
-) -> list[Score]:
-    return list(measure(_item(permuted, sources, speakers, pair, sample_rate)))
+def _scores(measure: Measuring, permuted: bool, sample_rate: int, pair: Pair) -> list[Score]:
+    return list(measure(_item(permuted, pair, sample_rate)))
 
 
-def _item(
-    permuted: bool, sources: list[str], speakers: list[str], pair: Pair, sample_rate: int
-) -> Item:
+def _item(permuted: bool, pair: Pair, sample_rate: int) -> Item:
     """Read sources and estimates, and bring the estimates into the order of the sources."""
-    mixture, files = pair
+    mixture, sources, files, found = pair
+    speakers = sources_of(mixture)
     wanted = dict.fromkeys([*sources, *speakers, "noise"])
     read = {name: _read_one(mixture[f"{name}_path"], mixture, sample_rate) for name in wanted}
     references, talking = (np.stack([read[name] for name in of]) for of in (sources, speakers))
     estimates = _read(files, mixture, sample_rate)
-    if permuted:
-        order = permutation(references, estimates)
-        estimates, files = estimates[order], [files[place] for place in order]
     mixed = talking, read["noise"]
-    return Item(mixture["mixture_id"], sources, references, estimates, files, *mixed)
+    if not permuted:
+        return Item(mixture["mixture_id"], sources, references, estimates, files, *mixed)
+    matched, order = matching(references, estimates)
+    ordered, named = np.zeros_like(references), [""] * len(sources)
+    ordered[matched] = estimates[order]
+    for source, place in zip(matched, order, strict=True):
+        named[source] = files[place]
+    extra = tuple(files[place] for place in set(range(len(files))) - set(order))
+    number = len(files) if found else None
+    item = mixture["mixture_id"], sources, references, ordered, named
+    return Item(*item, *mixed, number, extra)
 
 
 def _read(files: list[str], mixture: Row, sample_rate: int) -> NDArray[np.float64]:
-    """Read files that have the length of the mixture: `[sources, time]`."""
-    return np.stack([_read_one(file, mixture, sample_rate) for file in files])
+    """Read files that have the length of the mixture: `[files, time]`."""
+    signals = [_read_one(file, mixture, sample_rate) for file in files]
+    return np.array(signals).reshape(len(files), int(mixture["length"]))
 
 
 def _read_one(file: str, mixture: Row, sample_rate: int) -> NDArray[np.float64]:
@@ -131,24 +133,31 @@ def _read_one(file: str, mixture: Row, sample_rate: int) -> NDArray[np.float64]:
     return samples.astype(np.float64)
 
 
-def _noisy(mixture: Row, sources: list[str]) -> list[str]:
-    return [mixture["mix_both_path"]] * len(sources)
+def _noisy(mixture: Row, targets: list[str]) -> Pair:
+    sources = present(mixture, targets)
+    return Pair(mixture, sources, [mixture["mix_both_path"]] * len(sources))
 
 
-def _estimates_of(manifest: Path) -> Callable[[Row, list[str]], list[str]]:
-    """A function that finds the estimated files of a mixture by the names of its sources."""
+def _estimates_of(manifest: Path) -> Callable[[Row, list[str]], Pair]:
+    """A function that finds the sources of a mixture and their estimates among a task's targets.
+
+    Where the manifest says how many speakers were found, it has that many estimates; else one of
+    each source.
+    """
     estimates = {row["mixture_id"]: row for row in read_manifest(manifest).to_dict("records")}
 
-    def find(mixture: Row, sources: list[str]) -> list[str]:
-        row = estimates.get(mixture["mixture_id"], {})
-        paths = [row.get(f"{source}_path") for source in sources]
-        for name, path in zip(sources, paths, strict=True):
-            if not isinstance(path, str):  # no such row or column, or an empty cell
-                raise PipelineError(
-                    f"{manifest}: has no estimate of {name} of mixture {mixture['mixture_id']};"
-                    " delete it and run again"
-                )
-        return cast(list[str], paths)
+    def find(mixture: Row, targets: list[str]) -> Pair:
+        row, sources = estimates.get(mixture["mixture_id"], {}), present(mixture, targets)
+        estimated, found = present(row, targets), "found" in row
+        wanted = targets if found else sources
+        lacking = [name for name in wanted if name not in estimated]
+        if row["found"] != len(estimated) if found else lacking:
+            raise PipelineError(
+                f"{manifest}: has no estimate of {(lacking or wanted)[0]} of mixture"
+                f" {mixture['mixture_id']}; delete it and run again"
+            )
+        files = [row[f"{name}_path"] for name in (estimated if found else sources)]
+        return Pair(mixture, sources, files, found)
 
     return find
 

@@ -10,6 +10,7 @@ SILENT_REFERENCE = "the reference is silent"
 SILENT_ESTIMATE = "the estimate is silent"
 SILENT_EITHER = "the reference or the estimate is silent"
 NO_BASELINE = "the unprocessed mixture's value is undefined"
+NO_OUTPUT = "no output has this speaker"
 NO_TEXT = "the reference text is empty"
 
 SHORTEST_PESQ = 0.25

@@ -21,7 +21,7 @@ from pipeline.inference.apply import Setting, apply, load_model
 from pipeline.inference.chunks import Recording
 from pipeline.inference.estimator import Estimator
 from pipeline.mixtures.conditions import condition_paths
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.names import present, source_names
 from pipeline.tasks import TASKS
 from pipeline.tasks.grammar import SYSTEM, System
 
@@ -114,7 +114,7 @@ def _si_sdri(
 
     Of sources that the mixture lacks there is no value; each of the others has an output.
     """
-    names = [name for name in names if isinstance(row[f"{name}_path"], str)]
+    names = present(row, names)
     read = (audio.read_at(row[f"{name}_path"], sample_rate) for name in (*names, "mix_both"))
     *targets, mixture = (samples.astype(np.float64) for samples in read)
     sources, found = np.stack(targets), estimates.astype(np.float64)

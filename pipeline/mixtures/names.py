@@ -37,6 +37,15 @@ def sources_of(mixture: "dict[Any, Any] | pd.Series[Any]") -> list[str]:
     return source_names(str(name) for name, cell in mixture.items() if isinstance(cell, str | Path))
 
 
+def present(row: dict[Any, Any], names: list[str]) -> list[str]:
+    """Return those of the names of signals that have a file in a row of a manifest.
+
+    >>> present({"s1_path": "s1/a.wav", "s2_path": float("nan")}, ["s1", "s2", "s3"])
+    ['s1']
+    """
+    return [name for name in names if isinstance(row.get(f"{name}_path"), str | Path)]
+
+
 def mix(sources: list[Signal], noise: Signal, single: bool = True) -> dict[str, Signal]:
     """Return all signals of a mixture by their names, each `[time]`.
 

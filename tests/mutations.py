@@ -340,7 +340,7 @@ EVALUATION = [
     *of(
         "pipeline/evaluation/metrics.py",
         "evaluation/test_metrics.py",
-        ("maximize=True)[1]", "maximize=False)[1]"),
+        ("nan=-1e6), maximize=True)", "nan=-1e6), maximize=False)"),
         (
             "centred = signals - signals.mean(axis=-1, keepdims=True, dtype=np.float64)",
             "centred = signals.astype(np.float64)",

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.report.mixture_facts import MIXED_SEX, SAME_SEX
-from pipeline.report.names import metric_of, number
+from pipeline.report.mixture_facts import MIXED_SEX, SAME_SEX, speaker_counts
+from pipeline.report.names import counted, metric_of, number
 from pipeline.report.run import Run
 
 MOST_BUCKETS = 6
@@ -59,7 +59,10 @@ def groupings(
     """
     overlap = facts["overlap"].clip(upper=np.nextafter(100, 0))  # 100 % is no bucket of its own
     kinds = facts["kind"].fillna("other") if facts["kind"].notna().any() else facts["kind"].dropna()
+    counts = speaker_counts(run)
+    numbers = {count: counted(int(count), "speaker") for count in sorted(counts.unique())}
     ways = [
+        ("speakers in the mixture", "", counts.map(numbers), list(numbers.values())),
         ("input SNR", "dB", *buckets(facts["snr"])),
         ("sexes", "", facts["sexes"], [SAME_SEX, MIXED_SEX]),
         ("overlap", "%", *buckets(overlap)),

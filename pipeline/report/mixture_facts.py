@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from pipeline.mixtures.names import source_names
+from pipeline.mixtures.names import sources_of
 from pipeline.report.names import number
 from pipeline.report.run import Run
 
@@ -26,11 +26,11 @@ def mixture_facts(run: Run) -> pd.DataFrame:
     """
     table = run.mixtures
     noise = _column(table, "noise").astype(object)
-    alone = len(source_names(table.columns)) == 1
+    overlap = 100 * _column(table, "overlap_ratio")
     return pd.DataFrame(
         {
             "snr": input_snr(table),
-            "overlap": np.nan if alone else 100 * _column(table, "overlap_ratio"),
+            "overlap": overlap.where(speaker_counts(run) != 1),
             "seconds": table["length"] / run.sample_rate,
             "speakers": _speakers(table),
             "sexes": _sexes(table),
@@ -38,6 +38,15 @@ def mixture_facts(run: Run) -> pd.DataFrame:
             "kind": noise.map(noise_kind),
         }
     )
+
+
+def speaker_counts(run: Run) -> "pd.Series[int]":
+    """Return the number of speakers of each test mixture, 0 where the manifest names none."""
+    return _counts(run.mixtures)
+
+
+def _counts(table: pd.DataFrame) -> "pd.Series[int]":
+    return pd.Series([len(sources_of(row)) for row in table.to_dict("records")], table.index)
 
 
 def input_snr(table: pd.DataFrame) -> "pd.Series[float]":
@@ -86,10 +95,17 @@ def _speakers(table: pd.DataFrame) -> list[str]:
     names, sexes = (_of_sources(table, what) for what in ("speaker", "sex"))
     if sexes.shape != names.shape:
         sexes = pd.DataFrame(np.nan, names.index, names.columns)
+    rows = zip(names.to_numpy(), sexes.to_numpy(), _known_counts(table, names), strict=True)
     return [
-        ", ".join(_speaker(*pair) for pair in zip(of_names, of_sexes, strict=True))
-        for of_names, of_sexes in zip(names.to_numpy(), sexes.to_numpy(), strict=True)
+        ", ".join(_speaker(*pair) for pair in zip(of_names[:count], of_sexes[:count], strict=True))
+        for of_names, of_sexes, count in rows
     ]
+
+
+def _known_counts(table: pd.DataFrame, of_sources: pd.DataFrame) -> "pd.Series[int]":
+    """The number of sources of each mixture, which have the first of the columns `of_sources`."""
+    counts = _counts(table)
+    return counts.where(counts > 0, of_sources.shape[1])
 
 
 def _speaker(name: object, sex: object) -> str:
@@ -101,6 +117,8 @@ def _sexes(table: pd.DataFrame) -> pd.Series:
     sexes = _of_sources(table, "sex")
     if sexes.shape[1] < 2:
         return pd.Series(np.nan, table.index, dtype=object)
-    alike = sexes.eq(sexes.iloc[:, 0], axis=0).all(axis=1)
+    counts = _known_counts(table, sexes)
+    alike = (sexes.eq(sexes.iloc[:, 0], axis=0) | sexes.isna()).all(axis=1)
     split = np.where(alike, SAME_SEX, MIXED_SEX)
-    return pd.Series(split, table.index, dtype=object).where(sexes.notna().all(axis=1))
+    whole = (sexes.notna().sum(axis=1) == counts) & (counts > 1)
+    return pd.Series(split, table.index, dtype=object).where(whole)

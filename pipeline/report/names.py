@@ -49,6 +49,9 @@ METRICS = {
     "wer": Metric("WER", "%", 1, low_is_good=True),
     "cer": Metric("CER", "%", 1, low_is_good=True),
     "cpwer": Metric("cpWER", "%", 1, low_is_good=True),
+    "counted": Metric("Counted right", "%", 1),
+    "missed": Metric("Missed speakers", "", 2, low_is_good=True),
+    "extra": Metric("Extra outputs", "", 2, low_is_good=True),
 }
 
 
@@ -151,6 +154,16 @@ def counted(count: int, noun: str) -> str:
     ('1 mixture', '2 mixtures')
     """
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def any_of(numbers: Iterable[int]) -> str:
+    """Return alternatives in words.
+
+    >>> any_of([1, 2, 3]), any_of([2])
+    ('1, 2 or 3', '2')
+    """
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:

@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.base.files import write_text
 from pipeline.report.inputs import ReportInputs
-from pipeline.report.names import counted, metric_of, number
+from pipeline.report.names import any_of, counted, metric_of, number
 from pipeline.report.run import Run
 from pipeline.report.site import Site
 
 SECTIONS = (
     "matrix",
+    "counts",
     "comparisons",
     "denoisers",
     "dry",
@@ -85,12 +86,17 @@ def settings_line(run: Run) -> str:
     parts = [
         f"{config.get('corpora', {}).get('kind', 'unnamed')} corpus",
         f"{counted(len(mixtures), 'test mixture')}, {number(minutes, 1)} min",
-        counted(drawn.get("num_speakers", "?"), "speaker"),
+        _speakers(drawn.get("num_speakers", "?")),
         f"{rate / 1000:g} kHz",
         *_noise_line(run, drawn.get("noise_rule")),
         f"seed {run.seed}",
     ]
     return " · ".join(parts)
+
+
+def _speakers(number: Any) -> str:
+    """The number of speakers of a mixture, or what it may be."""
+    return f"{any_of(number)} speakers" if isinstance(number, list) else counted(number, "speaker")
 
 
 def _noise_line(run: Run, rule: str | None) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.base.files import read_json, read_manifest
 from pipeline.evaluation.bootstrap import Bootstrap
+from pipeline.evaluation.counting import COUNTING
 from pipeline.evaluation.repeats import of_all_trainings
 from pipeline.models.card import Card, read_card
 from pipeline.models.chain import CHAIN
@@ -69,9 +70,14 @@ class Run:
         return read_manifest(self.inputs.mixtures).set_index("mixture_id")
 
     @cached_property
+    def all_scores(self) -> pd.DataFrame:
+        """The long table of scores of every training."""
+        return with_systems(read_manifest(self.inputs.scores))
+
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """The long table of scores; for several trainings, their mean."""
-        return with_systems(mean_scores(read_manifest(self.inputs.scores)))
+        return mean_scores(self.all_scores)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -151,8 +157,12 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The metrics of separation systems in the report's order, the headline metric first."""
-        return metrics_in(of_systems(self.summary, lambda name: name in self.systems))
+        """The metrics of separation systems in the report's order, the headline metric first.
+
+        Those of counting have a section of their own.
+        """
+        known = metrics_in(of_systems(self.summary, lambda name: name in self.systems))
+        return [metric for metric in known if metric not in COUNTING]
 
     @cached_property
     def metric(self) -> str | None:

@@ -67,7 +67,9 @@ def test_is_well_formed(page):
 
 
 def test_sections_stand_in_order(text):
-    assert re.findall(r'<section id="(\w+)"', text) == list(SECTIONS)
+    assert re.findall(r'<section id="(\w+)"', text) == [
+        name for name in SECTIONS if name != "counts"
+    ]  # all mixtures have as many speakers
 
 
 def test_every_link_is_relative_and_exists(full, page):

@@ -11,8 +11,8 @@ import pandas as pd
 from pipeline import audio
 from pipeline.audio import Samples
 from pipeline.base.files import read_manifest
-from pipeline.evaluation.metrics import permutation
-from pipeline.mixtures.names import source_names
+from pipeline.evaluation.metrics import matching
+from pipeline.mixtures.names import present, source_names, sources_of
 from pipeline.report.listen.clips import match_level
 from pipeline.report.names import metric_of, number, system_label
 from pipeline.report.run import Run
@@ -80,7 +80,7 @@ class Recording:
     @cached_property
     def sources(self) -> list[str]:
         """`s1`, `s2`, …"""
-        return source_names(self.row.index)
+        return sources_of(self.row)
 
     @cached_property
     def sample_rate(self) -> int:
@@ -100,7 +100,8 @@ class Recording:
     def groups(self) -> list[Group]:
         """Return the inputs of the separators, then a group for each speaker.
 
-        A run of denoisers alone has no such groups.
+        Outputs that fit none of them stand in a group of their own. A run of denoisers alone has
+        no such groups.
         """
         if not self.run.systems:
             return [Group("Mixture and denoised", list(self._inputs()))]
@@ -113,8 +114,15 @@ class Recording:
             self._speaker(index, {name: of[source] for name, of in aligned.items() if source in of})
             for index, source in enumerate(self.sources)
         ]
+        extra = [
+            Track(system_label(name), samples, separator_of(name))
+            for name, of in aligned.items()
+            for source, samples in of.items()
+            if source not in self.sources
+        ]
+        others = [Group("Outputs without a speaker", extra)] if extra else []
         title = "Mixture and denoised" if self.estimates.denoised else "Mixture"
-        return [Group(title, list(self._inputs())), *speakers]
+        return [Group(title, list(self._inputs())), *speakers, *others]
 
     def _inputs(self) -> Iterator[Track]:
         yield self._track("noisy mixture", self.mixture, "", MIXTURE_AS_DENOISED, "mix_clean")
@@ -144,14 +152,21 @@ class Recording:
         return Group(f"Speaker {index + 1}{named}", tracks)
 
     def _by_source(self, name: str, paths: pd.Series) -> dict[str, Samples]:
-        """Return the estimates of a system by their sources; a task may have some of these."""
+        """Return the estimates of a system by their sources; a task may have some of these.
+
+        Outputs beyond the sources have the names `extra 1`, `extra 2`, …
+        """
         task = TASKS[System.parse(name).model.task]
-        sources = [source for source in self.sources if f"{source}_path" in paths]
-        outputs = [self._read(paths[f"{source}_path"]) for source in sources]
-        if task.permuted:
-            order = permutation(np.stack(self.references), np.stack(outputs))
-            outputs = [outputs[k] for k in order]
-        return dict(zip(sources, outputs, strict=True))
+        names = present(paths.to_dict(), source_names(paths.index))
+        outputs = [self._read(paths[f"{source}_path"]) for source in names]
+        if not task.permuted:
+            named = dict(zip(names, outputs, strict=True))
+            return {source: named[source] for source in self.sources if source in named}
+        matched, order = matching(np.stack(self.references), np.stack(outputs))
+        pairs = zip(matched, order, strict=True)
+        found = {self.sources[source]: outputs[place] for source, place in pairs}
+        extra = [outputs[place] for place in range(len(outputs)) if place not in order]
+        return found | {f"extra {k}": samples for k, samples in enumerate(extra, 1)}
 
     def _read(self, path: Path | str) -> Samples:
         samples, length = audio.read_at(path, self.sample_rate), len(self.mixture)

@@ -75,7 +75,7 @@ def test_presets_are_valid_over_the_default(preset):
     config = load_config(values)
     check_networks(config)
     assert config.corpora.kind in ("local", "download")
-    few = {"denoiser": 1, "weights_separator": 2}
+    few = {"denoiser": 1, "weights_separator": 2, "separator_any": [1, 2, 3]}
     assert config.mixtures.num_speakers == few.get(preset.stem, 3)
     speech, noise = (corpus_subsets(config.corpora, kind, Path("demo")) for kind in CORPORA)
     held = Path("data/noise" if preset.stem == "denoiser" else "data/wham_noise")

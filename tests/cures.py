@@ -20,12 +20,13 @@ PACKAGE = ROOT / "pipeline"
 TABLE = ROOT / "tests/cures.txt"
 # Functions whose results are printed by other modules: module to names.
 WRITERS = {
-    "app/files.py": ("_nothing",),
+    "app/files.py": ("_nothing", "_unusable"),
     "app/process.py": ("_line",),
     "base/disks.py": ("say_full",),
     "base/jobs.py": ("cause_of", "_with_cure"),
     "config/problems.py": ("describe_problems", "_in_its_section", "_allowed"),
     "base/recovery.py": ("_mend", "recover"),
+    "audio/media.py": ("_undecodable",),
     "models/package.py": ("missing",),
 }
 EXITS = re.compile(r'sys\.exit\(\s*f?"error: (.*?)"\s*\)', re.DOTALL)

@@ -83,6 +83,8 @@ def _applied(
     device: str,
     threads: int | None,
 ) -> Samples:
+    if not 0 <= wet <= 1:
+        raise PipelineError(f"wet: is {wet}; give a share from 0 to 1")
     source, flat = _opened(recording, sample_rate)
     network = find(task, model)
     with estimating(network, source, device, threads or available(), by_channel) as estimates:
@@ -100,10 +102,14 @@ def _opened(recording: Samples | Path | str, sample_rate: int | None) -> tuple[R
         source = in_file(Path(recording))
         with source.open() as (header, _):
             return source, header.channels == 1
-    signal = np.asarray(recording, np.float32)
+    given = np.asarray(recording)
+    if not np.issubdtype(given.dtype, np.floating):
+        raise PipelineError(f"the recording: is of {given.dtype}; give floats in -1 to 1")
+    signal = given.astype(np.float32)
     if sample_rate is None or sample_rate not in RATES:
         raise PipelineError(f"sample_rate: is {sample_rate}; give that of the array, in Hz")
-    if signal.ndim not in (1, 2):
+    channels = signal.shape[1] if signal.ndim == 2 else 1
+    if signal.ndim not in (1, 2) or not 0 < channels <= len(signal):
         raise PipelineError(
             f"the recording: has the shape {signal.shape}; give [time] or [time, channels]"
         )

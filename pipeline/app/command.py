@@ -1,6 +1,7 @@
 """The command `dts`: trained networks on recordings of one's own, and what there is of them."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; `arguments` are those of the program unless given."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # temporary files go
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold any bytes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     given = parser().parse_args(arguments)
     try:
         sys.exit(given.run(given))
@@ -25,6 +29,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted; no unfinished file is left", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # who reads the names of outputs has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         cause = cause_of(error)
         if not cause:
@@ -45,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
         "--wet",
         type=_share,
         default=1.0,
-        metavar="0…1",
+        metavar="0-1",
         help="share of the denoised signal in the output; the rest is the recording",
     )
-    separate = commands.add_parser("separate", help="a file for each voice: NAME.speaker-1.wav …")
+    separate = commands.add_parser("separate", help="a file for each voice: NAME.speaker-1.wav")
     _add_task(separate, "separate")
     separate.set_defaults(wet=1.0)
     models = commands.add_parser("models", help="the networks that can be named")

@@ -130,12 +130,26 @@ def estimating(
         ]
         run = stream if live else apply_to
         run(running, list(zip(tracks.paths, paths, strict=True)))
+        paths = [_in_order(paths[0], each) for each in paths]
         scales = [
             [1.0 if network.keeps_level else scale_of(track, path) for path in found]
             for track, found in zip(tracks.paths, paths, strict=True)
         ]
         seconds = time.perf_counter() - began
         yield Estimates(recording, tracks, rate, paths, scales, running.device, seconds)
+
+
+def _in_order(first: list[Path], other: list[Path]) -> list[Path]:
+    """The estimates of a channel in the order of those of the first, by correlation."""
+    if other is first or len(first) == 1:
+        return other
+    from scipy.optimize import linear_sum_assignment
+
+    with ExitStack() as stack:
+        signals = [stack.enter_context(reading(path))[1] for path in (*first, *other)]
+        blocks = (np.stack(each) for each in _doubles(*signals))
+        products = sum(each[: len(first)] @ each[len(first) :].T for each in blocks)
+    return [other[k] for k in linear_sum_assignment(-np.abs(products))[1]]
 
 
 def scale_of(mixture: Path, estimate: Path) -> float:

@@ -1,6 +1,7 @@
 """Recordings that a user names, and where what is made of them goes."""
 
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,11 +22,12 @@ class Input:
 
     path: Path
     base: Path
+    beside: Path | None = None  # folder of its outputs, where none is given, if not its own
 
     def names(self) -> list[Path]:
         """Names for its outputs, without their endings, each longer than the one before."""
         below = self.path.relative_to(self.base)
-        whole = [below.with_suffix(""), below]
+        whole = [below.with_name(below.stem), below] if below.stem.strip(".") else [below]
         parents = [part for part in self.base.parts if part != self.base.anchor]
         return whole + [Path(*parents[-k:]) / below for k in range(1, len(parents) + 1)]
 
@@ -54,8 +56,13 @@ def find(names: Iterable[str]) -> Found:
         if not paths:
             errors.append(_nothing(name))
         for path in map(Path, paths):
-            if not path.is_dir():
-                inputs.setdefault(path.resolve(), Input(path.absolute(), path.absolute().parent))
+            try:
+                is_folder, key = path.is_dir(), path.resolve()
+            except (OSError, RuntimeError):  # a name that is too long, a link to itself
+                errors.append(_unusable(name))
+                continue
+            if not is_folder:
+                inputs.setdefault(key, Input(path.absolute(), path.absolute().parent))
                 continue
             held = [p for p in sorted(path.absolute().rglob("*")) if _holds_sound(p)]
             own = [p for p in held if MADE.search(p.name)]
@@ -94,7 +101,7 @@ def stems(inputs: list[Input], out: Path | None) -> list[Path]:
 
 
 def _placed(name: Path, each: Input, out: Path | None) -> Path:
-    return each.path.parent / name.name if out is None else out.absolute() / name
+    return (each.beside or each.path.parent) / name.name if out is None else out.absolute() / name
 
 
 def _nothing(name: str) -> str:
@@ -103,20 +110,27 @@ def _nothing(name: str) -> str:
     return f"{name}: holds no recordings; check the folder"
 
 
+def _unusable(name: str) -> str:
+    return f"{name[:200]}: cannot be a file; check the name, or where the link leads"
+
+
 def _is_pattern(name: str) -> bool:
-    return bool(MAGIC.search(name)) and not Path(name).exists()
+    return bool(MAGIC.search(name)) and not os.path.lexists(name)
 
 
 def _holds_sound(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def check_new(targets: Iterable[Path]) -> None:
-    """Refuse to write over files.
+def check_targets(targets: Iterable[Path], inputs: Iterable[Input], overwrite: bool) -> None:
+    """Refuse to write over inputs, and over other files unless that is asked for.
 
     Raises:
         PipelineError: one is there.
     """
+    given = {each.path.resolve() for each in inputs}
     for path in targets:
-        if path.exists():
+        if path.resolve() in given:
+            raise PipelineError(f"{path}: is an input of this call; give another -o")
+        if path.exists() and not overwrite:
             raise PipelineError(f"{path}: is there already; give --overwrite, or another -o")

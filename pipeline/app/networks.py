@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.base.errors import PipelineError
 from pipeline.tasks import DENOISE, SEPARATE, Task
-from pipeline.weights import locate
+from pipeline.weights import locate, shipped
 
 if TYPE_CHECKING:
     from pipeline.inference.apply import Setting
@@ -61,7 +62,14 @@ class Network:
 
     def load(self, sample_rate: int, device: str, threads: int) -> Running:
         """Load it for recordings of some rate; one that was loaded before is taken again."""
-        return _load(self.name, self.sources, self.rate_for(sample_rate), device, threads)
+        import torch
+
+        changed = 0 if self.name in published() else locate(self.name).stat().st_mtime_ns
+        here = str(Path.cwd())  # relative names mean another file elsewhere
+        rate = self.rate_for(sample_rate)
+        running = _load(self.name, self.sources, rate, device, threads, changed, here)
+        torch.set_num_threads(threads)
+        return running
 
 
 def find(task: Task, name: str | None = None) -> Network:
@@ -76,6 +84,10 @@ def find(task: Task, name: str | None = None) -> Network:
         PipelineError: there is none, its package is not installed, or it is for another task.
     """
     name = name or FIRST[task.name]
+    if name in FIRST.values() and name not in shipped():
+        raise PipelineError(
+            f"--model: no {name} ships so far; give {', '.join(published())}, or a network of yours"
+        )
     network = _published(name) if name in published() else _trained(name)
     if (network.sources > 1) != task.permuted:
         does = f"separates {network.sources} speakers" if network.sources > 1 else "denoises"
@@ -111,7 +123,9 @@ def _trained(name: str) -> Network:
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, sources: int, rate: int, device: str, threads: int) -> Running:
+def _load(
+    name: str, sources: int, rate: int, device: str, threads: int, changed: int, here: str
+) -> Running:
     from pipeline.config import Inference, Machine
     from pipeline.inference.apply import Setting, load_model
     from pipeline.inference.estimator import Estimator

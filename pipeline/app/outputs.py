@@ -105,11 +105,12 @@ def write(
         for block in estimates.blocks():
             mixed = wet * block.estimates + np.float32(1 - wet) * block.recording
             outputs = [quantised(output, subtype) for output in mixed]
+            raw = list(mixed)
             if noise:  # from what the files hold, so that their sum is the recording
-                outputs.append(quantised(block.recording - sum(outputs), subtype))
-            for each, output in zip(written, mixed):  # noqa: B905  # without the noise
-                each.clipped += int((np.abs(output) > 1).sum()) if subtype not in FLOATS else 0
-            for each, writer, output in zip(written, writers, outputs, strict=True):
+                raw.append(block.recording - sum(outputs))
+                outputs.append(quantised(raw[-1], subtype))
+            for each, writer, output, unlimited in zip(written, writers, outputs, raw, strict=True):
                 each.add(output)
+                each.clipped += int((np.abs(unlimited) > 1).sum()) if subtype not in FLOATS else 0
                 writer(output)
     return written

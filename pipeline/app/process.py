@@ -6,13 +6,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.app.command import FAILED
 from pipeline.app.estimates import Estimates, estimating
-from pipeline.app.files import Input, check_new, find, stems
+from pipeline.app.files import Input, check_targets, find, stems
 from pipeline.app.networks import Network
 from pipeline.app.networks import find as find_network
 from pipeline.app.outputs import Coding, Written, write
@@ -38,38 +39,55 @@ def process(given: argparse.Namespace) -> int:
     """
     network = find_network(TASKS[given.task], given.model)
     coding = Coding(given.format, given.subtype)
-    with _named(given.inputs) as names:
+    with _named(given.inputs) as (names, spooled):
         found = find(names)
         if found.left_out:
             _tell(f"{found.left_out} files of earlier runs in these folders are left out")
-        out = _out(given)
+        out = None if given.out is None else Path(given.out)
+        inputs = [_beside_nothing(each) if each.path in spooled else each for each in found.inputs]
         facts: list[dict[str, Any]] = [{"error": error} for error in found.errors]
         for error in found.errors:
             _tell(f"error: {error}")
-        for each, stem in zip(found.inputs, stems(found.inputs, out), strict=True):
-            facts.append({"input": str(each.path)} | _one(each, stem, network, coding, given))
+        for each, stem in zip(inputs, stems(inputs, out), strict=True):
+            made = _Made.of(stem, network, coding, given)
+            facts.append({"input": str(each.path)} | _one(each, made, inputs, network, given))
     if given.json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     return FAILED if any("error" in fact for fact in facts) else 0
 
 
+class _Made(NamedTuple):
+    """Files that are made of a recording, how, and that of what is taken away, or None."""
+
+    targets: list[Path]
+    noise: Path | None
+    coding: Coding
+
+    @classmethod
+    def of(cls, stem: Path, network: Network, coding: Coding, given: argparse.Namespace) -> "_Made":
+        """Names for a recording."""
+        noise = _ending(stem, "noise", coding) if given.noise_file else None
+        return cls(_targets(stem, network, coding, given.task), noise, coding)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them."""
+        return [*self.targets, *([self.noise] if self.noise else [])]
+
+
 def _one(
-    each: Input, stem: Path, network: Network, coding: Coding, given: argparse.Namespace
+    each: Input, made: _Made, inputs: list[Input], network: Network, given: argparse.Namespace
 ) -> dict[str, Any]:
     """Process a recording; its facts, or the error."""
-    targets = _targets(stem, network, coding, given.task)
-    noise = _ending(stem, "noise", coding) if given.noise_file else None
-    made = [*targets, *([noise] if noise else [])]
     try:
-        if not given.overwrite:
-            check_new(made)
+        check_targets(made.paths, inputs, given.overwrite)
         if given.dry_run:
-            facts: dict[str, Any] = {"outputs": [{"path": str(path)} for path in made]}
+            facts: dict[str, Any] = {"outputs": [{"path": str(path)} for path in made.paths]}
         else:
-            stem.parent.mkdir(parents=True, exist_ok=True)  # before what may take an hour
+            made.targets[0].parent.mkdir(parents=True, exist_ok=True)  # before an hour of work
             recording, options = in_file(each.path), (given.device, given.threads, given.channels)
             with estimating(network, recording, *options, given.stream) as estimates:
-                written = write(estimates, targets, coding, given.wet, noise)
+                written = write(estimates, made.targets, made.coding, given.wet, made.noise)
             facts = _facts(estimates, written, network)
     except (PipelineError, OSError) as error:
         _tell(f"error: {(line := _line(error))}")
@@ -77,7 +95,7 @@ def _one(
     for note in facts.get("notes", []):
         _tell(f"{each.path}: {note}")
     if not given.json:
-        for path in made:
+        for path in made.paths:
             print(path, flush=True)
     return facts
 
@@ -145,23 +163,29 @@ def _notes(estimates: Estimates, written: list[Written]) -> Iterator[str]:
             )
 
 
-def _out(given: argparse.Namespace) -> Path | None:
-    if given.out is None:
-        return Path.cwd() if given.inputs == [STANDARD_INPUT] else None
-    return Path(given.out)
+def _beside_nothing(each: Input) -> Input:
+    """Standard input, whose outputs go to the working folder."""
+    return replace(each, beside=Path.cwd())
 
 
 @contextmanager
-def _named(inputs: list[str]) -> Iterator[list[str]]:
-    """The names, that of standard input replaced by a file, since it is read twice."""
+def _named(inputs: list[str]) -> Iterator[tuple[list[str], list[Path]]]:
+    """The names, that of standard input replaced by a file, since it is read twice; this file.
+
+    Raises:
+        PipelineError: there is nothing on standard input.
+    """
     if STANDARD_INPUT not in inputs:
-        yield inputs
+        yield inputs, []
         return
     with TemporaryDirectory(prefix="dts-") as folder:
         path = Path(folder) / "stdin.wav"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield [str(path) if name == STANDARD_INPUT else name for name in inputs]
+            if sys.stdin is not None:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        if not path.stat().st_size:
+            raise PipelineError("standard input: is empty; give a recording")
+        yield [str(path) if name == STANDARD_INPUT else name for name in inputs], [path]
 
 
 def _tell(line: str) -> None:

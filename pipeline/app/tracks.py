@@ -15,8 +15,9 @@ from pipeline.audio.recordings import Header, checked, reading
 from pipeline.base.errors import PipelineError
 
 SILENT = 1e-4  # peak of full scale, -80 dBFS
-CANCELS = 1e-2  # power of the mean of all channels over that of a channel
-LONGEST = 1 << 30  # samples of a track, whose file has 4 bytes for each: 18 hours at 16 kHz
+CANCELS = 1e-2  # power of the mean of all channels over what unlike channels have there
+LONGEST = (1 << 30) - (1 << 14)  # samples of a track, of 4 bytes each in a WAV: 18 h at 16 kHz
+AT_ONCE = 1 << 16  # samples of a recording in memory
 
 Opened = AbstractContextManager[tuple[Header, Iterator[Samples]]]
 
@@ -66,7 +67,9 @@ def in_memory(samples: Samples, sample_rate: int) -> Recording:
 
     @contextmanager
     def opened() -> Iterator[tuple[Header, Iterator[Samples]]]:
-        yield Header(sample_rate, *samples.shape), checked(name, iter([samples]))
+        starts = range(0, len(samples), AT_ONCE)
+        blocks = (samples[start : start + AT_ONCE] for start in starts)
+        yield Header(sample_rate, *samples.shape), checked(name, blocks)
 
     return Recording(name, opened)
 
@@ -100,7 +103,7 @@ def decode(recording: Recording, folder: Path, rate: int, by_channel: bool) -> T
         _write(paths, resampled(signals, header.sample_rate, rate), rate, recording.name)
     if levels.peak < SILENT:
         raise PipelineError(f"{recording.name}: is silent (below -80 dBFS); give another recording")
-    if levels.mean < CANCELS * levels.power and not by_channel:
+    if levels.mean < CANCELS * levels.power / header.channels and not by_channel:
         tracks = decode(recording, folder, rate, by_channel=True)
         return tracks._replace(cancelled=True)
     measured = Measured(header, levels.samples, levels.power**0.5, levels.peak)

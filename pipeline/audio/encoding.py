@@ -29,6 +29,7 @@ FORMATS = {
 """Formats that can be written: libsndfile's name, and how samples are coded by default."""
 
 LARGEST = 2**32 - 2**16  # bytes of sound that the lengths of a WAV can tell of
+BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_S8": 1, "PCM_U8": 1, "DOUBLE": 8}  # of a sample; others 4
 STEPS = {"PCM_16": 2.0**15, "PCM_24": 2.0**23, "PCM_S8": 2.0**7, "PCM_U8": 2.0**7}
 
 
@@ -75,11 +76,12 @@ def encoding(
     with replacing(path) as temporary, temporary.open("w+b") as raw:
         sink = _Sink(raw)
         file = _created(path, sink, sample_rate, channels, format, subtype)
+        longest = LARGEST // (channels * BYTES.get(subtype, 4)) if format == "WAV" else None
         try:
             for name, text in (tags or {}).items():
                 with suppress(sf.LibsndfileError):  # the format has no place for it
                     setattr(file, name, text)
-            yield lambda block: _write(file, sink, _as_written(block, subtype))
+            yield lambda block: _write(path, file, sink, _as_written(block, subtype), longest)
         finally:
             file.close()  # which writes the lengths into the header
         sink.check()
@@ -108,7 +110,11 @@ def _as_written(block: Samples, subtype: str) -> NDArray[Any]:
     return (quantised(block, subtype).astype(np.float64) * 2.0**31).astype(np.int32)
 
 
-def _write(file: sf.SoundFile, sink: "_Sink", block: NDArray[Any]) -> None:
+def _write(
+    path: Path | str, file: sf.SoundFile, sink: "_Sink", block: NDArray[Any], longest: int | None
+) -> None:
+    if longest is not None and file.frames + len(block) > longest:
+        raise PipelineError(f"{path}: is too long for WAV, which holds 4 GB; give --format w64")
     try:
         file.write(block)
     except (sf.LibsndfileError, AssertionError):
@@ -117,11 +123,11 @@ def _write(file: sf.SoundFile, sink: "_Sink", block: NDArray[Any]) -> None:
 
 
 class _Sink:
-    """A file that keeps an OSError for its caller: libsndfile would tell nothing of a full disk."""
+    """A file that keeps errors for its caller: libsndfile goes on after a full disk or Ctrl-C."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def check(self) -> None:
         """Raise the error that is kept."""
@@ -131,7 +137,7 @@ class _Sink:
     def _kept(self, call: Callable[..., int], *given: Any) -> int:
         try:
             return call(*given)
-        except OSError as error:
+        except BaseException as error:
             self.error = self.error or error
             return 0
 

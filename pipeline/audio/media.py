@@ -1,7 +1,10 @@
-"""The sound of films and phone recordings (m4a, mp4, mov, mkv, webm), decoded by FFmpeg in PyAV."""
+"""The sound of films and phone recordings (m4a, mp4, mov, mkv, webm), decoded by FFmpeg in PyAV.
+
+So is an MP3 that does not state its length.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +21,11 @@ SUFFIXES = frozenset({".m4a", ".mp4", ".mov", ".mkv", ".webm"})
 # FFmpeg guesses the format from the content. Lists of other files (ffconcat, HLS) are such formats,
 # too, and a file that is opened must not make it read another one, nor the network.
 OPTIONS = {
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3",
     "protocol_whitelist": "file",
 }
+PAUSE = 0.05  # seconds between frames from which it is one
+SHORT = 0.25  # seconds by which the stated length of a whole file may differ
 TAGS = ("title", "artist", "album", "comment", "date", "genre")
 
 
@@ -41,35 +46,55 @@ def reading_media(path: Path | str) -> Iterator[tuple["Header", Iterator["Sample
         raise PipelineError(
             f"{path}: this format needs PyAV: pip install 'denoise-then-separate[media]'"
         )
+    with ExitStack() as stack:
+        container = stack.enter_context(_opened(path))
+        if not container.streams.audio:
+            raise PipelineError(f"{path}: has no sound track; give a recording")
+        track = container.streams.audio[0]
+        tags = {k.lower(): v for k, v in (container.metadata | track.metadata).items()}
+        header = Header(
+            sample_rate=track.rate,
+            samples=_length(container, track),
+            channels=track.channels,
+            format=Path(path).suffix[1:].upper(),
+            subtype=track.codec_context.name.upper(),
+            tags={name: tags[name] for name in TAGS if name in tags},
+            tracks=len(container.streams.audio),
+        )
+        yield header, _blocks(path, container, track, header.samples)
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Any]:
+    """The container in a file. Errors of what is done with it are not touched."""
     import av
 
-    try:
-        with Path(path).open("rb") as file, av.open(file, options=OPTIONS) as container:
-            if not container.streams.audio:
-                raise PipelineError(f"{path}: has no sound track; give a recording")
-            track = container.streams.audio[0]
-            rate, channels = track.rate, track.channels
-            tags = {k.lower(): v for k, v in (container.metadata | track.metadata).items()}
-            header = Header(
-                sample_rate=rate,
-                samples=_length(container, track),
-                channels=channels,
-                format=Path(path).suffix[1:].upper(),
-                subtype=track.codec_context.name.upper(),
-                tags={name: tags[name] for name in TAGS if name in tags},
-                tracks=len(container.streams.audio),
-            )
-            yield header, _blocks(container, track, header.samples)
-    except av.FFmpegError as error:
-        raise PipelineError(
-            f"{path}: cannot be decoded ({error.strerror}); fetch the file again or remove it"
-        ) from error
-    except PermissionError as error:
-        raise PipelineError(f"{path}: may not be read; check its permissions") from error
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(path).open("rb"))
+            container = stack.enter_context(av.open(file, options=OPTIONS))
+        except av.FFmpegError as error:
+            raise _undecodable(path, error) from error
+        except PermissionError as error:
+            raise PipelineError(f"{path}: may not be read; check its permissions") from error
+        except OSError as error:  # of an empty file
+            raise _undecodable(path, error) from error
+        yield container
+
+
+def _undecodable(path: Path | str, error: Any) -> PipelineError:
+    return PipelineError(
+        f"{path}: cannot be decoded ({error.strerror}); fetch the file again or remove it"
+    )
 
 
 def _length(container: Any, track: Any) -> int | None:
-    """Samples of a track by its own length, or that of the file."""
+    """Samples of a track by its own length; about so many by that of the file, which is in ms.
+
+    None for an MP3, of which FFmpeg only guesses it.
+    """
+    if container.format.name == "mp3":
+        return None
     if track.duration is not None:
         return round(track.duration * track.time_base * track.rate)
     if container.duration is not None:
@@ -77,15 +102,37 @@ def _length(container: Any, track: Any) -> int | None:
     return None
 
 
-def _blocks(container: Any, track: Any, most: int | None) -> Iterator["Samples"]:
-    """Blocks `[time, channels]`, at most so many samples."""
+def _blocks(
+    path: Path | str, container: Any, track: Any, expected: int | None
+) -> Iterator["Samples"]:
+    """Blocks `[time, channels]`, zeros where the times of frames leave a pause.
+
+    Decoders of AAC return whole frames: what lies behind the length of the track is cut off.
+
+    Raises:
+        PipelineError: the track cannot be decoded, or ends long before its length.
+    """
     import av
 
-    resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=track.rate)
-    left = float("inf") if most is None else most
-    for frame in container.decode(track):
-        for part in resampler.resample(frame):
-            block = part.to_ndarray().T[: int(min(left, part.samples))]
-            left -= len(block)
-            if len(block):
-                yield np.ascontiguousarray(block, np.float32)
+    rate, done = track.rate, 0
+    most = float("inf") if track.duration is None or expected is None else expected
+    resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=rate)
+    first = None
+    try:
+        for frame in container.decode(track):
+            begins = done if frame.time is None else round(frame.time * rate)
+            first = begins if first is None else first
+            if (pause := begins - first - done) > PAUSE * rate:
+                done += pause
+                yield np.zeros((pause, track.channels), np.float32)
+            for part in resampler.resample(frame):
+                block = part.to_ndarray().T[: int(min(max(most - done, 0), part.samples))]
+                done += len(block)
+                if len(block):
+                    yield np.ascontiguousarray(block, np.float32)
+    except av.FFmpegError as error:
+        raise _undecodable(path, error) from error
+    if expected is not None and done < expected - SHORT * rate:
+        raise PipelineError(
+            f"{path}: ends at sample {done}, more are expected; fetch or make the file again"
+        )

@@ -56,7 +56,7 @@ def reading(path: Path | str) -> Iterator[tuple[Header, Iterator[Samples]]]:
         PipelineError: the file is missing, empty, cut short, not audio, of a format whose reader is
             not installed, or holds NaN.
     """
-    if Path(path).suffix.lower() in MEDIA and Path(path).is_file():
+    if Path(path).is_file() and _is_for_ffmpeg(Path(path)):
         with reading_media(path) as (header, blocks):
             yield header, checked(path, blocks)
         return
@@ -70,6 +70,30 @@ def reading(path: Path | str) -> Iterator[tuple[Header, Iterator[Samples]]]:
             {name: text for name, text in file.copy_metadata().items() if text and name != ENCODER},
         )
         yield header, _whole(path, parts_of(file, file.frames, "float32"), file.frames)
+
+
+def _is_for_ffmpeg(path: Path) -> bool:
+    """Whether libsndfile cannot read a file, or would guess where an MP3 ends and lose the rest."""
+    suffix = path.suffix.lower()
+    return suffix in MEDIA or (suffix == ".mp3" and _begins_as_mp3(path) and not _has_length(path))
+
+
+def _begins_as_mp3(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+
+
+def _has_length(path: Path) -> bool:
+    """Whether an MP3 begins with a frame that gives its length, behind tags of any size."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        tag = 0
+        if head[:3] == b"ID3":  # its size is in four bytes of seven bits
+            tag = 10 + sum(byte << 7 * (3 - k) for k, byte in enumerate(head[6:10]))
+        file.seek(tag)
+        frame = file.read(4096)
+    return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _whole(path: Path | str, blocks: Iterator[Samples], samples: int) -> Iterator[Samples]:

@@ -1,7 +1,9 @@
 """What the lines of the command advise works when it is followed."""
 
+import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,12 +39,15 @@ def test_files_that_cannot_be_taken(calls, talk, tmp_path):
     """Each line tells to give or fetch another file: the whole one in its place is taken."""
     mp3 = record(tmp_path / "whole.mp3", speech_like(RATE, seconds=5), RATE).read_bytes()
     film = record_media(tmp_path / "whole.m4a", speech_like(RATE), RATE).read_bytes()
+    mkv = record_media(tmp_path / "whole.mkv", speech_like(RATE, seconds=5), RATE).read_bytes()
     bad = {
         "silent.wav": (np.zeros((800, 1)), "is silent"),
         "nan.wav": (np.full((800, 1), np.nan), "holds NaN or infinite samples"),
         "short.mp3": (mp3[: len(mp3) // 2], "ends at sample"),
         "text.m4a": (b"text" * 100, "cannot be decoded"),
         "none.m4a": (without_samples(film), "cannot be decoded"),
+        "empty.m4a": (b"", "cannot be decoded"),
+        "half.mkv": (mkv[: len(mkv) // 2], "ends at sample"),
     }
     for name, (content, line) in bad.items():
         path = tmp_path / name
@@ -51,7 +56,7 @@ def test_files_that_cannot_be_taken(calls, talk, tmp_path):
         else:
             record(path, content.astype(np.float32), RATE, subtype="FLOAT")
         assert line in calls(name, *GATE)
-        whole = {"wav": talk.read_bytes(), "mp3": mp3, "m4a": film}[name.split(".")[1]]
+        whole = {"wav": talk.read_bytes(), "mp3": mp3, "m4a": film, "mkv": mkv}[name.split(".")[1]]
         path.write_bytes(whole)
         assert not calls(name, *GATE)
 
@@ -119,6 +124,43 @@ def test_an_output_that_is_there(calls, talk):
     assert not calls(talk, *GATE, "-o", "other")
 
 
+def test_an_input_in_the_place_of_an_output(calls, talk, tmp_path):
+    other = record(tmp_path / "talk.denoised.wav", speech_like(RATE), RATE)
+    line = calls(talk, other, *GATE, "--overwrite")
+    assert "is an input of this call; give another -o" in line
+    assert not calls(talk, other, *GATE, "-o", "elsewhere")
+
+
+def test_a_name_that_cannot_be_a_file(calls, talk, tmp_path):
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert "cannot be a file; check the name, or where the link leads" in calls("loop.wav", *GATE)
+    (tmp_path / "loop.wav").unlink()
+    (tmp_path / "loop.wav").symlink_to(talk)
+    assert not calls("loop.wav", *GATE)
+
+
+def test_standard_input_that_is_empty(calls, talk, monkeypatch):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO()))
+    assert "standard input: is empty; give a recording" in calls("-", *GATE)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(talk.read_bytes())))
+    assert not calls("-", *GATE)
+
+
+def test_a_wav_of_more_than_it_can_hold(calls, networks, tmp_path, monkeypatch):
+    """The limit lies between the track at 16 kHz and the output at 48 kHz."""
+    monkeypatch.setattr("pipeline.audio.encoding.LARGEST", 50_000)
+    path = record(tmp_path / "long.flac", speech_like(48000), 48000)
+    options = ["--model", networks["wide"], "--subtype", "FLOAT"]
+    line = calls(path, *options)
+    assert "is too long for WAV, which holds 4 GB; give --format w64" in line
+    assert "error" not in calls(path, *options, "--format", "w64")
+
+
+def test_a_denoiser_that_does_not_ship(calls, talk):
+    assert "--model: no denoiser ships so far; give " in calls(talk)
+    assert not calls(talk, *GATE)
+
+
 def test_a_folder_that_cannot_be_made(calls, talk, tmp_path):
     (tmp_path / "file").touch()
     assert "choose another folder as -o" in calls(talk, *GATE, "-o", "file/deep")
@@ -146,8 +188,13 @@ def test_arrays():
     with pytest.raises(PipelineError, match="give that of the array, in Hz"):
         denoise(signal, model="spectral_gating")
     assert denoise(signal, RATE, model="spectral_gating").shape == signal.shape
-    with pytest.raises(PipelineError, match=r"give \[time\] or \[time, channels\]"):
-        denoise(signal[None], RATE, model="spectral_gating")
+    for shape in (signal[None], signal.T, signal[:0]):
+        with pytest.raises(PipelineError, match=r"give \[time\] or \[time, channels\]"):
+            denoise(shape, RATE, model="spectral_gating")
+    with pytest.raises(PipelineError, match="give floats in -1 to 1"):
+        denoise((signal * 32767).astype(np.int16), RATE, model="spectral_gating")
+    with pytest.raises(PipelineError, match="give a share from 0 to 1"):
+        denoise(signal, RATE, model="spectral_gating", wet=2)
 
 
 def test_a_recording_that_is_too_long(tmp_path, monkeypatch):

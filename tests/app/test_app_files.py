@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.files import check_new, find, stems
+from pipeline.app.files import check_targets, find, stems
 from pipeline.base.errors import PipelineError
 
 
@@ -68,4 +68,19 @@ def test_names_without_recordings_are_told(tree):
 
 def test_what_is_there_is_not_written_over(tree):
     with pytest.raises(PipelineError, match="is there already"):
-        check_new([tree / "new.wav", tree / "a/x.wav"])
+        check_targets([tree / "new.wav", tree / "a/x.wav"], [], overwrite=False)
+    check_targets([tree / "a/x.wav"], [], overwrite=True)
+
+
+def test_an_input_is_never_written_over(tree):
+    with pytest.raises(PipelineError, match="is an input of this call"):
+        check_targets([tree / "a/x.wav"], find(["a"]).inputs, overwrite=True)
+
+
+def test_odd_names(tree):
+    """A name that is all suffix, one that is too long, and a link to itself."""
+    (tree / "..wav").touch()
+    (tree / "loop.wav").symlink_to("loop.wav")
+    found = find(["..wav", "loop.wav", "x" * 300 + ".wav", "b/x.wav"])
+    assert stems(found.inputs, None) == [tree / "..wav", tree / "b/x"]
+    assert len(found.errors) == 2 and all("cannot be a file" in line for line in found.errors)

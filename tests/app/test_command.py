@@ -174,6 +174,30 @@ def test_standard_input(talk, tmp_path, monkeypatch):
     assert (tmp_path / "stdin.denoised.wav").exists()
 
 
+def test_standard_input_beside_a_file(talk, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(talk.read_bytes())))
+    assert dts("denoise", "-", talk, *GATE) == 0
+    assert (tmp_path / "here/stdin.denoised.wav").exists()
+    assert (tmp_path / "talk.denoised.wav").exists()
+
+
+def test_clipping_of_the_noise_is_told(tmp_path, capsys):
+    loud = np.sign(speech_like(RATE)) * 0.99
+    path = record(tmp_path / "talk.wav", loud.astype(np.float32), RATE)
+    assert dts("denoise", path, *GATE, "--noise-file") == 0
+    noise = load(tmp_path / "talk.noise.wav")[1]
+    told = "talk.noise.wav are beyond full scale" in capsys.readouterr().err
+    assert told == bool((np.abs(noise) >= 1 - 2**-15).any())
+
+
+def test_a_reader_that_goes_away(talk, tmp_path):
+    command = f"{sys.executable} -m pipeline denoise {talk} {' '.join(GATE)} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_folder_with_its_tree(tmp_path):
     for name in ("a/talk.wav", "a/b/talk.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

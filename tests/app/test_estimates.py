@@ -83,6 +83,22 @@ def test_channels_by_themselves_are_as_alone(denoiser):
         assert np.array_equal(found[:, :, channel], alone[:, :, 0])
 
 
+def test_channels_by_themselves_have_their_sources_in_one_order(networks, monkeypatch):
+    """The pass over the second channel returns its sources the other way round."""
+    from pipeline.app import estimates
+
+    def swapped(running, tracks):
+        (one, paths), (other, further) = tracks
+        plain(running, [(one, paths), (other, further[::-1])])
+
+    plain = estimates.apply_to
+    signal = np.tile(speech_like(RATE), (1, 2))
+    separator = find(SEPARATE, networks["separator"])
+    expected, _ = run(separator, signal, by_channel=True)
+    monkeypatch.setattr(estimates, "apply_to", swapped)
+    assert np.array_equal(run(separator, signal, by_channel=True)[0], expected)
+
+
 def test_equal_channels_stay_equal(denoiser):
     signal = np.tile(speech_like(RATE), (1, 4))
     found, _ = run(denoiser, signal)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from takes import load
 
-from pipeline.audio.encoding import FORMATS, encoding, quantised
+from pipeline.audio.encoding import FORMATS, _Sink, encoding, quantised
 from pipeline.base.errors import PipelineError
 
 RATE = 16000
@@ -71,3 +71,21 @@ def test_a_full_disk_is_told_of(coding, tmp_path, monkeypatch):
     with pytest.raises(OSError) as caught:
         write(tmp_path / "a", long, coding=coding)
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_ctrl_c_while_libsndfile_writes_is_not_lost(tmp_path, monkeypatch):
+    plain, calls = _Sink._kept, []
+
+    def interrupted(self, call, *given):
+        calls.append(call)
+        if len(calls) == 3:
+            call = raise_interrupt
+        return plain(self, call, *given)
+
+    def raise_interrupt(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Sink, "_kept", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.wav")
+    assert not list(tmp_path.iterdir())

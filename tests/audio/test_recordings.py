@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from takes import load, record, record_media, speech_like
@@ -72,3 +74,38 @@ def test_blocks_are_small_whatever_the_number_of_channels(tmp_path):
     with reading(path) as (_, blocks):
         sizes = [block.size for block in blocks]
     assert max(sizes) <= 1 << 20 and sum(sizes) == signal.size
+
+
+def test_an_mp3_without_its_length_is_read_to_its_end(tmp_path):
+    """Its first frame, which says how long it is, is taken away; libsndfile then guesses."""
+    signal = speech_like(RATE, seconds=5)
+    path = record(tmp_path / "a.mp3", signal, RATE)
+    content = path.read_bytes()
+    second = content.index(content[:2], 4)
+    path.write_bytes(content[second:])
+    header, found = load(path)
+    assert header.samples is None
+    assert abs(len(found) - len(signal)) <= 2 * 1152  # a frame, and what the first one said of it
+
+
+def test_lossless_sound_in_a_film_is_whole(tmp_path):
+    signal = speech_like(44100, seconds=1.2345)
+    _, found = load(record_media(tmp_path / "a.mkv", signal, 44100, "flac"))
+    assert len(found) == len(signal)
+
+
+def test_a_pause_between_frames_is_kept(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        track = container.add_stream("pcm_s16le", rate=RATE)
+        track.layout = "mono"
+        for start in (0, 3 * RATE):  # a second of sound, two of nothing, and a second
+            frame = av.AudioFrame.from_ndarray(
+                np.full((1, RATE), 8000, np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    found = load(tmp_path / "a.mkv")[1][:, 0]
+    assert abs(len(found) - 4 * RATE) < 100
+    assert not found[RATE + 100 : 3 * RATE - 100].any() and found[-RATE + 100 :].all()

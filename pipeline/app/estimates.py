@@ -43,7 +43,7 @@ class Estimates:
         paths: of the estimates of each track, `[tracks][sources]`.
         scales: by which they are multiplied, `[tracks][sources]`.
         device: that the network ran on.
-        seconds: from opening the recording to the last estimate.
+        seconds: from opening the recording to the last estimate, without loading the network.
     """
 
     recording: Recording
@@ -117,11 +117,11 @@ def estimating(
         PipelineError: the recording cannot be read, is silent or too long; the network does not
             load, returns NaN, or cannot run live.
     """
-    began = time.perf_counter()
     with TemporaryDirectory(prefix="dts-") as name:
         folder = Path(name)
         with recording.open() as (header, _):
             running = network.load(header.sample_rate, device, threads)
+        began = time.perf_counter()
         rate = running.setting.sample_rate
         tracks = decode(recording, folder, rate, by_channel)
         paths = [

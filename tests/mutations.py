@@ -26,6 +26,33 @@ def of(file: str, tests: str, *changes: tuple[str, ...]) -> list[Mutant]:
     return [Mutant(file, old, new, named, *fault) for old, new, *fault in changes]
 
 
+APP = [
+    *of(
+        "pipeline/app/estimates.py",
+        "app/test_estimates.py",
+        ("products[0] / products[1]", "products[1] / products[0]"),
+        ("linear_sum_assignment(-np.abs(products))", "linear_sum_assignment(np.abs(products))"),
+    ),
+    *of(
+        "pipeline/app/gains.py",
+        "app/test_gains.py",
+        ("self._window * 2 / OVERLAPS", "self._window / OVERLAPS"),
+        ("np.maximum(power, LEAST), 0, 1)", "np.maximum(power, LEAST), -1, 3)"),
+    ),
+    *of(
+        "pipeline/app/outputs.py",
+        "app/test_command.py",
+        ("raw.append(block.recording - sum(outputs))", "raw.append(block.recording - sum(mixed))"),
+        ("np.float32(1 - wet) * block", "np.float32(wet) * block"),
+    ),
+    *of(
+        "pipeline/audio/media.py",
+        "audio/test_recordings.py",
+        ("if (pause := begins - first - done) > PAUSE * rate:", "if (pause := 0):"),
+        ("av.open(file, options=OPTIONS)", "av.open(str(path), options={'safe': '0'})"),
+    ),
+]
+
 SCRIPTS = [
     *of(
         "workflow/scripts/apply.py",
@@ -935,4 +962,4 @@ MODELS = [
     ),
 ]
 
-MUTANTS = [*SCRIPTS, *TRAINING, *INFERENCE, *EVALUATION, *MIXTURES, *FILES, *MODELS]
+MUTANTS = [*SCRIPTS, *TRAINING, *INFERENCE, *EVALUATION, *MIXTURES, *FILES, *MODELS, *APP]

@@ -95,6 +95,7 @@ def test_channels_by_themselves_have_their_sources_in_one_order(networks, monkey
     signal = np.tile(speech_like(RATE), (1, 2))
     separator = find(SEPARATE, networks["separator"])
     expected, _ = run(separator, signal, by_channel=True)
+    assert np.array_equal(expected[:, :, 0], expected[:, :, 1])
     monkeypatch.setattr(estimates, "apply_to", swapped)
     assert np.array_equal(run(separator, signal, by_channel=True)[0], expected)
 

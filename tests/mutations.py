@@ -29,8 +29,9 @@ def of(file: str, tests: str, *changes: tuple[str, ...]) -> list[Mutant]:
 APP = [
     *of(
         "pipeline/app/estimates.py",
-        "app/test_estimates.py",
+        "app/test_estimates.py app/test_command.py",
         ("products[0] / products[1]", "products[1] / products[0]"),
+        ("np.float32(1 - wet) * self", "np.float32(wet) * self"),
         ("linear_sum_assignment(-np.abs(products))", "linear_sum_assignment(np.abs(products))"),
     ),
     *of(
@@ -43,7 +44,6 @@ APP = [
         "pipeline/app/outputs.py",
         "app/test_command.py",
         ("raw.append(block.recording - sum(outputs))", "raw.append(block.recording - sum(mixed))"),
-        ("np.float32(1 - wet) * block", "np.float32(wet) * block"),
     ),
     *of(
         "pipeline/audio/media.py",

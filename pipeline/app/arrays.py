@@ -88,10 +88,7 @@ def _applied(
     source, flat = _opened(recording, sample_rate)
     network = find(task, model)
     with estimating(network, source, device, threads or available(), by_channel) as estimates:
-        parts = [
-            wet * block.estimates + np.float32(1 - wet) * block.recording
-            for block in estimates.blocks()
-        ]
+        parts = [block.mixed(wet) for block in estimates.blocks()]
     whole = np.concatenate(parts, axis=1)
     return whole[:, :, 0] if flat else whole
 

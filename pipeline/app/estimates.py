@@ -31,6 +31,10 @@ class Block(NamedTuple):
     recording: Samples
     estimates: Samples
 
+    def mixed(self, wet: float) -> Samples:
+        """The share `wet` of the estimates, the rest of the recording."""
+        return wet * self.estimates + np.float32(1 - wet) * self.recording
+
 
 @dataclass(frozen=True)
 class Estimates:

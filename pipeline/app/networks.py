@@ -51,14 +51,12 @@ class Network:
         rate_for: from the sample rate of a recording to the one at which the network runs.
         keeps_level: whether its estimates have the level of the recording; a network that was
             trained by SI-SDR returns them at any.
-        look_ahead: seconds of audio after a sample on which its estimate depends, None for all.
     """
 
     name: str
     sources: int
     rate_for: Callable[[int], int]
     keeps_level: bool
-    look_ahead: float | None
 
     def load(self, sample_rate: int, device: str, threads: int) -> Running:
         """Load it for recordings of some rate; one that was loaded before is taken again."""
@@ -103,23 +101,20 @@ def published() -> list[str]:
 
 
 def _published(name: str) -> Network:
-    from pipeline.models import entry_of, look_ahead
+    from pipeline.models import entry_of
 
     package = entry_of(name).package
     if package and package.missing:
         raise PipelineError(f"{name}: {package.missing}")
-    rate_for = entry_of(name).rate_for
-    return Network(name, 1, rate_for, True, look_ahead(name, {}, rate_for(16_000)))
+    return Network(name, 1, entry_of(name).rate_for, True)
 
 
 def _trained(name: str) -> Network:
-    from pipeline.models import look_ahead
     from pipeline.models.card import read_card
 
     card = read_card(locate(name))
-    ahead = look_ahead(card.model, card.arguments, card.sample_rate)
     sources, rate = card.num_sources, card.sample_rate
-    return Network(name, sources, lambda _: rate, sources == 1, ahead)
+    return Network(name, sources, lambda _: rate, sources == 1)
 
 
 @lru_cache(maxsize=2)

@@ -103,7 +103,7 @@ def write(
             for each in written
         ]
         for block in estimates.blocks():
-            mixed = wet * block.estimates + np.float32(1 - wet) * block.recording
+            mixed = block.mixed(wet)
             outputs = [quantised(output, subtype) for output in mixed]
             raw = list(mixed)
             if noise:  # from what the files hold, so that their sum is the recording
